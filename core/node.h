@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The node director: what a node does, as a pure state machine.
+ *
+ *     event  ->  node_step()  ->  actions
+ *
+ * Events are what happened: a request on an agent's link, a link or a process gone, an ordered operation delivered, time
+ * passing. Actions are what to do about it: answer, order an operation, publish what was committed. The node does no
+ * I/O, reads no clock and draws no random number; all of that comes inside the event. So the simulator can run the
+ * very same node, and a crash between any two actions is one of its ordinary choices.
+ *
+ * Two planes meet here:
+ *
+ *   control  open, close, unlink, roles ... become *ordered operations* (OP_... of wire.h). The node asks for one with
+ *            NODE_ACTION_ORDER; whoever runs the node writes it to the journal (in a cluster: to the group) and gives it
+ *            back as NODE_EVENT_ORDERED, on which the directory (directory.h) changes and the answer goes out. On one
+ *            node that happens within the same turn of the loop. At start the journal is played to
+ *            node_restore() first, which gives the same directory.
+ *
+ *   data     changes of sections go straight to the replica's log (replica.h), are answered once they are committed,
+ *            and are published after that. They never enter the journal.
+ *
+ * Actions are to be carried out in their order. Pointers in an action live until the next call on the node.
+ */
+#ifndef VESTA_CORE_NODE_H
+#define VESTA_CORE_NODE_H
+
+#include "core/error.h"
+#include "core/replica.h"
+#include "core/types.h"
+#include "core/wire.h"
+
+typedef struct node node_t;
+
+/* Where regions of replicas come from. All regions read as zeros when new. */
+typedef struct node_storage {
+  void *context;
+  /* Make the region of a new checkpoint. @return OK; NO_SPACE, NO_RESOURCES, NO_MEMORY, and nothing is left behind */
+  vesta_err_t (*create)(void *context, uint64_t checkpoint_id, uint64_t size, void **region, replica_storage_t *pages);
+  /* Map the region that an earlier run left. @return OK; NOT_EXIST; NO_MEMORY, NO_RESOURCES */
+  vesta_err_t (*open)(void *context, uint64_t checkpoint_id, void **region, uint64_t *size, replica_storage_t *pages);
+  /* Unmap a region and delete what is behind it. */
+  void (*remove)(void *context, uint64_t checkpoint_id);
+} node_storage_t;
+
+typedef struct node_config {
+  uint32_t node_id;              /* 1 when alone */
+  node_storage_t storage;        /* copied; its context outlives the node */
+  vesta_bytes_t stream_endpoints; /* told to who opens a stream: "PUB-ENDPOINT ROUTER-ENDPOINT"; lives with the node */
+} node_config_t;
+
+typedef enum node_event_kind {
+  NODE_EVENT_REQUEST,      /* link, message, payload; for a HELLO also peer, has_pidfd, random */
+  NODE_EVENT_LINK_GONE,    /* link: its socket is closed */
+  NODE_EVENT_PROCESS_GONE, /* session: its process is dead */
+  NODE_EVENT_ORDERED,      /* message: an operation, delivered */
+  NODE_EVENT_REFUSED,      /* message, error: an operation that the node asked for can't be ordered (journal full) */
+  NODE_EVENT_TIME,         /* the time of node_wake_ns() has come, or later */
+} node_event_kind_t;
+
+typedef struct node_event {
+  node_event_kind_t kind;
+  int64_t wall_ns;   /* since 1970; always set */
+  int64_t steady_ns; /* CLOCK_BOOTTIME; always set, never goes back */
+  uint64_t link;     /* daemon's number of a link, from 1, never reused */
+  const wire_message_t *message;
+  vesta_bytes_t payload;
+  vesta_err_t error;
+  vesta_token_t session;
+  vesta_token_t random; /* fresh random bits; always set for REQUEST */
+  uint32_t uid, pid;    /* HELLO: who, as the kernel says */
+  uint64_t start;       /* HELLO: start time of that process, clock ticks since boot */
+  bool watched;         /* HELLO: the daemon watches the process and will say PROCESS_GONE; otherwise the end of the
+                           link is taken for the end of the session */
+} node_event_t;
+
+typedef enum node_action_kind {
+  NODE_ACTION_SEND,       /* link, message, payload; attach != 0: with a read-only descriptor of that checkpoint's region */
+  NODE_ACTION_CLOSE_LINK, /* link: after what was sent */
+  NODE_ACTION_WATCH,      /* link, session: this link's process is the session's: PROCESS_GONE(session) when it dies */
+  NODE_ACTION_UNWATCH,    /* session: it is over */
+  NODE_ACTION_ORDER,      /* message: have it ordered */
+  NODE_ACTION_PUBLISH,    /* checkpoint, replica, first_seq to last_seq were committed */
+  NODE_ACTION_REMOVED,    /* checkpoint: is no more; streams of it end */
+} node_action_kind_t;
+
+typedef struct node_action {
+  node_action_kind_t kind;
+  uint64_t link;
+  const wire_message_t *message;
+  vesta_bytes_t payload;
+  uint64_t attach;
+  vesta_token_t session;
+  uint64_t checkpoint;
+  const replica_t *replica;
+  uint64_t first_seq, last_seq;
+} node_action_t;
+
+typedef struct node_actions {
+  const node_action_t *items;
+  uint32_t count;
+} node_actions_t;
+
+/** @return OK; NO_MEMORY */
+vesta_err_t node_new(const node_config_t *config, node_t **out);
+void node_destroy(node_t **node);
+
+/**
+ * At start, before any step: play one operation of the journal, as it was ordered in an earlier run.
+ * @return OK; MALFORMED when it makes no sense
+ */
+vesta_err_t node_restore(node_t *node, const wire_message_t *op);
+
+/**
+ * At start, after the journal: take up the replicas' regions. A checkpoint whose region is gone is forgotten (counted,
+ * NODE_COUNTER_REPLICAS_LOST); what the directory knows and a replica does not yet (a crash in between) is applied.
+ * The actions then ask for PROCESS_GONE judgements: one WATCH with link 0 for each session that was restored.
+ * @return OK; NO_MEMORY
+ */
+vesta_err_t node_start(node_t *node, int64_t wall_ns, int64_t steady_ns, node_actions_t *actions);
+
+/** Process and start time of a session, for the daemon to find out whether it still lives. False: unknown session. */
+bool node_session_process(const node_t *node, vesta_token_t session, uint32_t *uid, uint32_t *pid, uint64_t *start);
+
+/** One event. Never fails: whatever goes wrong is an answer. */
+void node_step(node_t *node, const node_event_t *event, node_actions_t *actions);
+
+/** When NODE_EVENT_TIME is due, in steady_ns; INT64_MAX: not at all. Wall-clock deadlines (expiry) are converted with the
+ *  difference of the clocks at the last event. */
+int64_t node_wake_ns(const node_t *node);
+
+/** The replica of a checkpoint, NULL when there is none here. Valid until the next step. */
+const replica_t *node_replica(const node_t *node, uint64_t checkpoint_id);
+
+/** May whoever shows this token read the stream of that checkpoint? (It was given out by a STREAM request of a session
+ *  that lives and has the checkpoint open for READ.) */
+bool node_stream_allowed(const node_t *node, vesta_token_t token, uint64_t checkpoint_id);
+
+/** True when no session lives and nothing is open or retained: a private daemon may end. */
+bool node_idle(const node_t *node);
+
+/** Write the whole directory as operations that node_restore() takes, into `emit`, which returns false to stop (the journal is being
+ *  rewritten shorter). */
+bool node_snapshot(const node_t *node, bool (*emit)(void *context, const wire_message_t *op), void *context);
+
+/* Counters, for INFO and for tests. name, text */
+#define NODE_COUNTERS(X)                                             \
+  X(REQUESTS, "requests taken")                                      \
+  X(ERRORS, "requests answered with an error")                       \
+  X(RESENT, "resent requests answered from the stored result")       \
+  X(SESSIONS, "sessions that live now")                              \
+  X(HANDLES, "checkpoint handles open now")                          \
+  X(CHECKPOINTS, "checkpoints that exist now, unlinked ones too")    \
+  X(SESSIONS_REFUSED, "sessions refused, limit reached")             \
+  X(HANDLES_REFUSED, "opens refused, limit of handles reached")      \
+  X(CHECKPOINTS_REFUSED, "creates refused, limit of checkpoints")    \
+  X(COMMITTED, "operations committed")                               \
+  X(EXPIRED, "sections expired")                                     \
+  X(RETIRED, "checkpoints removed after their retention")            \
+  X(FENCED, "writes refused because the group's active is another")  \
+  X(PROMOTIONS, "members promoted")                                  \
+  X(REVOKED, "promotions revoked, the barrier was not met in time")  \
+  X(ORDER_REFUSED, "ordered operations that found no room")          \
+  X(REPLICAS_LOST, "replicas whose region was gone at start")
+
+typedef enum node_counter {
+#define NODE_COUNTER_ENUM(name, text) NODE_COUNTER_##name,
+  NODE_COUNTERS(NODE_COUNTER_ENUM)
+#undef NODE_COUNTER_ENUM
+      NODE_COUNTER_COUNT
+} node_counter_t;
+uint64_t node_counter(const node_t *node, node_counter_t counter);
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Requests on sections: judged, put into the replica's log, committed, answered, published, in this order and in one
+ * step. Nothing here touches the directory.
+ */
+#include "core/node_state.h"
+
+vesta_err_t node_usable(const directory_checkpoint_t *checkpoint) {
+  bool all_replicas = (checkpoint->attributes.creation_flags & VESTA_CREATE_ALL_REPLICAS) != 0;
+  return all_replicas || checkpoint->active_node != 0 ? VESTA_OK : VESTA_ERR_NOT_EXIST;
+}
+
+static void node_publish(node_t *node, const directory_checkpoint_t *checkpoint, uint64_t seq) {
+  node_action_t *last = node->action_count == 0 ? NULL : &node->actions[node->action_count - 1];
+  if (last != NULL && last->kind == NODE_ACTION_PUBLISH && last->checkpoint == checkpoint->id) {
+    last->last_seq = seq;
+    return;
+  }
+  node_action_t *publish = node_act(node, NODE_ACTION_PUBLISH);
+  publish->checkpoint = checkpoint->id;
+  publish->replica = checkpoint->local->replica;
+  publish->first_seq = seq;
+  publish->last_seq = seq;
+}
+
+vesta_err_t node_commit(node_t *node, directory_checkpoint_t *checkpoint, const replica_op_t *op,
+                        replica_result_t *result) {
+  vesta_err_t err = replica_apply(checkpoint->local->replica, op, result);
+  if (err == VESTA_OK) {
+    node_count(node, NODE_COUNTER_COMMITTED);
+    node_publish(node, checkpoint, result->seq);
+  }
+  return err;
+}
+
+void node_expire(node_t *node, directory_checkpoint_t *checkpoint, uint32_t sections_max) {
+  replica_t *replica = checkpoint->local->replica;
+  replica_section_t section;
+  vesta_err_t err = VESTA_OK;
+  for (uint32_t i = 0; i < sections_max && err == VESTA_OK; i++) {
+    if (replica_expiry_next(replica, &section) > node->wall_ns) {
+      break;
+    }
+    replica_element_t element = {.kind = VESTA_KIND_EXPIRED, .id = section.id};
+    replica_op_t op = {.time_ns = node->wall_ns, .elements = &element, .element_count = 1};
+    replica_result_t result;
+    err = node_commit(node, checkpoint, &op, &result);
+    if (err == VESTA_OK) {
+      node_count(node, NODE_COUNTER_EXPIRED);
+    }
+  }
+  node_schedule(node, checkpoint);
+  if (err != VESTA_OK) { /* no memory for its log record: it counts as gone all the same, and is removed later */
+    deadlines_set(&node->wall, &checkpoint->local->wall, node->wall_ns + NODE_RETRY_NS);
+  }
+}
+
+/* What every request on sections needs; answers the request itself when it can't be. */
+static bool node_ready(node_t *node, const node_request_t *request, uint32_t mode) {
+  vesta_err_t err = VESTA_OK;
+  if (mode != 0 && (request->handle->flags & mode) == 0) {
+    err = VESTA_ERR_ACCESS;
+  } else {
+    err = node_usable(request->checkpoint);
+  }
+  if (err != VESTA_OK) {
+    node_refuse(node, request, err);
+  }
+  return err == VESTA_OK;
+}
+
+static vesta_err_t node_change_elements(node_t *node, const node_request_t *request) {
+  const wire_message_t *message = request->message;
+  const uint8_t *data = request->event->payload.data;
+  if (message->element_count > VESTA_VECTOR_ELEMENTS_MAX) {
+    return VESTA_ERR_NO_RESOURCES;
+  }
+  if (wire_payload_check(message, request->event->payload.size) != VESTA_OK) {
+    return VESTA_ERR_MALFORMED;
+  }
+  for (uint32_t i = 0; i < message->element_count; i++) {
+    const wire_element_t *from = &message->elements[i];
+    switch (from->kind) {
+      case VESTA_KIND_CREATED:
+      case VESTA_KIND_WRITTEN:
+      case VESTA_KIND_OVERWRITTEN:
+      case VESTA_KIND_DELETED:
+      case VESTA_KIND_EXPIRY_SET: break;
+      default: return VESTA_ERR_MALFORMED; /* not for clients */
+    }
+    node->replica_elements[i] = (replica_element_t){.kind = (vesta_kind_t)from->kind, .id = from->id,
+                                                    .offset = from->offset, .data = vesta_bytes(data, from->size),
+                                                    .expiry_ns = from->expiry_ns};
+    data = from->size == 0 ? data : data + from->size;
+  }
+  return VESTA_OK;
+}
+
+static void node_change_answer(node_t *node, const node_request_t *request, vesta_err_t err,
+                               const replica_result_t *result) {
+  wire_message_t *reply = node_answer(node, request->event->link, request->message->number, err, NULL);
+  if (err != VESTA_OK) {
+    reply->element = result->element;
+    return;
+  }
+  reply->seq = result->seq;
+  if (result->generated_id_size > 0) {
+    memcpy(node->generated_id, result->generated_id, result->generated_id_size);
+    reply->id = vesta_bytes(node->generated_id, result->generated_id_size);
+  }
+}
+
+void node_change(node_t *node, const node_request_t *request) {
+  directory_checkpoint_t *checkpoint = request->checkpoint;
+  const wire_message_t *message = request->message;
+  replica_result_t result = {.element = REPLICA_NO_ELEMENT};
+  if (!node_ready(node, request, VESTA_OPEN_WRITE)) {
+    return;
+  }
+  if (replica_request_find(checkpoint->local->replica, request->session->token, message->number, &result) == VESTA_OK) {
+    node_count(node, NODE_COUNTER_RESENT);
+    node_change_answer(node, request, VESTA_OK, &result);
+    return;
+  }
+  if (!roles_may_write(&checkpoint->group, request->session->token)) {
+    node_count(node, NODE_COUNTER_FENCED);
+    node_refuse(node, request, VESTA_ERR_FENCED);
+    return;
+  }
+  if (checkpoint->local->wall.at_ns <= node->wall_ns) {
+    node_expire(node, checkpoint, UINT32_MAX); /* their slots and ids are free for this request */
+  }
+  vesta_err_t err = node_change_elements(node, request);
+  if (err == VESTA_OK) {
+    replica_op_t op = {.session = request->session->token, .request = message->number, .time_ns = node->wall_ns,
+                       .elements = node->replica_elements, .element_count = message->element_count};
+    err = replica_apply(checkpoint->local->replica, &op, &result);
+  }
+  node_change_answer(node, request, err, &result);
+  if (err == VESTA_OK) {
+    node_count(node, NODE_COUNTER_COMMITTED);
+    node_publish(node, checkpoint, result.seq);
+    node_schedule(node, checkpoint);
+  }
+}
+
+void node_read(node_t *node, const node_request_t *request) {
+  const wire_message_t *message = request->message;
+  if (!node_ready(node, request, VESTA_OPEN_READ)) {
+    return;
+  }
+  replica_section_t section;
+  vesta_err_t err = VESTA_OK;
+  if (!replica_find(request->checkpoint->local->replica, message->id, node->wall_ns, &section)) {
+    err = VESTA_ERR_NOT_EXIST;
+  } else if (message->offset > section.size) {
+    err = VESTA_ERR_INVALID_PARAM;
+  }
+  if (err != VESTA_OK) {
+    node_refuse(node, request, err);
+    return;
+  }
+  uint64_t there = section.size - message->offset;
+  uint64_t size = message->size < there ? message->size : there;
+  node_action_t *action;
+  wire_message_t *reply = node_answer(node, request->event->link, message->number, VESTA_OK, &action);
+  reply->size = size;
+  action->payload = vesta_bytes(size == 0 ? NULL : section.data + message->offset, size);
+}
+
+void node_status(node_t *node, const node_request_t *request) {
+  directory_checkpoint_t *checkpoint = request->checkpoint;
+  if (!node_ready(node, request, 0)) {
+    return;
+  }
+  node_expire(node, checkpoint, UINT32_MAX);
+  replica_status_t status;
+  replica_status(checkpoint->local->replica, &status);
+  wire_message_t *reply = node_answer(node, request->event->link, request->message->number, VESTA_OK, NULL);
+  wire_attributes_set(reply, &checkpoint->attributes);
+  reply->checkpoint = checkpoint->id;
+  reply->count = status.section_count;
+  reply->size = status.data_bytes;
+  wire_pos_set(reply, status.committed);
+}
+
+void node_map(node_t *node, const node_request_t *request) {
+  if (!node_ready(node, request, VESTA_OPEN_READ)) {
+    return;
+  }
+  uint64_t size = 0;
+  (void)replica_region_size(&request->checkpoint->attributes, &size);
+  node_action_t *action;
+  wire_message_t *reply = node_answer(node, request->event->link, request->message->number, VESTA_OK, &action);
+  action->attach = request->checkpoint->id;
+  reply->checkpoint = request->checkpoint->id;
+  reply->size = size;
+  wire_attributes_set(reply, &request->checkpoint->attributes);
+}
+
+/* ---- iteration ---- */
+
+enum { /* SaCkptSectionsChosenT */
+  NODE_SECTIONS_FOREVER = 1,
+  NODE_SECTIONS_LEQ = 2,
+  NODE_SECTIONS_GEQ = 3,
+  NODE_SECTIONS_CORRUPTED = 4,
+  NODE_SECTIONS_ANY = 5,
+};
+
+static bool node_chosen(const replica_section_t *section, uint64_t chosen, int64_t expiry_ns) {
+  switch (chosen) {
+    case NODE_SECTIONS_FOREVER: return section->expiry_ns == VESTA_TIME_END;
+    case NODE_SECTIONS_LEQ: return section->expiry_ns <= expiry_ns;
+    case NODE_SECTIONS_GEQ: return section->expiry_ns >= expiry_ns;
+    case NODE_SECTIONS_CORRUPTED: return false; /* a replica alone has no other to lag behind */
+    default: return true;
+  }
+}
+
+#define NODE_ITERATE_SLOTS_MAX 65536U /* slots looked at for one answer */
+
+void node_iterate(node_t *node, const node_request_t *request) {
+  const wire_message_t *message = request->message;
+  if (message->flags < NODE_SECTIONS_FOREVER || message->flags > NODE_SECTIONS_ANY) {
+    node_refuse(node, request, VESTA_ERR_INVALID_PARAM);
+    return;
+  }
+  if (!node_ready(node, request, 0)) {
+    return;
+  }
+  const replica_t *replica = request->checkpoint->local->replica;
+  replica_status_t status;
+  replica_status(replica, &status);
+  /* Slots are walked once and a section keeps its slot, so each is met at most once; `as_of` leaves out later ones. */
+  uint64_t as_of = message->cursor == 0 ? status.committed.seq : message->seq;
+  uint32_t end = replica_slot_end(replica);
+  uint32_t slot = message->cursor > end ? end : (uint32_t)message->cursor;
+  uint32_t stop = end - slot > NODE_ITERATE_SLOTS_MAX ? slot + NODE_ITERATE_SLOTS_MAX : end;
+  uint32_t count = 0;
+  replica_section_t section;
+  while (count < VESTA_ITERATE_SECTIONS_MAX && replica_slot_next(replica, slot, stop, &section)) {
+    slot = section.slot + 1;
+    bool shown = section.created_seq <= as_of && section.expiry_ns > node->wall_ns &&
+                 node_chosen(&section, message->flags, message->expiry_ns);
+    if (shown) {
+      node->elements[count++] =
+          (wire_element_t){.kind = VESTA_KIND_CREATED, .id = section.id, .offset = section.size,
+                           .expiry_ns = section.expiry_ns, .time_ns = section.last_update_ns, .seq = section.seq,
+                           .epoch = section.epoch, .slot = section.slot};
+    }
+  }
+  if (count < VESTA_ITERATE_SECTIONS_MAX) {
+    slot = stop;
+  }
+  wire_message_t *reply = node_answer(node, request->event->link, message->number, VESTA_OK, NULL);
+  reply->elements = node->elements;
+  reply->element_count = count;
+  reply->cursor = slot;
+  reply->state = slot >= end ? 1 : 0;
+  reply->seq = as_of;
+}
+
+void node_synchronize(node_t *node, const node_request_t *request) {
+  vesta_err_t err = VESTA_OK;
+  if ((request->handle->flags & VESTA_OPEN_WRITE) == 0) {
+    err = VESTA_ERR_ACCESS;
+  } else if ((request->checkpoint->attributes.creation_flags & VESTA_CREATE_ALL_REPLICAS) != 0) {
+    err = VESTA_ERR_BAD_OPERATION;
+  } else {
+    err = node_usable(request->checkpoint);
+  }
+  directory_answer_t answer = {.number = request->message->number, .err = err};
+  node_answer_ordered(node, request->session, request->event->link, (uint32_t)request->message->flags, &answer);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Slots: found by id through hash chains, their pages reserved and given back.
+ *
+ * A chain changes by one store: a section is complete before its bucket names it, and leaves by one store into the
+ * link before it. So whoever follows a chain, or takes up the region of a killed process, sees it whole.
+ */
+#include "core/replica_private.h"
+
+uint32_t replica_hash(const replica_t *replica, vesta_bytes_t id) {
+  return replica_layout_hash(replica->header->lineage, id);
+}
+
+static uint32_t *bucket(const replica_t *replica, uint32_t hash) {
+  uint32_t *buckets = (uint32_t *)(void *)(replica->region + replica->layout.buckets_at);
+  return &buckets[hash & (replica->layout.bucket_count - 1)];
+}
+
+uint32_t replica_slot_find(const replica_t *replica, uint32_t hash, vesta_bytes_t id) {
+  for (uint32_t next = *bucket(replica, hash); next != 0;) {
+    const replica_descriptor_t *d = replica_descriptor(replica, next - 1);
+    if (d->hash == hash && d->id_mark == id.size + 1 &&
+        (id.size == 0 || memcmp(replica_id_place(replica, next - 1), id.data, id.size) == 0)) {
+      return next - 1;
+    }
+    next = d->next;
+  }
+  return REPLICA_NO_SLOT;
+}
+
+void replica_slot_link(replica_t *replica, uint32_t slot) {
+  replica_descriptor_t *d = replica_descriptor(replica, slot);
+  uint32_t *first = bucket(replica, d->hash);
+  REPLICA_STORE(replica, d->next, *first);
+  REPLICA_STORE(replica, *first, slot + 1);
+}
+
+void replica_slot_unlink(replica_t *replica, uint32_t slot) {
+  const replica_descriptor_t *d = replica_descriptor(replica, slot);
+  for (uint32_t *link = bucket(replica, d->hash); *link != 0; link = &replica_descriptor(replica, *link - 1)->next) {
+    if (*link == slot + 1) {
+      REPLICA_STORE(replica, *link, d->next);
+      return;
+    }
+  }
+}
+
+void replica_slots_relink(replica_t *replica) {
+  replica_zero(replica, bucket(replica, 0), replica->layout.bucket_count * sizeof(uint32_t));
+  for (uint32_t slot = 0; slot < replica->header->slots_high; slot++) {
+    if (replica_descriptor(replica, slot)->id_mark != 0) {
+      replica_slot_link(replica, slot);
+    }
+  }
+}
+
+vesta_err_t replica_slot_reserve(replica_t *replica, uint32_t slot, uint64_t size) {
+  const replica_layout_t *layout = &replica->layout;
+  if (!layout->slots_paged) {
+    uint64_t end = (slot + 1) * layout->slot_stride;
+    return replica_area_reserve(replica, layout->slots_at, &replica->header->reserved.slots, end);
+  }
+  replica_descriptor_t *d = replica_descriptor(replica, slot);
+  uint16_t pages = (uint16_t)(replica_round_up(size, REPLICA_PAGE_BYTES) / REPLICA_PAGE_BYTES);
+  if (pages <= d->pages) {
+    return VESTA_OK;
+  }
+  uint64_t at = replica_slot_at(replica, slot) + (uint64_t)d->pages * REPLICA_PAGE_BYTES;
+  uint64_t more = (uint64_t)(pages - d->pages) * REPLICA_PAGE_BYTES;
+  vesta_err_t err = replica->storage.reserve(replica->storage.context, at, more);
+  if (err == VESTA_OK) {
+    replica->slot_pages += (uint64_t)(pages - d->pages);
+    REPLICA_STORE(replica, d->pages, pages);
+  }
+  return err;
+}
+
+void replica_slot_release(replica_t *replica, uint32_t slot, uint16_t pages) {
+  replica_descriptor_t *d = replica_descriptor(replica, slot);
+  if (pages >= d->pages) {
+    return;
+  }
+  uint64_t kept = (uint64_t)pages * REPLICA_PAGE_BYTES;
+  uint64_t at = replica_slot_at(replica, slot) + kept;
+  uint64_t size =
+      replica->layout.slot_stride - kept; /* to the end: a killed process may have left more than it counted */
+  replica->slot_pages -= (uint64_t)(d->pages - pages);
+  if (d->id_mark != 0) {
+    /* First the count: a section must not be promised pages that are gone. Killed in between: they go with the rest. */
+    REPLICA_STORE(replica, d->pages, pages);
+    replica->storage.release(replica->storage.context, at, size);
+  } else {
+    /* Last the count: killed in between, recovery finds a free slot that counts pages, and releases them. */
+    replica->storage.release(replica->storage.context, at, size);
+    REPLICA_STORE(replica, d->pages, pages);
+  }
+}
+
+void replica_section_fill(const replica_t *replica, uint32_t slot, replica_section_t *section) {
+  const replica_descriptor_t *d = replica_descriptor(replica, slot);
+  *section = (replica_section_t){
+      .slot = slot,
+      .id = vesta_bytes(replica_id_place(replica, slot), (size_t)d->id_mark - 1),
+      .data = replica->region + replica_slot_at(replica, slot),
+      .size = d->size,
+      .expiry_ns = d->expiry_ns,
+      .last_update_ns = d->last_update_ns,
+      .epoch = d->epoch,
+      .seq = d->seq,
+      .created_seq = d->created_seq,
+  };
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Every message of Vesta, on every link: one shape, one codec.
+ *
+ * A message is a msgpack map from field number to value, optionally followed by a payload of raw bytes. Agents and
+ * daemon exchange them over AF_UNIX, the change stream carries them as ZeroMQ frames, and the ordered operations of the
+ * directory are kept in the journal as such messages. A field that is absent is zero (or empty); a field that is
+ * unknown is skipped, so a newer minor version may add some; another major version is refused with VERSION.
+ *
+ *   agent link      frame = size of head, u32 LE | size of payload, u32 LE | head (msgpack) | payload
+ *   change stream   topic frame | head frame | payload frame            (SUB and XPUB)
+ *                   head frame | payload frame                          (DEALER and ROUTER)
+ *   journal         as the agent link
+ *
+ * Sections' data never passes through msgpack: it stands in the payload, elements one after the other, each `size`
+ * bytes.
+ *
+ * Decoding is total: any bytes give a message or an error, in time and memory bounded by their size. The tables below
+ * are the definition; doc/PROTOCOL.md is written from them.
+ */
+#ifndef VESTA_CORE_WIRE_H
+#define VESTA_CORE_WIRE_H
+
+#include "core/error.h"
+#include "core/limits.h"
+#include "core/types.h"
+
+#define WIRE_MAJOR 1U
+#define WIRE_MINOR 0U
+#define WIRE_VERSION ((WIRE_MAJOR << 16) | WIRE_MINOR)
+
+/* ---- kinds ---- name, number, fields that must be there (a mask of WIRE_F_...), what it is */
+#define WIRE_KINDS(X)                                                                                                \
+  /* agent to daemon: requests. Each has `number`; the answer is a REPLY with the same one. */                       \
+  X(HELLO, 1, 0, "first message on a calls link: token to resume a session (else a new one), pid; with a pidfd")     \
+  X(HELLO_CALLBACKS, 2, WIRE_F(TOKEN_HI), "first message on a callback link: token of its session")                  \
+  X(FINALIZE, 3, 0, "end the session")                                                                               \
+  X(OPEN, 4, WIRE_F(NAME), "open a checkpoint: name, flags, attributes when flags has CREATE")                       \
+  X(CLOSE, 5, WIRE_F(HANDLE), "close a handle")                                                                      \
+  X(UNLINK, 6, WIRE_F(NAME), "unlink a name")                                                                        \
+  X(RETENTION_SET, 7, WIRE_F(HANDLE), "retention_ns")                                                                \
+  X(ACTIVE_SET, 8, WIRE_F(HANDLE), "make this node's replica the active one")                                        \
+  X(STATUS, 9, WIRE_F(HANDLE), "reply: attributes, count of sections, size in bytes, position")                      \
+  X(MAP, 10, WIRE_F(HANDLE), "reply carries a read-only descriptor of the replica's file; checkpoint, attributes")   \
+  X(CHANGE, 11, WIRE_F(HANDLE) | WIRE_F(ELEMENTS), "one operation on sections, all or nothing; data in the payload") \
+  X(READ, 12, WIRE_F(HANDLE), "id, offset, size: at most so much; reply: payload, size")                             \
+  X(ITERATE, 13, WIRE_F(HANDLE), "flags: which, expiry_ns, cursor (slot), seq as of; reply: elements, cursor")       \
+  X(SYNCHRONIZE, 14, WIRE_F(HANDLE), "what was done is in every replica when the reply comes")                       \
+  X(STREAM, 15, WIRE_F(HANDLE), "reply: token for the stream's ROUTER, checkpoint, text: endpoints")                 \
+  X(JOIN, 16, WIRE_F(HANDLE), "join the group of a checkpoint: text: member name, priority, flags, timeout_ns")      \
+  X(LEAVE, 17, WIRE_F(HANDLE), "leave it")                                                                           \
+  X(RESIGN, 18, WIRE_F(HANDLE), "the active hands over")                                                             \
+  X(CONFIRM, 19, WIRE_F(HANDLE) | WIRE_F(EPOCH), "a promoted member has applied all up to its barrier (epoch, seq)") \
+  X(PROGRESS, 20, WIRE_F(HANDLE), "a member's applied position; state: 1 synced. No reply.")                         \
+  X(LIST, 21, 0, "cursor; reply: the checkpoints from there on, one element each (id: name)")                        \
+  X(INFO, 22, 0, "reply: text: the daemon's counters as key=value lines")                                            \
+  /* daemon to agent */                                                                                              \
+  X(REPLY, 32, 0, "answer to `number`: error, element, and what the request's line says")                            \
+  X(CALLBACK, 33, 0, "on a callback link: as a REPLY, for a request that asked for its answer there")                \
+  /* ordered operations: the directory's input, kept in the journal */                                               \
+  X(OP_SESSION_BEGIN, 48, WIRE_F(TOKEN_HI), "token, uid, pid, process start")                                        \
+  X(OP_SESSION_END, 49, WIRE_F(TOKEN_HI), "token: all its handles are closed, its memberships ended")                \
+  X(OP_OPEN, 50, WIRE_F(TOKEN_HI) | WIRE_F(NAME), "as OPEN; checkpoint: the id to use when it is made, lineage")     \
+  X(OP_CLOSE, 51, WIRE_F(TOKEN_HI) | WIRE_F(HANDLE), "handle")                                                       \
+  X(OP_UNLINK, 52, WIRE_F(TOKEN_HI) | WIRE_F(NAME), "name")                                                          \
+  X(OP_RETENTION, 53, WIRE_F(CHECKPOINT), "checkpoint, retention_ns")                                                \
+  X(OP_ACTIVE, 54, WIRE_F(CHECKPOINT), "checkpoint, node")                                                           \
+  X(OP_REMOVE, 55, WIRE_F(CHECKPOINT), "checkpoint; its retention has run out, or state: WIRE_REMOVE_LOST")           \
+  X(OP_JOIN, 56, WIRE_F(TOKEN_HI) | WIRE_F(HANDLE), "handle, member, text: name, priority, flags, timeout_ns")       \
+  X(OP_LEAVE, 57, WIRE_F(CHECKPOINT) | WIRE_F(MEMBER), "checkpoint, member")                                         \
+  X(OP_PROMOTE, 58, WIRE_F(CHECKPOINT) | WIRE_F(EPOCH), "checkpoint, member (0: nobody), epoch: the grant")          \
+  X(OP_ACTIVATE, 59, WIRE_F(CHECKPOINT) | WIRE_F(EPOCH), "checkpoint, member, epoch: it met the barrier")            \
+  X(OP_SNAPSHOT, 60, 0, "one row of a written-down directory; state says of which table")                            \
+  /* change stream */                                                                                                \
+  X(CHANGES, 80, WIRE_F(CHECKPOINT), "elements in order, each with epoch, seq; payload: their data; state: ..._KEYS") \
+  X(BEACON, 81, WIRE_F(CHECKPOINT), "lineage, epoch, seq: the last operation published; state: WIRE_BEACON_...")  \
+  X(SNAPSHOT_GET, 82, WIRE_F(CHECKPOINT) | WIRE_F(TOKEN_HI),                                                         \
+    "sections from slot `cursor` on; from_...: only what changed after that position (absent: everything)")          \
+  X(SNAPSHOT_CHUNK, 83, WIRE_F(CHECKPOINT),                                                                          \
+    "elements: sections as of lineage/epoch/seq, slots cursor to cursor_end (exclusive); state: WIRE_CHUNK_...")     \
+  X(HISTORY_GET, 84, WIRE_F(CHECKPOINT) | WIRE_F(TOKEN_HI), "operations from seq `cursor` on, below cursor_end")     \
+  X(HISTORY_CHUNK, 85, WIRE_F(CHECKPOINT), "elements as in CHANGES; error LOST or DIVERGED; lineage/epoch/seq: now")
+
+enum wire_kind {
+#define WIRE_KIND_ENUM(name, number, required, text) WIRE_##name = (number),
+  WIRE_KINDS(WIRE_KIND_ENUM)
+#undef WIRE_KIND_ENUM
+};
+
+/* state of a SNAPSHOT_CHUNK */
+enum {
+  WIRE_CHUNK_LAST = 1, /* no slots beyond cursor_end: the walk is done */
+  WIRE_CHUNK_FULL = 2, /* everything is sent although a delta was asked for: ids not named are gone */
+};
+/* state of CHANGES */
+enum {
+  WIRE_CHANGES_KEYS = 1, /* the elements' sizes are told, their data is not in the payload, which is empty */
+};
+/* state of a BEACON */
+enum {
+  WIRE_BEACON_GONE = 1, /* the checkpoint is no more, or unknown here */
+};
+/* state of an OP_REMOVE */
+enum {
+  WIRE_REMOVE_LOST = 1, /* the memory it was in is gone: its handles are closed */
+};
+/* flags of a JOIN */
+enum {
+  WIRE_JOIN_FENCE = 1,          /* only the active member may write */
+  WIRE_JOIN_MANUAL = 2,         /* never promoted unless asked for */
+  WIRE_JOIN_REQUIRE_SYNCED = 4, /* only promoted when it reported to be synced */
+};
+/* flags of OPEN and SYNCHRONIZE, above VESTA_OPEN_...: the answer goes to the callback link */
+#define WIRE_FLAG_CALLBACK 0x100U
+/* flag of OPEN: an existing checkpoint must have the same retention duration too (B.01.01) */
+#define WIRE_FLAG_COMPARE_RETENTION 0x200U
+
+/* ---- fields ---- name in C, NAME, number, type (U: uint64, I: int64, B: bytes), greatest value or size */
+#define WIRE_FIELDS(X)                                            \
+  X(version, VERSION, 1, U, UINT32_MAX)                           \
+  X(kind, KIND, 2, U, 255)                                        \
+  X(number, NUMBER, 3, U, UINT64_MAX)                             \
+  X(error, ERROR, 4, U, 255)                                      \
+  X(element, ELEMENT, 5, U, UINT32_MAX)                           \
+  X(token_hi, TOKEN_HI, 6, U, UINT64_MAX)                         \
+  X(token_lo, TOKEN_LO, 7, U, UINT64_MAX)                         \
+  X(handle, HANDLE, 8, U, UINT64_MAX)                             \
+  X(checkpoint, CHECKPOINT, 9, U, UINT64_MAX)                     \
+  X(name, NAME, 10, B, VESTA_NAME_BYTES_MAX)                      \
+  X(flags, FLAGS, 11, U, UINT32_MAX)                              \
+  X(creation_flags, CREATION_FLAGS, 12, U, UINT32_MAX)            \
+  X(checkpoint_bytes, CHECKPOINT_BYTES, 13, U, UINT64_MAX)        \
+  X(retention_ns, RETENTION_NS, 14, I, INT64_MAX)                 \
+  X(sections_max, SECTIONS_MAX, 15, U, UINT32_MAX)                \
+  X(section_bytes_max, SECTION_BYTES_MAX, 16, U, UINT64_MAX)      \
+  X(section_id_bytes_max, SECTION_ID_BYTES_MAX, 17, U, UINT32_MAX)\
+  X(timeout_ns, TIMEOUT_NS, 18, I, INT64_MAX)                     \
+  X(id, ID, 19, B, VESTA_SECTION_ID_BYTES_MAX)                    \
+  X(offset, OFFSET, 20, U, UINT64_MAX)                            \
+  X(size, SIZE, 21, U, UINT64_MAX)                                \
+  X(expiry_ns, EXPIRY_NS, 22, I, INT64_MAX)                       \
+  X(time_ns, TIME_NS, 23, I, INT64_MAX)                           \
+  X(lineage, LINEAGE, 24, U, UINT64_MAX)                          \
+  X(epoch, EPOCH, 25, U, UINT64_MAX)                              \
+  X(seq, SEQ, 26, U, UINT64_MAX)                                  \
+  X(from_lineage, FROM_LINEAGE, 27, U, UINT64_MAX)                \
+  X(from_epoch, FROM_EPOCH, 28, U, UINT64_MAX)                    \
+  X(from_seq, FROM_SEQ, 29, U, UINT64_MAX)                        \
+  X(cursor, CURSOR, 30, U, UINT64_MAX)                            \
+  X(cursor_end, CURSOR_END, 31, U, UINT64_MAX)                    \
+  X(count, COUNT, 32, U, UINT64_MAX)                              \
+  X(member, MEMBER, 33, U, UINT64_MAX)                            \
+  X(priority, PRIORITY, 34, U, UINT32_MAX)                        \
+  X(text, TEXT, 35, B, 65535)                                     \
+  X(state, STATE, 36, U, UINT32_MAX)                              \
+  X(pid, PID, 37, U, UINT32_MAX)                                  \
+  X(uid, UID, 38, U, UINT32_MAX)                                  \
+  X(start, START, 39, U, UINT64_MAX)                              \
+  X(node, NODE, 40, U, UINT32_MAX)
+
+/* field number 41: `elements`, an array of arrays whose items stand in this order; missing ones are zero, more are
+ * skipped. name in C, type, greatest value or size */
+#define WIRE_ELEMENT_ITEMS(X)                \
+  X(kind, U, 255)                            \
+  X(id, B, VESTA_SECTION_ID_BYTES_MAX)       \
+  X(size, U, VESTA_OPERATION_BYTES_MAX)      \
+  X(offset, U, UINT64_MAX)                   \
+  X(expiry_ns, I, INT64_MAX)                 \
+  X(seq, U, UINT64_MAX)                      \
+  X(epoch, U, UINT64_MAX)                    \
+  X(time_ns, I, INT64_MAX)                   \
+  X(slot, U, UINT32_MAX)                     \
+  X(member, U, UINT64_MAX)                   \
+  X(index, U, UINT32_MAX)                    \
+  X(count, U, UINT32_MAX)
+/* kind: vesta_kind_t. index, count: place within its operation. slot: where the section lives in the replica that the
+ * message is from, REPLICA_NO_SLOT for changes of the whole checkpoint. size: of its data in the payload. On the change
+ * stream an EPOCH's offset is the epoch before, so that two histories can't be taken for one. */
+#define WIRE_FIELD_ELEMENTS 41
+
+enum wire_field {
+#define WIRE_FIELD_ENUM(name, NAME, number, type, max) WIRE_FIELD_##NAME = (number),
+  WIRE_FIELDS(WIRE_FIELD_ENUM)
+#undef WIRE_FIELD_ENUM
+};
+#define WIRE_F(NAME) (1ULL << WIRE_FIELD_##NAME)
+
+#define WIRE_C_TYPE_U uint64_t
+#define WIRE_C_TYPE_I int64_t
+#define WIRE_C_TYPE_B vesta_bytes_t
+
+typedef struct wire_element {
+#define WIRE_ELEMENT_MEMBER(name, type, max) WIRE_C_TYPE_##type name;
+  WIRE_ELEMENT_ITEMS(WIRE_ELEMENT_MEMBER)
+#undef WIRE_ELEMENT_MEMBER
+} wire_element_t;
+
+/* A message. Zero it (`= {0}`), set `kind` and what that kind needs. */
+typedef struct wire_message {
+#define WIRE_FIELD_MEMBER(name, NAME, number, type, max) WIRE_C_TYPE_##type name;
+  WIRE_FIELDS(WIRE_FIELD_MEMBER)
+#undef WIRE_FIELD_MEMBER
+  const wire_element_t *elements;
+  uint32_t element_count;
+} wire_message_t;
+
+#define WIRE_ELEMENTS_MAX 8192U /* elements of one message */
+/* Changes of one published message, sections of one chunk and so on are batched below WIRE_ELEMENTS_MAX and
+ * VESTA_FRAME_HEAD_BYTES_MAX by whoever fills it; wire_element_size_max() says what an element takes at most. */
+
+/**
+ * Write a message's head. Fields that are zero are left out; `version` is filled in when zero.
+ * @param[out] size   bytes written
+ * @return OK; TOO_LARGE when it does not fit into `capacity` or VESTA_FRAME_HEAD_BYTES_MAX, or a field exceeds its
+ *         bound; MALFORMED when the kind is unknown or a field that it requires is zero, as the reader would say
+ */
+vesta_err_t wire_encode(const wire_message_t *message, void *to, size_t capacity, size_t *size);
+
+/** An upper bound of the encoded size: a buffer of this size always fits (its bounds kept). */
+size_t wire_encoded_size_max(const wire_message_t *message);
+/** The same for one element. */
+size_t wire_element_size_max(const wire_element_t *element);
+
+/* Memory for decoding; one per thread of control, reused. */
+typedef struct wire_decoder wire_decoder_t;
+/** @return NULL when out of memory */
+wire_decoder_t *wire_decoder_new(void);
+void wire_decoder_destroy(wire_decoder_t **decoder);
+
+/**
+ * Read a message's head. Byte fields point into `from`; elements live in the decoder until its next use.
+ * @return OK; MALFORMED when the bytes are no message, a field has another type or exceeds its bound, a required
+ *         field is missing or zero, a known field comes twice, the kind is unknown, or bytes follow; VERSION when the
+ *         major version differs (out->version, out->kind and out->number are set then, so that it can be answered);
+ *         TOO_LARGE above VESTA_FRAME_HEAD_BYTES_MAX; NO_MEMORY
+ */
+vesta_err_t wire_decode(wire_decoder_t *decoder, const void *from, size_t size, wire_message_t *out);
+
+/* ---- framing on byte streams ---- */
+
+#define WIRE_PREFIX_BYTES 8U
+
+/** Write the 8-byte prefix. */
+void wire_prefix_encode(uint8_t prefix[WIRE_PREFIX_BYTES], uint32_t head_bytes, uint32_t payload_bytes);
+/** @return OK; TOO_LARGE when head or payload exceed their limit; MALFORMED when the head is empty */
+vesta_err_t wire_prefix_decode(const uint8_t prefix[WIRE_PREFIX_BYTES], uint32_t *head_bytes, uint32_t *payload_bytes);
+
+/** The name of a kind ("OPEN"), "UNKNOWN" for none. Static text. */
+const char *wire_kind_name(uint64_t kind);
+
+/* Small helpers: the pieces that many messages share. */
+vesta_attributes_t wire_attributes(const wire_message_t *message);
+void wire_attributes_set(wire_message_t *message, const vesta_attributes_t *attributes);
+static inline vesta_token_t wire_token(const wire_message_t *m) {
+  return (vesta_token_t){.hi = m->token_hi, .lo = m->token_lo};
+}
+static inline vesta_pos_t wire_pos(const wire_message_t *m) {
+  return (vesta_pos_t){.lineage = m->lineage, .epoch = m->epoch, .seq = m->seq};
+}
+static inline void wire_pos_set(wire_message_t *m, vesta_pos_t p) {
+  m->lineage = p.lineage;
+  m->epoch = p.epoch;
+  m->seq = p.seq;
+}
+/** Payload must be exactly the elements' data. @return OK; MALFORMED when the sizes do not add up to payload_bytes */
+vesta_err_t wire_payload_check(const wire_message_t *message, uint64_t payload_bytes);
+
+#endif
