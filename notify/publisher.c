@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See publisher.h.
+ *
+ * Each checkpoint that somebody listens to has an *audience*: how many listen to which topic. Audiences come with a
+ * subscription and go with the last one, so who listens to nothing costs nothing, and a commit that nobody waits for is
+ * one look into a table.
+ *
+ *   committed ----> [batch of one checkpoint] ---- flush, full, or another checkpoint's turn ----> emit, per topic
+ *
+ * What was committed is copied into the batch at once, so the log may be trimmed before the flush. Only one large piece
+ * of data is not copied; it is emitted within the same call.
+ *
+ * Beacons are due a period after an audience was last told anything; audiences stand in the order of that time.
+ */
+#include "notify/publisher.h"
+
+#include <stdlib.h>
+
+#include "core/table.h"
+#include "notify/change_batch.h"
+
+#define AUDIENCES_MAX (3U * VESTA_CHECKPOINTS_MAX) /* also of checkpoints that do not exist: anybody may subscribe */
+#define BEACON_PERIOD_NS ((int64_t)VESTA_BEACON_PERIOD_MS * 1000000)
+
+typedef enum topic_class { CLASS_DATA, CLASS_KEYS, CLASS_ROLES, CLASS_COUNT } topic_class_t;
+
+static const uint8_t class_bytes[CLASS_COUNT] = {
+    [CLASS_DATA] = NOTIFY_CLASS_DATA,
+    [CLASS_KEYS] = NOTIFY_CLASS_KEYS,
+    [CLASS_ROLES] = NOTIFY_CLASS_ROLES,
+};
+
+typedef struct audience {
+  table_link_t link;
+  struct audience *earlier, *later; /* by told_ns */
+  uint64_t checkpoint_id;
+  int64_t told_ns; /* everybody here was told something at that time, or later */
+  uint32_t subscriptions[CLASS_COUNT];
+} audience_t;
+
+struct publisher {
+  publisher_output_t output;
+  table_t audiences;
+  audience_t *earliest, *latest;
+  int64_t now_ns;
+  change_batch_t batch;
+  audience_t *batch_of; /* NULL: the batch is empty */
+  vesta_pos_t batch_end;
+  bool batch_has_epoch;
+  publisher_counters_t counters;
+};
+
+void notify_topic(uint8_t topic[NOTIFY_TOPIC_BYTES], uint8_t class_byte, uint64_t checkpoint_id) {
+  topic[0] = class_byte;
+  for (unsigned i = 0; i < sizeof checkpoint_id; i++) {
+    topic[1 + i] = (uint8_t)(checkpoint_id >> (8 * (sizeof checkpoint_id - 1 - i)));
+  }
+}
+
+vesta_err_t publisher_new(const publisher_output_t *output, publisher_t **out) {
+  publisher_t *publisher = calloc(1, sizeof *publisher);
+  if (publisher == NULL) {
+    return VESTA_ERR_NO_MEMORY;
+  }
+  publisher->output = *output;
+  if (!table_init(&publisher->audiences) || !change_batch_init(&publisher->batch)) {
+    publisher_destroy(&publisher);
+    return VESTA_ERR_NO_MEMORY;
+  }
+  *out = publisher;
+  return VESTA_OK;
+}
+
+void publisher_destroy(publisher_t **publisher) {
+  if (*publisher == NULL) {
+    return;
+  }
+  while ((*publisher)->earliest != NULL) {
+    audience_t *audience = (*publisher)->earliest;
+    (*publisher)->earliest = audience->later;
+    free(audience);
+  }
+  table_fini(&(*publisher)->audiences);
+  change_batch_fini(&(*publisher)->batch);
+  free(*publisher);
+  *publisher = NULL;
+}
+
+/* ---- audiences ---- */
+
+static audience_t *audience_find(const publisher_t *publisher, uint64_t checkpoint_id) {
+  table_link_t *link = table_find(&publisher->audiences, table_hash_number(checkpoint_id));
+  for (; link != NULL; link = table_find_next(link)) {
+    audience_t *audience = TABLE_ENTRY(link, audience_t, link);
+    if (audience->checkpoint_id == checkpoint_id) {
+      return audience;
+    }
+  }
+  return NULL;
+}
+
+static void audience_unlink(publisher_t *publisher, audience_t *audience) {
+  *(audience->earlier != NULL ? &audience->earlier->later : &publisher->earliest) = audience->later;
+  *(audience->later != NULL ? &audience->later->earlier : &publisher->latest) = audience->earlier;
+}
+
+static void audience_append(publisher_t *publisher, audience_t *audience) {
+  audience->told_ns = publisher->now_ns;
+  audience->earlier = publisher->latest;
+  audience->later = NULL;
+  *(publisher->latest != NULL ? &publisher->latest->later : &publisher->earliest) = audience;
+  publisher->latest = audience;
+}
+
+static void audience_told(publisher_t *publisher, audience_t *audience) {
+  audience_unlink(publisher, audience);
+  audience_append(publisher, audience);
+}
+
+/* NULL: out of memory, or as many as may be. */
+static audience_t *audience_add(publisher_t *publisher, uint64_t checkpoint_id) {
+  if (publisher->audiences.count >= AUDIENCES_MAX) {
+    return NULL;
+  }
+  audience_t *audience = calloc(1, sizeof *audience);
+  if (audience == NULL) {
+    return NULL;
+  }
+  audience->checkpoint_id = checkpoint_id;
+  table_insert(&publisher->audiences, &audience->link, table_hash_number(checkpoint_id));
+  audience_append(publisher, audience);
+  return audience;
+}
+
+static bool audience_empty(const audience_t *audience) {
+  return audience->subscriptions[CLASS_DATA] == 0 && audience->subscriptions[CLASS_KEYS] == 0 &&
+         audience->subscriptions[CLASS_ROLES] == 0;
+}
+
+static void audience_remove(publisher_t *publisher, audience_t *audience) {
+  table_remove(&publisher->audiences, &audience->link);
+  audience_unlink(publisher, audience);
+  free(audience);
+}
+
+/* ---- sending ---- */
+
+static void emit(publisher_t *publisher, const audience_t *audience, topic_class_t topic, vesta_bytes_t head,
+                 vesta_bytes_t payload) {
+  uint8_t frame[NOTIFY_TOPIC_BYTES];
+  notify_topic(frame, class_bytes[topic], audience->checkpoint_id);
+  publisher->output.emit(publisher->output.context, frame, head, payload);
+  publisher->counters.messages++;
+  publisher->counters.bytes += sizeof frame + head.size + payload.size;
+}
+
+static void emit_beacon(publisher_t *publisher, const audience_t *audience, topic_class_t topic, vesta_pos_t position,
+                        uint64_t state) {
+  wire_message_t beacon = {.kind = WIRE_BEACON, .checkpoint = audience->checkpoint_id, .state = state};
+  wire_pos_set(&beacon, position);
+  uint8_t head[256];
+  size_t size = 0;
+  vesta_err_t err = wire_encode(&beacon, head, sizeof head, &size);
+  VESTA_ASSERT(err == VESTA_OK);
+  emit(publisher, audience, topic, vesta_bytes(head, size), (vesta_bytes_t){0});
+  publisher->counters.beacons++;
+}
+
+static void emit_beacons(publisher_t *publisher, audience_t *audience, vesta_pos_t position, uint64_t state) {
+  for (topic_class_t topic = 0; topic < CLASS_COUNT; topic++) {
+    if (audience->subscriptions[topic] != 0) {
+      emit_beacon(publisher, audience, topic, position, state);
+    }
+  }
+  audience_told(publisher, audience);
+}
+
+/* Where the checkpoint stands; one that is not there is gone. */
+static void emit_standing(publisher_t *publisher, audience_t *audience, const topic_class_t *only,
+                          const replica_t *replica) {
+  replica_status_t status = {0};
+  if (replica != NULL) {
+    replica_status(replica, &status);
+  }
+  uint64_t state = replica != NULL ? 0 : WIRE_BEACON_GONE;
+  if (only != NULL) {
+    emit_beacon(publisher, audience, *only, status.committed, state);
+  } else {
+    emit_beacons(publisher, audience, status.committed, state);
+  }
+}
+
+static void batch_emit_class(publisher_t *publisher, topic_class_t topic, bool withheld) {
+  const audience_t *audience = publisher->batch_of;
+  if (audience->subscriptions[topic] == 0) {
+    return;
+  }
+  if (withheld) {
+    emit_beacon(publisher, audience, topic, publisher->batch_end, 0);
+    publisher->counters.withheld++;
+    return;
+  }
+  wire_message_t message = {
+      .kind = WIRE_CHANGES,
+      .checkpoint = audience->checkpoint_id,
+      .lineage = publisher->batch_end.lineage,
+      .state = topic == CLASS_KEYS ? WIRE_CHANGES_KEYS : 0,
+  };
+  vesta_bytes_t head = change_batch_encode(&publisher->batch, &message);
+  emit(publisher, audience, topic, head,
+       topic == CLASS_KEYS ? (vesta_bytes_t){0} : change_batch_data(&publisher->batch));
+}
+
+/* Changes of role go out alone, one message each; they are small, few, and never withheld. */
+static void batch_emit_roles(publisher_t *publisher) {
+  const audience_t *audience = publisher->batch_of;
+  const change_batch_t *batch = &publisher->batch;
+  for (uint32_t i = 0; i < batch->count && audience->subscriptions[CLASS_ROLES] != 0; i++) {
+    if (batch->elements[i].kind != VESTA_KIND_EPOCH) {
+      continue;
+    }
+    wire_message_t message = {
+        .kind = WIRE_CHANGES,
+        .checkpoint = audience->checkpoint_id,
+        .lineage = publisher->batch_end.lineage,
+        .elements = &batch->elements[i],
+        .element_count = 1,
+    };
+    emit(publisher, audience, CLASS_ROLES, change_batch_encode_bare(&publisher->batch, &message), (vesta_bytes_t){0});
+  }
+}
+
+static void batch_emit(publisher_t *publisher) {
+  audience_t *audience = publisher->batch_of;
+  if (audience == NULL) {
+    return;
+  }
+  bool withheld = publisher->output.held_bytes(publisher->output.context) > VESTA_STREAM_QUEUE_BYTES_MAX;
+  batch_emit_class(publisher, CLASS_DATA, withheld);
+  batch_emit_class(publisher, CLASS_KEYS, withheld);
+  if (publisher->batch_has_epoch) {
+    batch_emit_roles(publisher);
+    emit_beacons(publisher, audience, publisher->batch_end, 0);
+  } else if (audience->subscriptions[CLASS_ROLES] == 0) {
+    audience_told(publisher, audience);
+  }
+  change_batch_clear(&publisher->batch);
+  publisher->batch_of = NULL;
+  publisher->batch_has_epoch = false;
+}
+
+static vesta_err_t batch_add(publisher_t *publisher, audience_t *audience, const replica_t *replica,
+                             const replica_record_t *record) {
+  vesta_err_t err = change_batch_add_record(&publisher->batch, replica, record, VESTA_STREAM_BATCH_BYTES);
+  if (err == VESTA_ERR_TOO_LARGE) {
+    batch_emit(publisher);
+    err = change_batch_add_record(&publisher->batch, replica, record, VESTA_STREAM_BATCH_BYTES);
+  }
+  if (err != VESTA_OK) {
+    return err;
+  }
+  replica_identity_t identity;
+  replica_identity(replica, &identity);
+  publisher->batch_of = audience;
+  publisher->batch_end = (vesta_pos_t){.lineage = identity.lineage, .epoch = record->epoch, .seq = record->seq};
+  publisher->counters.operations++;
+  return VESTA_OK;
+}
+
+static bool record_is_epoch(const replica_record_t *record) {
+  replica_record_t walk = *record;
+  replica_change_t change;
+  return replica_record_next(&walk, &change) && change.element.kind == VESTA_KIND_EPOCH;
+}
+
+void publisher_committed(publisher_t *publisher, uint64_t checkpoint_id, const replica_t *replica, uint64_t first_seq,
+                         uint64_t last_seq) {
+  audience_t *audience = audience_find(publisher, checkpoint_id);
+  if (audience == NULL) {
+    return;
+  }
+  if (publisher->batch_of != audience) {
+    batch_emit(publisher);
+  }
+  bool roles_only = audience->subscriptions[CLASS_DATA] == 0 && audience->subscriptions[CLASS_KEYS] == 0;
+  for (uint64_t seq = first_seq; seq <= last_seq; seq++) {
+    replica_record_t record;
+    vesta_err_t err = replica_record(replica, seq, &record);
+    bool is_epoch = err == VESTA_OK && record_is_epoch(&record);
+    if (err == VESTA_OK && roles_only && !is_epoch) {
+      continue;
+    }
+    if (err == VESTA_OK) {
+      err = batch_add(publisher, audience, replica, &record);
+    }
+    if (err != VESTA_OK) { /* trimmed already, or out of memory: subscribers see by the beacon that they lack it */
+      batch_emit(publisher);
+      emit_standing(publisher, audience, NULL, replica);
+      publisher->counters.withheld++;
+      return;
+    }
+    publisher->batch_has_epoch |= is_epoch;
+    if (publisher->batch.borrowed) {
+      batch_emit(publisher);
+    }
+  }
+}
+
+void publisher_flush(publisher_t *publisher, int64_t steady_ns) {
+  publisher->now_ns = steady_ns;
+  batch_emit(publisher);
+}
+
+void publisher_removed(publisher_t *publisher, uint64_t checkpoint_id) {
+  audience_t *audience = audience_find(publisher, checkpoint_id);
+  if (audience != NULL) {
+    batch_emit(publisher);
+    emit_standing(publisher, audience, NULL, NULL);
+  }
+}
+
+/* ---- subscriptions ---- */
+
+static bool subscription_parse(vesta_bytes_t message, bool *begins, topic_class_t *topic, uint64_t *checkpoint_id) {
+  if (message.size != 1 + NOTIFY_TOPIC_BYTES || message.data[0] > 1) {
+    return false;
+  }
+  *begins = message.data[0] == 1;
+  *checkpoint_id = 0;
+  for (unsigned i = 0; i < sizeof *checkpoint_id; i++) {
+    *checkpoint_id = *checkpoint_id << 8 | message.data[2 + i];
+  }
+  for (*topic = 0; *topic < CLASS_COUNT; (*topic)++) {
+    if (message.data[1] == class_bytes[*topic]) {
+      return *checkpoint_id != 0;
+    }
+  }
+  return false;
+}
+
+static void subscription_end(publisher_t *publisher, audience_t *audience, topic_class_t topic) {
+  if (audience == NULL || audience->subscriptions[topic] == 0) {
+    return; /* of one that was dropped */
+  }
+  audience->subscriptions[topic]--;
+  publisher->counters.subscriptions--;
+  publisher->counters.topics -= audience->subscriptions[topic] == 0;
+  if (audience_empty(audience)) {
+    audience_remove(publisher, audience);
+  }
+}
+
+void publisher_subscription(publisher_t *publisher, vesta_bytes_t message,
+                            const replica_t *(*replica)(void *context, uint64_t checkpoint_id), void *context,
+                            int64_t steady_ns) {
+  publisher->now_ns = steady_ns;
+  batch_emit(publisher); /* to those who were there; the new one begins with its beacon */
+  bool begins;
+  topic_class_t topic;
+  uint64_t checkpoint_id;
+  if (!subscription_parse(message, &begins, &topic, &checkpoint_id)) {
+    publisher->counters.dropped_input++;
+    return;
+  }
+  audience_t *audience = audience_find(publisher, checkpoint_id);
+  if (!begins) {
+    subscription_end(publisher, audience, topic);
+    return;
+  }
+  if (audience == NULL) {
+    audience = audience_add(publisher, checkpoint_id);
+  }
+  if (audience == NULL) {
+    publisher->counters.dropped_input++;
+    return;
+  }
+  publisher->counters.topics += audience->subscriptions[topic] == 0;
+  publisher->counters.subscriptions++;
+  audience->subscriptions[topic]++;
+  emit_standing(publisher, audience, &topic, replica(context, checkpoint_id));
+}
+
+bool publisher_wanted(const publisher_t *publisher, uint64_t checkpoint_id) {
+  return audience_find(publisher, checkpoint_id) != NULL;
+}
+
+/* ---- time ---- */
+
+void publisher_time(publisher_t *publisher, int64_t steady_ns,
+                    const replica_t *(*replica)(void *context, uint64_t checkpoint_id), void *context) {
+  publisher->now_ns = steady_ns;
+  batch_emit(publisher);
+  while (publisher_wake_ns(publisher) <= steady_ns) {
+    audience_t *audience = publisher->earliest;
+    emit_standing(publisher, audience, NULL, replica(context, audience->checkpoint_id));
+  }
+}
+
+int64_t publisher_wake_ns(const publisher_t *publisher) {
+  return publisher->earliest == NULL ? INT64_MAX : publisher->earliest->told_ns + BEACON_PERIOD_NS;
+}
+
+void publisher_counters(const publisher_t *publisher, publisher_counters_t *counters) {
+  *counters = publisher->counters;
+}

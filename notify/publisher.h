@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The change stream's sender: what was committed goes out, in order, once for all subscribers; idle topics say where
+ * they stand (beacons).
+ *
+ * A topic is one class byte and the checkpoint id: 'D' changes with their data, 'K' without, 'R' changes of role
+ * only (EPOCH operations). Nothing is encoded for a topic that nobody subscribed to. Each subscribe is answered with a
+ * beacon through the same queue, which proves to the subscriber that its subscription stands and says from where.
+ *
+ * When ZeroMQ holds too many bytes for slow subscribers, beacons go out in place of the changes: who is slow sees that it
+ * lacks them and fetches them from the history at its own pace; writers never wait.
+ *
+ * Pure: messages go to `emit`, which owns the socket.
+ */
+#ifndef VESTA_NOTIFY_PUBLISHER_H
+#define VESTA_NOTIFY_PUBLISHER_H
+
+#include "core/replica.h"
+#include "core/wire.h"
+
+#define NOTIFY_TOPIC_BYTES 9U
+enum { NOTIFY_CLASS_DATA = 'D', NOTIFY_CLASS_KEYS = 'K', NOTIFY_CLASS_ROLES = 'R' };
+
+void notify_topic(uint8_t topic[NOTIFY_TOPIC_BYTES], uint8_t class_byte, uint64_t checkpoint_id);
+
+typedef struct publisher publisher_t;
+
+typedef struct publisher_output {
+  void *context;
+  /* Take over one message for a topic. `head` and `payload` are copied before it returns. */
+  void (*emit)(void *context, const uint8_t topic[NOTIFY_TOPIC_BYTES], vesta_bytes_t head, vesta_bytes_t payload);
+  /* Bytes that the socket holds for slow subscribers now. */
+  uint64_t (*held_bytes)(void *context);
+} publisher_output_t;
+
+/** @return OK; NO_MEMORY */
+vesta_err_t publisher_new(const publisher_output_t *output, publisher_t **out);
+void publisher_destroy(publisher_t **publisher);
+
+/**
+ * A message arrived at the XPUB: a subscription (byte 1, topic) or its end (byte 0, topic). Anything else is dropped
+ * and counted. `replica` finds the replica of a checkpoint (NULL: unknown checkpoint; its beacon then says seq 0,
+ * lineage 0).
+ */
+void publisher_subscription(publisher_t *publisher, vesta_bytes_t message,
+                            const replica_t *(*replica)(void *context, uint64_t checkpoint_id), void *context,
+                            int64_t steady_ns);
+
+/** Does anybody listen to this checkpoint? */
+bool publisher_wanted(const publisher_t *publisher, uint64_t checkpoint_id);
+
+/** Operations first_seq to last_seq of this checkpoint were committed: they will go out with the next flush. */
+void publisher_committed(publisher_t *publisher, uint64_t checkpoint_id, const replica_t *replica, uint64_t first_seq,
+                         uint64_t last_seq);
+/** The end of a turn: send what was committed. Must be called before the replica's next prepare could trim it. */
+void publisher_flush(publisher_t *publisher, int64_t steady_ns);
+/** The checkpoint is gone: a last beacon with state 1 says so. */
+void publisher_removed(publisher_t *publisher, uint64_t checkpoint_id);
+
+/** Beacons that are due. */
+void publisher_time(publisher_t *publisher, int64_t steady_ns,
+                    const replica_t *(*replica)(void *context, uint64_t checkpoint_id), void *context);
+/** When publisher_time() is due; INT64_MAX: never. */
+int64_t publisher_wake_ns(const publisher_t *publisher);
+
+typedef struct publisher_counters {
+  uint64_t messages, operations, bytes, beacons, dropped_input, withheld; /* withheld: beacons sent in place of changes */
+  uint64_t topics, subscriptions;                                        /* now */
+} publisher_counters_t;
+void publisher_counters(const publisher_t *publisher, publisher_counters_t *counters);
+
+/* ---- answers to SNAPSHOT_GET and HISTORY_GET (notify/stream_server.c) ---- */
+
+/* Buffers for one answer; reused. */
+typedef struct stream_server stream_server_t;
+stream_server_t *stream_server_new(void);
+void stream_server_destroy(stream_server_t **server);
+
+/**
+ * Answer one request of a subscriber, in bounded work (VESTA_STREAM_CHUNK_...). The server keeps nothing between requests:
+ * the cursor is in the request, so that a dead subscriber costs nothing and writers never wait for a walk.
+ * @param[out] head, payload   the answer's frames; valid until the next call
+ */
+void stream_server_answer(stream_server_t *server, const replica_t *replica, const wire_message_t *request,
+                          int64_t wall_ns, vesta_bytes_t *head, vesta_bytes_t *payload);
+
+#endif

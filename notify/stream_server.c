@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The change stream's memory: answers to SNAPSHOT_GET (sections as they are, a range of slots at a time) and HISTORY_GET
+ * (operations from the log). Declared in publisher.h.
+ *
+ * A snapshot's chunk is exact as of the replica's position when it is made. A delta is the same walk with the sections
+ * left out that did not change after the subscriber's position; what was deleted since then is named by the first chunk,
+ * all of it, so that every later delete is an operation that the subscriber meets in the stream. When the tombstones
+ * don't reach back that far, or do not fit into one chunk beside a section, or the position is of another history, the
+ * chunk says so (WIRE_CHUNK_FULL) and the walk is one of everything.
+ */
+#include <stdlib.h>
+
+#include "notify/change_batch.h"
+#include "notify/publisher.h"
+
+#define TOMBSTONES_HEAD_BYTES (VESTA_FRAME_HEAD_BYTES_MAX / 2) /* of the first chunk; the rest is for sections */
+#define TOMBSTONES_PER_CHUNK (WIRE_ELEMENTS_MAX - 1U)
+
+struct stream_server {
+  change_batch_t batch;
+};
+
+stream_server_t *stream_server_new(void) {
+  stream_server_t *server = malloc(sizeof *server);
+  if (server != NULL && !change_batch_init(&server->batch)) {
+    free(server);
+    return NULL;
+  }
+  return server;
+}
+
+void stream_server_destroy(stream_server_t **server) {
+  if (*server != NULL) {
+    change_batch_fini(&(*server)->batch);
+    free(*server);
+    *server = NULL;
+  }
+}
+
+static vesta_pos_t request_from(const wire_message_t *request) {
+  return (vesta_pos_t){.lineage = request->from_lineage, .epoch = request->from_epoch, .seq = request->from_seq};
+}
+
+/* ---- snapshots ---- */
+
+/* Name what was deleted after `from`. False, and nothing is added, when that can't be told in one chunk. */
+static bool tombstones_add(change_batch_t *batch, const replica_t *replica, vesta_pos_t from) {
+  wire_element_t tombstone = {.kind = VESTA_KIND_DELETED, .slot = REPLICA_NO_SLOT, .count = 1};
+  uint64_t cursor = 0;
+  while (replica_tombstone_next(replica, from.seq, &cursor, &tombstone.id, &tombstone.epoch, &tombstone.seq)) {
+    if (batch->count == TOMBSTONES_PER_CHUNK || batch->head_bytes > TOMBSTONES_HEAD_BYTES ||
+        change_batch_add(batch, &tombstone, NULL, 0) != VESTA_OK) {
+      change_batch_clear(batch);
+      return false;
+    }
+  }
+  return true;
+}
+
+/* Is a delta from that position possible? At slot 0 the tombstones are put into the batch. */
+static bool delta_begin(change_batch_t *batch, const replica_t *replica, const replica_status_t *status,
+                        vesta_pos_t from, uint64_t slot) {
+  if (replica_position_check(replica, from) != VESTA_OK) {
+    return false;
+  }
+  if (slot != 0) {
+    return true; /* the first chunk has named them; later deletes come in the stream */
+  }
+  return status->tombstones_from <= from.seq && tombstones_add(batch, replica, from);
+}
+
+/* Sections from `slot` on. Returns one past the last slot that the chunk speaks of. */
+static uint32_t sections_add(change_batch_t *batch, const replica_t *replica, uint32_t slot, uint64_t after_seq,
+                             bool everything, int64_t wall_ns) {
+  uint32_t slot_end = replica_slot_end(replica);
+  if (slot_end - slot > VESTA_STREAM_CHUNK_SLOTS_MAX) {
+    slot_end = slot + VESTA_STREAM_CHUNK_SLOTS_MAX;
+  }
+  replica_section_t section;
+  for (; replica_slot_next(replica, slot, slot_end, &section); slot = section.slot + 1) {
+    if (section.expiry_ns <= wall_ns || (!everything && section.seq <= after_seq)) {
+      continue;
+    }
+    wire_element_t element = {
+        .kind = VESTA_KIND_CREATED,
+        .id = section.id,
+        .size = section.size,
+        .expiry_ns = section.expiry_ns,
+        .seq = section.seq,
+        .epoch = section.epoch,
+        .time_ns = section.last_update_ns,
+        .slot = section.slot,
+        .count = 1,
+    };
+    if (change_batch_add(batch, &element, section.data, VESTA_STREAM_CHUNK_BYTES) != VESTA_OK) {
+      return section.slot;
+    }
+  }
+  return slot_end;
+}
+
+static void snapshot_answer(change_batch_t *batch, const replica_t *replica, const replica_status_t *status,
+                            const wire_message_t *request, int64_t wall_ns, wire_message_t *answer) {
+  vesta_pos_t from = request_from(request);
+  uint32_t last = replica_slot_end(replica);
+  uint32_t slot = request->cursor < last ? (uint32_t)request->cursor : last;
+  bool delta = from.epoch != 0;
+  if (delta && !delta_begin(batch, replica, status, from, slot)) {
+    delta = false;
+    answer->state |= WIRE_CHUNK_FULL;
+  }
+  uint32_t slot_end = sections_add(batch, replica, slot, from.seq, !delta, wall_ns);
+  answer->cursor = request->cursor; /* beyond the end: a walk of a history that had more slots */
+  answer->cursor_end = slot < request->cursor ? request->cursor : slot_end;
+  if (slot_end == last) {
+    answer->state |= WIRE_CHUNK_LAST;
+  }
+}
+
+/* ---- history ---- */
+
+static vesta_err_t history_answer(change_batch_t *batch, const replica_t *replica, const replica_status_t *status,
+                                  const wire_message_t *request) {
+  vesta_pos_t from = request_from(request);
+  if (from.epoch != 0 && replica_position_check(replica, from) != VESTA_OK) {
+    return VESTA_ERR_DIVERGED;
+  }
+  if (request->cursor < status->history_first && request->cursor <= status->committed.seq) {
+    return VESTA_ERR_LOST;
+  }
+  uint64_t seq_end = status->committed.seq + 1;
+  if (request->cursor_end != 0 && request->cursor_end < seq_end) {
+    seq_end = request->cursor_end;
+  }
+  for (uint64_t seq = request->cursor; seq < seq_end; seq++) {
+    replica_record_t record;
+    vesta_err_t err = replica_record(replica, seq, &record);
+    if (err == VESTA_OK) {
+      err = change_batch_add_record(batch, replica, &record, VESTA_STREAM_CHUNK_BYTES);
+    }
+    if (err == VESTA_ERR_TOO_LARGE) {
+      return VESTA_OK; /* the subscriber asks on */
+    }
+    if (err != VESTA_OK) {
+      return err;
+    }
+  }
+  return VESTA_OK;
+}
+
+void stream_server_answer(stream_server_t *server, const replica_t *replica, const wire_message_t *request,
+                          int64_t wall_ns, vesta_bytes_t *head, vesta_bytes_t *payload) {
+  change_batch_t *batch = &server->batch;
+  change_batch_clear(batch);
+  replica_status_t status;
+  replica_status(replica, &status);
+  wire_message_t answer = {.number = request->number, .checkpoint = request->checkpoint};
+  wire_pos_set(&answer, status.committed);
+  if (request->kind == WIRE_SNAPSHOT_GET) {
+    answer.kind = WIRE_SNAPSHOT_CHUNK;
+    snapshot_answer(batch, replica, &status, request, wall_ns, &answer);
+  } else {
+    answer.kind = WIRE_HISTORY_CHUNK;
+    vesta_err_t err = request->kind == WIRE_HISTORY_GET ? history_answer(batch, replica, &status, request)
+                                                        : VESTA_ERR_INVALID_PARAM;
+    if (err != VESTA_OK) {
+      change_batch_clear(batch);
+      answer.error = (uint64_t)err;
+    }
+  }
+  *head = change_batch_encode(batch, &answer);
+  *payload = change_batch_data(batch);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The change stream's receiver, pure: whatever the network does, the changes handed out are the committed order without
+ * a gap, or LOST says where they are not and a resync brings the state up to date.
+ *
+ *   SUBSCRIBING --beacon--> SNAPSHOT --last chunk--> LIVE --hole--> REPAIR --history--> LIVE
+ *        ^                     ^                      |                |
+ *        |                     +---- LOST + resync ---+----------------+
+ *        +---- silence for three beacon periods: rebuild the sockets ----
+ *
+ * It is fed with what the sockets bring and asked for what to send, and for changes to hand out. It owns copies of what
+ * it holds; its memory is bounded by `buffer_bytes` and one answer.
+ *
+ * How a snapshot and live changes are put together: a chunk is the exact state of a range of slots as of a position
+ * C. Changes are held back from one chunk to the next; those up to the next chunk's C go first, of the slots walked so
+ * far, then the chunk. So the state handed out never runs backwards, and nothing is remembered per section. When too many
+ * would have to be held back they are dropped and fetched from the history; when that no longer reaches, the walk goes
+ * on to its end, and what changed since (a delta, smaller) is walked next. See subscriber_walk.c.
+ */
+#ifndef VESTA_NOTIFY_SUBSCRIBER_H
+#define VESTA_NOTIFY_SUBSCRIBER_H
+
+#include "core/wire.h"
+#include "notify/change.h"
+
+typedef struct subscriber subscriber_t;
+
+typedef enum subscriber_start {
+  SUBSCRIBER_FROM_SNAPSHOT, /* everything there is, then live */
+  SUBSCRIBER_FROM_NOW,      /* live changes only */
+  SUBSCRIBER_FROM_POSITION, /* what changed after `position`, from history if it reaches, else a resync */
+} subscriber_start_t;
+
+typedef struct subscriber_config {
+  uint64_t checkpoint_id;
+  vesta_token_t token; /* shown with every request */
+  subscriber_start_t start;
+  vesta_pos_t position;
+  uint64_t buffer_bytes; /* 0: VESTA_SUBSCRIBER_BUFFER_BYTES */
+} subscriber_config_t;
+
+/** @return OK; NO_MEMORY */
+vesta_err_t subscriber_new(const subscriber_config_t *config, int64_t steady_ns, subscriber_t **out);
+void subscriber_destroy(subscriber_t **subscriber);
+
+/** Frames of one message from the SUB socket (CHANGES, BEACON), copied. Malformed ones are dropped and counted.
+ *  @return OK; NO_MEMORY: treated as a hole, repaired later */
+vesta_err_t subscriber_published(subscriber_t *subscriber, vesta_bytes_t head, vesta_bytes_t payload,
+                                 int64_t steady_ns);
+/** Frames of one answer from the DEALER socket. */
+vesta_err_t subscriber_answered(subscriber_t *subscriber, vesta_bytes_t head, vesta_bytes_t payload,
+                                int64_t steady_ns);
+/** The subscription was made anew (sockets rebuilt, token renewed): begin with waiting for its beacon. */
+void subscriber_resubscribed(subscriber_t *subscriber, vesta_token_t token, int64_t steady_ns);
+
+/** The request to send on the DEALER now; false: none. At most one is outstanding; it is repeated after a second. */
+bool subscriber_request(subscriber_t *subscriber, int64_t steady_ns, wire_message_t *request);
+/** True once when the subscription has been silent for too long, or its token was refused: rebuild the sockets with a new
+ *  token, then subscriber_resubscribed(). A second refusal is NOTIFY_GONE. */
+bool subscriber_silent(subscriber_t *subscriber, int64_t steady_ns);
+/** When to ask again for time's sake; INT64_MAX never. */
+int64_t subscriber_wake_ns(const subscriber_t *subscriber);
+
+/** The next change to hand out; false: none now. Its pointers live until the next call of this function. */
+bool subscriber_next(subscriber_t *subscriber, notify_change_t *change);
+
+typedef struct subscriber_status {
+  vesta_pos_t handed_out;  /* of the last whole operation that subscriber_next() has handed out */
+  vesta_pos_t received;    /* the last one received without a gap */
+  vesta_pos_t published;   /* the last one that the service said it has */
+  bool synced;             /* handed out a consistent state: not before or inside a snapshot, resync or repair */
+  uint64_t held_bytes;
+  uint64_t holes, repairs, resyncs, lost, malformed, duplicates, overflows, rebuilt; /* counters */
+} subscriber_status_t;
+void subscriber_status(const subscriber_t *subscriber, subscriber_status_t *status);
+
+#endif
