@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See application.h.
+ */
+#include "test/support/application.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "test/support/daemon_fixture.h"
+
+SaCkptSectionIdT section_id(const char *text) {
+  union {
+    const char *given;
+    SaUint8T *as_the_standard_wants_it;
+  } id = {.given = text};
+  return (SaCkptSectionIdT){.idLen = (SaUint16T)strlen(text), .id = id.as_the_standard_wants_it};
+}
+
+void application_open_as(application_t *application, const char *name, SaCkptCheckpointOpenFlagsT flags,
+                         const SaCkptCheckpointCreationAttributesT *attributes) {
+  *application = (application_t){0};
+  application->name.length =
+      (SaUint16T)snprintf((char *)application->name.value, SA_MAX_NAME_LENGTH, "safCkpt=%s", name);
+  SaVersionT version = {'B', 2, 2};
+  assert_int_equal(saCkptInitialize(&application->library, NULL, &version), SA_AIS_OK);
+  assert_int_equal(saCkptCheckpointOpen(application->library, &application->name, attributes, flags,
+                                        APPLICATION_DEADLINE, &application->checkpoint),
+                   SA_AIS_OK);
+}
+
+void application_open(application_t *application, const char *name, SaCkptCheckpointOpenFlagsT flags) {
+  static const SaCkptCheckpointCreationAttributesT attributes = {.creationFlags = SA_CKPT_WR_ALL_REPLICAS,
+                                                                 .checkpointSize = 1 << 20,
+                                                                 .retentionDuration = SA_TIME_ONE_MINUTE,
+                                                                 .maxSections = APPLICATION_SECTIONS_MAX,
+                                                                 .maxSectionSize = APPLICATION_SECTION_BYTES_MAX,
+                                                                 .maxSectionIdSize = 32};
+  application_open_as(application, name, flags, (flags & SA_CKPT_CHECKPOINT_CREATE) != 0 ? &attributes : NULL);
+}
+
+void application_close(application_t *application) {
+  assert_int_equal(saCkptFinalize(application->library), SA_AIS_OK);
+}
+
+/* The agent waits within a call for a daemon that comes back; TRY_AGAIN comes when it was away for longer. */
+static int application_again(SaAisErrorT error, int64_t since_ns) {
+  const struct timespec pause = {.tv_nsec = 1000000};
+  int again = error == SA_AIS_ERR_TRY_AGAIN && daemon_fixture_now_ns() - since_ns < APPLICATION_DEADLINE;
+  if (again) {
+    (void)nanosleep(&pause, NULL);
+  }
+  return again;
+}
+
+SaAisErrorT application_create(const application_t *application, const char *id, const void *data, SaSizeT size) {
+  int64_t since_ns = daemon_fixture_now_ns();
+  SaCkptSectionIdT section = section_id(id);
+  SaCkptSectionCreationAttributesT attributes = {.sectionId = &section, .expirationTime = SA_TIME_END};
+  SaAisErrorT error;
+  do {
+    error = saCkptSectionCreate(application->checkpoint, &attributes, data, size);
+  } while (application_again(error, since_ns));
+  return error;
+}
+
+SaAisErrorT application_overwrite(const application_t *application, const char *id, const void *data, SaSizeT size) {
+  int64_t since_ns = daemon_fixture_now_ns();
+  SaCkptSectionIdT section = section_id(id);
+  SaAisErrorT error;
+  do {
+    error = saCkptSectionOverwrite(application->checkpoint, &section, data, size);
+  } while (application_again(error, since_ns));
+  return error;
+}
+
+SaAisErrorT application_delete(const application_t *application, const char *id) {
+  int64_t since_ns = daemon_fixture_now_ns();
+  SaCkptSectionIdT section = section_id(id);
+  SaAisErrorT error;
+  do {
+    error = saCkptSectionDelete(application->checkpoint, &section);
+  } while (application_again(error, since_ns));
+  return error;
+}

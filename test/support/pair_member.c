@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See pair_member.h.
+ */
+#include "test/support/pair_member.h"
+
+#include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "test/support/application.h"
+#include "test/support/daemon_fixture.h"
+
+#define MEMBER_REPORT_MS 20000
+#define MEMBER_WRITES_PER_TURN 16
+
+/* ---- the ledger ---- */
+
+pair_ledger_t *pair_ledger_new(void) {
+  void *memory = mmap(NULL, sizeof(pair_ledger_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  assert_ptr_not_equal(memory, MAP_FAILED);
+  return memory;
+}
+
+void pair_ledger_destroy(pair_ledger_t **ledger) {
+  (void)munmap(*ledger, sizeof **ledger);
+  *ledger = NULL;
+}
+
+uint64_t pair_ledger_acknowledged(const pair_ledger_t *ledger) {
+  uint64_t most = 0;
+  for (unsigned i = 0; i < PAIR_SECTIONS; i++) {
+    uint64_t value = atomic_load(&ledger->acknowledged[i]);
+    most = value > most ? value : most;
+  }
+  return most;
+}
+
+/* ---- in the member's process; what must not fail ends it, which the test sees as an end of its reports ---- */
+
+typedef struct member {
+  application_t application;
+  vesta_pair_t *pair;
+  pair_ledger_t *ledger;
+  int commands, reports;
+  vesta_role_t role;
+  bool writing;
+  uint64_t writes;
+  bool synced_told;
+} member_t;
+
+static void member_must(bool fine, const char *what) {
+  if (!fine) {
+    (void)fprintf(stderr, "member %ld: %s\n", (long)getpid(), what);
+    _exit(1);
+  }
+}
+
+static void member_tell(const member_t *member, pair_report_t report) {
+  report.time_ns = daemon_fixture_now_ns();
+  member_must(write(member->reports, &report, sizeof report) == (ssize_t)sizeof report, "report");
+}
+
+static SaCkptSectionIdT member_section(unsigned index, char text[16]) {
+  (void)snprintf(text, 16, "s%u", index);
+  return section_id(text);
+}
+
+/* A section's value in the mirror; 0: it is not there or is no value. Values fill their whole section, all bytes of the
+ * second half being the low byte of the first, so that half a write would show. */
+#define MEMBER_VALUE_BYTES 200U
+static void member_value_fill(uint8_t data[MEMBER_VALUE_BYTES], uint64_t value) {
+  memcpy(data, &value, sizeof value);
+  memset(data + sizeof value, (int)(value & 0xff), MEMBER_VALUE_BYTES - sizeof value);
+}
+
+static uint64_t member_value(const void *data, SaSizeT size) {
+  uint8_t expected[MEMBER_VALUE_BYTES];
+  uint64_t value;
+  if (size != MEMBER_VALUE_BYTES) {
+    return 0;
+  }
+  memcpy(&value, data, sizeof value);
+  member_value_fill(expected, value);
+  return memcmp(expected, data, size) == 0 ? value : 0;
+}
+
+/* Each section holds a value that was submitted and is at least the newest acknowledged one; there is none else. */
+static uint64_t member_judge(const member_t *member) {
+  vesta_mirror_t *mirror = vesta_pair_mirror(member->pair);
+  uint64_t wrong = 0, there = 0;
+  for (unsigned i = 0; i < PAIR_SECTIONS; i++) {
+    char text[16];
+    SaCkptSectionIdT id = member_section(i, text);
+    const void *data;
+    SaSizeT size;
+    uint64_t acknowledged = atomic_load(&member->ledger->acknowledged[i]);
+    uint64_t submitted = atomic_load(&member->ledger->submitted[i]);
+    if (vesta_mirror_get(mirror, &id, &data, &size) != SA_AIS_OK) {
+      wrong += acknowledged != 0;
+      continue;
+    }
+    uint64_t value = member_value(data, size);
+    there++;
+    wrong += value == 0 || value < acknowledged || value > submitted;
+  }
+  return wrong + (vesta_mirror_count(mirror) - there);
+}
+
+/* A successor takes over what was submitted and is there as its own. */
+static void member_take_over(const member_t *member) {
+  for (unsigned i = 0; i < PAIR_SECTIONS; i++) {
+    char text[16];
+    SaCkptSectionIdT id = member_section(i, text);
+    const void *data;
+    SaSizeT size;
+    if (vesta_mirror_get(vesta_pair_mirror(member->pair), &id, &data, &size) == SA_AIS_OK) {
+      atomic_store(&member->ledger->acknowledged[i], member_value(data, size));
+    }
+  }
+}
+
+static SaAisErrorT member_write(member_t *member) {
+  uint8_t data[MEMBER_VALUE_BYTES];
+  char text[16];
+  uint64_t value = atomic_fetch_add(&member->ledger->next, 1) + 1;
+  unsigned index = (unsigned)(value % PAIR_SECTIONS);
+  (void)member_section(index, text);
+  member_value_fill(data, value);
+  uint64_t before = atomic_exchange(&member->ledger->submitted[index], value);
+  SaAisErrorT error = application_overwrite(&member->application, text, data, sizeof data);
+  if (error == SA_AIS_ERR_NOT_EXIST) {
+    error = application_create(&member->application, text, data, sizeof data);
+  }
+  if (error == SA_AIS_OK) {
+    atomic_store(&member->ledger->acknowledged[index], value);
+    member->writes++;
+  } else {
+    atomic_store(&member->ledger->submitted[index], before); /* refused: it must not appear */
+  }
+  return error;
+}
+
+static void member_event(member_t *member, const vesta_event_t *event) {
+  if (event->kind == VESTA_EVENT_CHANGE) {
+    if (event->change.kind == VESTA_CHANGE_SYNCED) {
+      member->synced_told = false;
+    }
+    return;
+  }
+  pair_report_t report = {
+      .kind = PAIR_REPORT_ROLE, .role = event->role, .reason = event->reason, .epoch = event->role_epoch};
+  member->role = event->role;
+  if (event->role == VESTA_ROLE_ACTIVE) {
+    report.time_ns = 0;
+    report.value = member_judge(member);
+    member_take_over(member);
+  }
+  member_tell(member, report);
+}
+
+static void member_events(member_t *member) {
+  vesta_event_t event;
+  SaAisErrorT error;
+  while ((error = vesta_pair_next(member->pair, 0, &event)) == SA_AIS_OK) {
+    member_event(member, &event);
+  }
+  member_must(error == SA_AIS_ERR_TIMEOUT, "next event");
+  vesta_status_t status;
+  member_must(vesta_mirror_status(vesta_pair_mirror(member->pair), &status) == SA_AIS_OK, "status");
+  if (status.promotable && !member->synced_told && member->role == VESTA_ROLE_STANDBY) {
+    member->synced_told = true;
+    member_tell(member, (pair_report_t){.kind = PAIR_REPORT_SYNCED});
+  }
+}
+
+/* The plain way, for comparison: read every section. */
+static uint64_t member_compare(member_t *member) {
+  SaCkptSectionIterationHandleT iteration;
+  SaCkptSectionDescriptorT section;
+  uint64_t count = 0, differences = 0;
+  member_must(saCkptSectionIterationInitialize(member->application.checkpoint, SA_CKPT_SECTIONS_ANY, 0, &iteration) ==
+                  SA_AIS_OK,
+              "iterate");
+  while (saCkptSectionIterationNext(iteration, &section) == SA_AIS_OK) {
+    uint8_t data[MEMBER_VALUE_BYTES];
+    SaCkptIOVectorElementT element = {.sectionId = section.sectionId, .dataBuffer = data, .dataSize = sizeof data};
+    SaUint32T erroneous;
+    const void *mirrored = NULL;
+    SaSizeT size = 0;
+    member_must(saCkptCheckpointRead(member->application.checkpoint, &element, 1, &erroneous) == SA_AIS_OK, "read");
+    bool same = vesta_mirror_get(vesta_pair_mirror(member->pair), &section.sectionId, &mirrored, &size) == SA_AIS_OK &&
+                size == element.readSize && memcmp(mirrored, data, size) == 0;
+    differences += !same;
+    count++;
+  }
+  (void)saCkptSectionIterationFinalize(iteration);
+  SaSizeT mirrored_count = vesta_mirror_count(vesta_pair_mirror(member->pair));
+  return differences + (mirrored_count > count ? mirrored_count - count : count - mirrored_count);
+}
+
+static void member_command(member_t *member) {
+  char command;
+  if (read(member->commands, &command, 1) != 1) {
+    _exit(0); /* the test is over */
+  }
+  pair_report_t done = {.kind = PAIR_REPORT_DONE};
+  switch ((pair_command_t)command) {
+    case PAIR_WRITE: member->writing = true; return;
+    case PAIR_WRITE_ONE: done.value = member_write(member); break;
+    case PAIR_PAUSE:
+      member->writing = false;
+      done.value = member->writes;
+      break;
+    case PAIR_RESIGN: done.value = vesta_pair_resign(member->pair, SA_TIME_ONE_SECOND); break;
+    case PAIR_COMPARE:
+      member_events(member);
+      done.value = member_compare(member);
+      break;
+    case PAIR_LEAVE:
+      done.value = vesta_pair_leave(&member->pair);
+      member_tell(member, done);
+      _exit(0);
+  }
+  member_tell(member, done);
+}
+
+static void member_turn(member_t *member, int pair_fd) {
+  bool writes = member->writing && member->role == VESTA_ROLE_ACTIVE;
+  struct pollfd fds[] = {{.fd = pair_fd, .events = POLLIN}, {.fd = member->commands, .events = POLLIN}};
+  (void)poll(fds, 2, writes ? 0 : -1);
+  if (fds[0].revents != 0) {
+    member_events(member);
+  }
+  if (fds[1].revents != 0) {
+    member_command(member);
+  }
+  for (int i = 0; writes && i < MEMBER_WRITES_PER_TURN; i++) {
+    SaAisErrorT error = member_write(member);
+    member_must(error == SA_AIS_OK || error == SA_AIS_ERR_BAD_OPERATION, "write");
+    writes = error == SA_AIS_OK;
+  }
+}
+
+static _Noreturn void member_run(const char *checkpoint, const vesta_pair_options_t *options, member_t *member) {
+  SaSelectionObjectT fd;
+  (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+  application_open(&member->application, checkpoint, APPLICATION_ALL);
+  member_must(vesta_pair_join(member->application.checkpoint, options, &member->pair) == SA_AIS_OK, "join");
+  member_must(vesta_pair_fd(member->pair, &fd) == SA_AIS_OK, "fd");
+  for (;;) {
+    member_turn(member, (int)fd);
+  }
+}
+
+/* ---- in the test's process ---- */
+
+pair_member_t pair_member_start(const char *checkpoint, const vesta_pair_options_t *options, pair_ledger_t *ledger) {
+  int commands[2], reports[2];
+  assert_int_equal(pipe(commands), 0);
+  assert_int_equal(pipe(reports), 0);
+  pid_t pid = fork();
+  assert_true(pid >= 0);
+  if (pid == 0) {
+    (void)close(commands[1]);
+    (void)close(reports[0]);
+    member_t *member = calloc(1, sizeof *member);
+    member_must(member != NULL, "memory");
+    *member = (member_t){.ledger = ledger, .commands = commands[0], .reports = reports[1]};
+    member_run(checkpoint, options, member);
+  }
+  (void)close(commands[0]);
+  (void)close(reports[1]);
+  return (pair_member_t){.pid = pid, .commands = commands[1], .reports = reports[0]};
+}
+
+void pair_member_end(pair_member_t *member) {
+  if (member->pid != 0) {
+    (void)kill(member->pid, SIGKILL);
+    (void)waitpid(member->pid, NULL, 0);
+    (void)close(member->commands);
+    (void)close(member->reports);
+    *member = (pair_member_t){0};
+  }
+}
+
+void pair_member_command(const pair_member_t *member, pair_command_t command) {
+  char byte = (char)command;
+  assert_int_equal(write(member->commands, &byte, 1), 1);
+}
+
+bool pair_member_has_report(const pair_member_t *member, int timeout_ms) {
+  struct pollfd one = {.fd = member->reports, .events = POLLIN};
+  return poll(&one, 1, timeout_ms) == 1;
+}
+
+pair_report_t pair_member_report(const pair_member_t *member) {
+  pair_report_t report;
+  assert_true(pair_member_has_report(member, MEMBER_REPORT_MS));
+  assert_int_equal(read(member->reports, &report, sizeof report), (ssize_t)sizeof report);
+  assert_false(report.kind == PAIR_REPORT_ROLE && report.role == VESTA_ROLE_ACTIVE && report.value != 0);
+  return report;
+}
+
+pair_report_t pair_member_wait_role(const pair_member_t *member, vesta_role_t role) {
+  pair_report_t report;
+  do {
+    report = pair_member_report(member);
+  } while (report.kind != PAIR_REPORT_ROLE || report.role != role);
+  return report;
+}
+
+void pair_member_wait_synced(const pair_member_t *member) {
+  while (pair_member_report(member).kind != PAIR_REPORT_SYNCED) {
+  }
+}
+
+uint64_t pair_member_ask(const pair_member_t *member, pair_command_t command) {
+  pair_report_t report;
+  pair_member_command(member, command);
+  do {
+    report = pair_member_report(member);
+  } while (report.kind != PAIR_REPORT_DONE);
+  return report.value;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Members of a pair as processes of their own, for tests to kill and to stop, and an observer outside of them.
+ *
+ * Each member joins the group of one checkpoint, follows it, and writes when it is active and told to. What it
+ * submitted and what the service acknowledged is noted in memory that all processes share, so it outlives a SIGKILL; a
+ * member that becomes active compares its mirror with that and reports what is wrong.
+ *
+ * Members report what happens to them through a pipe, commands go to them through another one: nobody waits for time to
+ * pass.
+ */
+#ifndef VESTA_TEST_SUPPORT_PAIR_MEMBER_H
+#define VESTA_TEST_SUPPORT_PAIR_MEMBER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <vesta.h>
+
+#define PAIR_SECTIONS 500U
+
+/* Shared by all. A value is the number of a write; 0: never written. */
+typedef struct pair_ledger {
+  _Atomic uint64_t next;
+  _Atomic uint64_t submitted[PAIR_SECTIONS];
+  _Atomic uint64_t acknowledged[PAIR_SECTIONS];
+} pair_ledger_t;
+
+pair_ledger_t *pair_ledger_new(void);
+void pair_ledger_destroy(pair_ledger_t **ledger);
+uint64_t pair_ledger_acknowledged(const pair_ledger_t *ledger);
+
+typedef struct pair_member {
+  pid_t pid;
+  int commands; /* written to */
+  int reports;  /* read from */
+} pair_member_t;
+
+typedef enum pair_report_kind {
+  PAIR_REPORT_ROLE = 1, /* role, reason, epoch; of ACTIVE: value is the number of sections that were wrong */
+  PAIR_REPORT_DONE = 2, /* a command's answer: value */
+  PAIR_REPORT_SYNCED = 3,
+} pair_report_kind_t;
+
+typedef struct pair_report {
+  pair_report_kind_t kind;
+  vesta_role_t role;
+  vesta_role_reason_t reason;
+  uint64_t epoch;
+  uint64_t value;
+  int64_t time_ns; /* CLOCK_MONOTONIC */
+} pair_report_t;
+
+/* Commands. Those that answer do so with DONE. */
+typedef enum pair_command {
+  PAIR_WRITE = 'w',     /* write whenever active. No answer */
+  PAIR_WRITE_ONE = 'o', /* one write now, whatever the role: SaAisErrorT */
+  PAIR_PAUSE = 'p',     /* stop writing: number of writes so far */
+  PAIR_RESIGN = 'r',    /* SaAisErrorT */
+  PAIR_COMPARE = 'c',   /* take all there is, compare the mirror with the checkpoint: number of differences */
+  PAIR_LEAVE = 'l',     /* leave and end: SaAisErrorT */
+} pair_command_t;
+
+/** Start a process that joins. Call before this process has used the service itself. */
+pair_member_t pair_member_start(const char *checkpoint, const vesta_pair_options_t *options, pair_ledger_t *ledger);
+/** SIGKILL if it lives, and wait for its end. */
+void pair_member_end(pair_member_t *member);
+
+void pair_member_command(const pair_member_t *member, pair_command_t command);
+/** The next report. Fails the test when none comes. */
+pair_report_t pair_member_report(const pair_member_t *member);
+/** Take reports until it has that role; fails the test on a report of wrong sections. */
+pair_report_t pair_member_wait_role(const pair_member_t *member, vesta_role_t role);
+void pair_member_wait_synced(const pair_member_t *member);
+/** Send a command and take reports until its answer. */
+uint64_t pair_member_ask(const pair_member_t *member, pair_command_t command);
+/** True when a report is there already. */
+bool pair_member_has_report(const pair_member_t *member, int timeout_ms);
+
+#endif
