@@ -1,0 +1,559 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Links are slots of one table, made at the start; a link's number is its slot and a serial number that rises. See
+ * agent_server.h for the states of a link.
+ */
+#include "daemon/agent_server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "daemon/frame_reader.h"
+#include "daemon/frame_writer.h"
+#include "daemon/listener.h"
+#include "daemon/log.h"
+#include "daemon/peer.h"
+
+#define AGENT_SHARED_BYTES (256U << 10) /* what is received at once */
+#define AGENT_SLOT_BITS 16U
+#define AGENT_REFUSED_MAX 64U /* slots beyond the two limits: links that are waiting to be told no */
+#define AGENT_ACCEPTS_PER_TURN 64
+
+typedef enum agent_state { AGENT_FREE, AGENT_NEW, AGENT_CALLS, AGENT_CALLBACKS, AGENT_REFUSED, AGENT_CLOSING } agent_state_t;
+
+typedef struct agent_link {
+  loop_source_t source;
+  agent_server_t *server;
+  uint64_t number;
+  agent_state_t state;
+  agent_state_t counted; /* CALLS or CALLBACKS: counts against that limit until it is reaped */
+  bool doomed;
+  vesta_err_t refusal;
+  peer_t peer;
+  int pidfd; /* what a HELLO brought; -1 */
+  uint64_t start;
+  int64_t accepted_ns;
+  frame_reader_t reader;
+  frame_writer_t writer;
+  struct agent_link *older, *newer; /* of those who have not greeted yet */
+  struct agent_link *next;          /* in the free or the doomed list */
+} agent_link_t;
+
+struct agent_server {
+  agent_server_config_t config;
+  loop_t *loop;
+  listener_t listener;
+  loop_source_t listening;
+  int spare; /* given up for a moment to say no when descriptors are out */
+  agent_link_t *links;
+  size_t link_count;
+  agent_link_t *free;
+  agent_link_t *doomed;
+  agent_link_t *oldest, *newest; /* not greeted yet */
+  uint64_t serial;
+  uint64_t calls, callbacks;
+  frame_memory_t memory;
+  wire_decoder_t *decoder;
+  uint8_t *shared; /* AGENT_SHARED_BYTES, received into */
+  uint8_t *head;   /* prefix and head of what is sent */
+  uint64_t counters[AGENT_COUNTER_COUNT];
+};
+
+static void agent_count(agent_server_t *server, agent_counter_t counter) { server->counters[counter]++; }
+
+/* ---- links ---- */
+
+static agent_link_t *agent_link_find(const agent_server_t *server, uint64_t number) {
+  size_t slot = number & ((1U << AGENT_SLOT_BITS) - 1);
+  agent_link_t *link = slot < server->link_count ? &server->links[slot] : NULL;
+  return link != NULL && link->number == number && link->state != AGENT_FREE && !link->doomed ? link : NULL;
+}
+
+static void agent_ungreeted_remove(agent_server_t *server, agent_link_t *link) {
+  *(link->older == NULL ? &server->oldest : &link->older->newer) = link->newer;
+  *(link->newer == NULL ? &server->newest : &link->newer->older) = link->older;
+  link->older = NULL;
+  link->newer = NULL;
+}
+
+static void agent_ungreeted_add(agent_server_t *server, agent_link_t *link) {
+  link->older = server->newest;
+  *(server->newest == NULL ? &server->oldest : &server->newest->newer) = link;
+  server->newest = link;
+}
+
+static void agent_state_set(agent_link_t *link, agent_state_t state) {
+  if (link->state == AGENT_NEW || link->state == AGENT_REFUSED) {
+    agent_ungreeted_remove(link->server, link);
+  }
+  link->state = state;
+}
+
+/* It goes at the end of the turn; nothing more is read or sent. */
+static void agent_doom(agent_link_t *link) {
+  agent_server_t *server = link->server;
+  if (!link->doomed) {
+    agent_state_set(link, AGENT_CLOSING);
+    loop_remove(server->loop, &link->source);
+    link->doomed = true;
+    link->next = server->doomed;
+    server->doomed = link;
+  }
+}
+
+static void agent_link_free(agent_server_t *server, agent_link_t *link) {
+  (void)close(link->source.fd);
+  if (link->pidfd >= 0) {
+    (void)close(link->pidfd);
+  }
+  frame_reader_fini(&link->reader);
+  frame_writer_fini(&link->writer);
+  server->calls -= link->counted == AGENT_CALLS;
+  server->callbacks -= link->counted == AGENT_CALLBACKS;
+  server->counters[AGENT_COUNTER_LINKS]--;
+  link->state = AGENT_FREE;
+  link->next = server->free;
+  server->free = link;
+}
+
+/* ---- sending ---- */
+
+/* Watch for what matters now: room to send while something waits, and input until it is closing. */
+static void agent_watch(agent_link_t *link) {
+  bool waits = !frame_writer_is_empty(&link->writer);
+  if (link->state == AGENT_CLOSING && !waits) {
+    agent_doom(link);
+    return;
+  }
+  loop_change(link->server->loop, &link->source,
+              (link->state == AGENT_CLOSING ? 0U : (uint32_t)EPOLLIN) | (waits ? (uint32_t)EPOLLOUT : 0U));
+}
+
+static void agent_send(agent_link_t *link, const wire_message_t *message, vesta_bytes_t payload, int attach) {
+  agent_server_t *server = link->server;
+  size_t head_bytes = 0;
+  vesta_err_t err = wire_encode(message, server->head + WIRE_PREFIX_BYTES, VESTA_FRAME_HEAD_BYTES_MAX, &head_bytes);
+  VESTA_ASSERT(err == VESTA_OK && payload.size <= VESTA_OPERATION_BYTES_MAX);
+  wire_prefix_encode(server->head, (uint32_t)head_bytes, (uint32_t)payload.size);
+  err = frame_writer_send(&link->writer, link->source.fd, vesta_bytes(server->head, WIRE_PREFIX_BYTES + head_bytes),
+                          payload, attach);
+  if (err == VESTA_OK) {
+    agent_watch(link);
+    return;
+  }
+  if (err != VESTA_ERR_UNAVAILABLE) {
+    agent_count(server, AGENT_COUNTER_LINKS_SLOW);
+    log_write(LOG_ID_LINK_SLOW, "link=%" PRIu64 " pid=%u uid=%u queued_bytes=%" PRIu64 " error=%s", link->number,
+              link->peer.pid, link->peer.uid, link->writer.queued_bytes, vesta_err_name(err));
+  }
+  agent_doom(link);
+}
+
+void agent_server_send(agent_server_t *server, uint64_t number, const wire_message_t *message, vesta_bytes_t payload,
+                       int attach) {
+  agent_link_t *link = agent_link_find(server, number);
+  if (link != NULL && link->state != AGENT_CLOSING) {
+    agent_send(link, message, payload, attach);
+  } else if (attach >= 0) {
+    (void)close(attach);
+  }
+}
+
+static void agent_close(agent_link_t *link) {
+  if (!link->doomed) {
+    agent_state_set(link, AGENT_CLOSING);
+    agent_watch(link);
+  }
+}
+
+void agent_server_close_link(agent_server_t *server, uint64_t number) {
+  agent_link_t *link = agent_link_find(server, number);
+  if (link != NULL) {
+    agent_close(link);
+  }
+}
+
+/* ---- receiving ---- */
+
+static void agent_malformed(agent_link_t *link, vesta_err_t err) {
+  agent_count(link->server, AGENT_COUNTER_LINKS_MALFORMED);
+  log_write(LOG_ID_LINK_MALFORMED, "link=%" PRIu64 " pid=%u uid=%u error=%s", link->number, link->peer.pid,
+            link->peer.uid, vesta_err_name(err));
+  agent_doom(link);
+}
+
+static void agent_answer_error(agent_link_t *link, uint64_t number, vesta_err_t err) {
+  wire_message_t reply = {.kind = WIRE_REPLY, .number = number, .error = (uint64_t)err};
+  agent_send(link, &reply, vesta_bytes(NULL, 0), -1);
+}
+
+/* The first message says what the link is for, and whether there is room for one more such. */
+static void agent_greet(agent_link_t *link, const wire_message_t *message) {
+  agent_server_t *server = link->server;
+  if (link->state == AGENT_REFUSED) {
+    return;
+  }
+  bool callbacks = message->kind == WIRE_HELLO_CALLBACKS;
+  uint64_t *count = callbacks ? &server->callbacks : &server->calls;
+  if (*count >= server->config.clients_max) {
+    agent_count(server, AGENT_COUNTER_LINKS_REFUSED);
+    log_write(LOG_ID_LINK_REFUSED, "pid=%u uid=%u clients_max=%" PRIu64, link->peer.pid, link->peer.uid,
+              server->config.clients_max);
+    link->refusal = VESTA_ERR_NO_RESOURCES;
+    agent_state_set(link, AGENT_REFUSED);
+    agent_ungreeted_add(server, link); /* where REFUSED links stand */
+    return;
+  }
+  (*count)++;
+  agent_state_set(link, callbacks ? AGENT_CALLBACKS : AGENT_CALLS);
+  link->counted = link->state;
+  if (link->pidfd >= 0 && (message->kind != WIRE_HELLO || !peer_owns_pidfd(&link->peer, link->pidfd))) {
+    (void)close(link->pidfd);
+    link->pidfd = -1;
+  }
+  link->start = message->kind == WIRE_HELLO ? peer_process_start(link->peer.pid) : 0;
+  log_write(LOG_ID_LINK_OPENED, "link=%" PRIu64 " pid=%u uid=%u kind=%s watchable=%d", link->number, link->peer.pid,
+            link->peer.uid, wire_kind_name(message->kind), link->pidfd >= 0);
+}
+
+static bool agent_frame(void *context, vesta_bytes_t head, vesta_bytes_t payload, vesta_err_t dropped) {
+  agent_link_t *link = context;
+  agent_server_t *server = link->server;
+  wire_message_t message;
+  vesta_err_t err = wire_decode(server->decoder, head.data, head.size, &message);
+  agent_count(server, AGENT_COUNTER_MESSAGES);
+  if (err == VESTA_ERR_VERSION) {
+    agent_answer_error(link, message.number, err);
+    agent_close(link);
+    return false;
+  }
+  if (err == VESTA_OK && (message.kind < WIRE_HELLO || message.kind > WIRE_INFO)) {
+    err = VESTA_ERR_MALFORMED; /* a message, but none that an agent sends */
+  }
+  if (err != VESTA_OK) {
+    agent_malformed(link, err);
+    return false;
+  }
+  if (link->state == AGENT_NEW || link->state == AGENT_REFUSED) {
+    agent_greet(link, &message);
+    if (link->state == AGENT_REFUSED) {
+      agent_answer_error(link, message.number, link->refusal);
+      agent_close(link);
+      return false;
+    }
+  }
+  if (dropped != VESTA_OK) {
+    agent_count(server, AGENT_COUNTER_MESSAGES_TOO_MUCH);
+    agent_answer_error(link, message.number, dropped);
+    return !link->doomed;
+  }
+  agent_request_t request = {.link = link->number,
+                             .message = &message,
+                             .payload = payload,
+                             .uid = link->peer.uid,
+                             .pid = link->peer.pid,
+                             .start = link->start,
+                             .watchable = link->pidfd >= 0};
+  server->config.request(server->config.context, &request);
+  return link->state != AGENT_CLOSING;
+}
+
+/* One descriptor at most is taken, before the greeting; the kernel drops what else is sent. */
+static void agent_descriptor_take(agent_link_t *link, struct msghdr *received) {
+  for (struct cmsghdr *header = CMSG_FIRSTHDR(received); header != NULL; header = CMSG_NXTHDR(received, header)) {
+    if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+      int fd;
+      memcpy(&fd, CMSG_DATA(header), sizeof fd);
+      if (link->pidfd < 0 && fd < link->server->config.files_max) {
+        link->pidfd = fd;
+      } else {
+        (void)close(fd);
+      }
+    }
+  }
+}
+
+static void agent_receive(agent_link_t *link) {
+  agent_server_t *server = link->server;
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(int))];
+  } control;
+  uint8_t *direct;
+  size_t direct_size;
+  frame_reader_room(&link->reader, &direct, &direct_size);
+  struct iovec parts[2] = {{.iov_base = direct, .iov_len = direct_size},
+                           {.iov_base = server->shared, .iov_len = AGENT_SHARED_BYTES}};
+  bool greeted = link->state != AGENT_NEW && link->state != AGENT_REFUSED;
+  struct msghdr message = {.msg_iov = direct_size > 0 ? parts : parts + 1,
+                           .msg_iovlen = direct_size > 0 ? 2 : 1,
+                           .msg_control = greeted ? NULL : control.bytes,
+                           .msg_controllen = greeted ? 0 : sizeof control.bytes};
+  ssize_t size = recvmsg(link->source.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+    return;
+  }
+  if (size <= 0) {
+    agent_doom(link);
+    return;
+  }
+  if (!greeted) {
+    agent_descriptor_take(link, &message);
+  }
+  size_t used = (size_t)size < direct_size ? (size_t)size : direct_size;
+  frame_sink_t sink = {.context = link, .frame = agent_frame};
+  vesta_err_t err = frame_reader_take(&link->reader, used, server->shared, (size_t)size - used, &sink);
+  if (err != VESTA_OK && !link->doomed) {
+    agent_malformed(link, err);
+  }
+}
+
+static void agent_ready(void *context, uint32_t events) {
+  agent_link_t *link = context;
+  if ((events & EPOLLOUT) != 0) {
+    if (frame_writer_flush(&link->writer, link->source.fd) != VESTA_OK) {
+      agent_doom(link);
+      return;
+    }
+    agent_watch(link);
+  }
+  if (link->doomed) {
+    return;
+  }
+  if (link->state == AGENT_CLOSING) {
+    if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+      agent_doom(link);
+    }
+  } else if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
+    agent_receive(link);
+  }
+}
+
+/* ---- coming in ---- */
+
+static bool agent_may_connect(const agent_server_t *server, const peer_t *peer) {
+  /* With a group the kernel has checked the file's permissions already. */
+  return peer->uid == geteuid() || peer->uid == 0 || server->config.group != PRIVATE_DIR_NO_GROUP;
+}
+
+static void agent_admit(agent_server_t *server, int fd) {
+  peer_t peer;
+  agent_link_t *link = server->free;
+  if (link == NULL || !peer_identify(fd, &peer)) {
+    agent_count(server, AGENT_COUNTER_LINKS_REFUSED);
+    (void)close(fd);
+    return;
+  }
+  server->free = link->next;
+  size_t slot = (size_t)(link - server->links);
+  *link = (agent_link_t){.server = server,
+                         .number = (++server->serial << AGENT_SLOT_BITS) | slot,
+                         .state = AGENT_NEW,
+                         .peer = peer,
+                         .pidfd = -1,
+                         .accepted_ns = loop_steady_ns()};
+  if (!agent_may_connect(server, &peer)) {
+    agent_count(server, AGENT_COUNTER_LINKS_DENIED);
+    log_write(LOG_ID_LINK_DENIED, "pid=%u uid=%u", peer.pid, peer.uid);
+    link->state = AGENT_REFUSED;
+    link->refusal = VESTA_ERR_DENIED;
+  } else if (fd >= server->config.files_max) {
+    agent_count(server, AGENT_COUNTER_LINKS_REFUSED);
+    log_write(LOG_ID_LINK_REFUSED, "pid=%u uid=%u descriptors_max=%d", peer.pid, peer.uid, server->config.files_max);
+    link->state = AGENT_REFUSED;
+    link->refusal = VESTA_ERR_NO_RESOURCES;
+  }
+  if (!loop_add(server->loop, &link->source, fd, EPOLLIN, agent_ready, link)) {
+    agent_count(server, AGENT_COUNTER_LINKS_REFUSED);
+    (void)close(fd);
+    link->state = AGENT_FREE;
+    link->next = server->free;
+    server->free = link;
+    return;
+  }
+  frame_reader_init(&link->reader, &server->memory);
+  frame_writer_init(&link->writer, &server->memory);
+  agent_ungreeted_add(server, link);
+  server->counters[AGENT_COUNTER_LINKS]++;
+  agent_count(server, AGENT_COUNTER_LINKS_ACCEPTED);
+}
+
+/* Descriptors are out: take the caller in on the spare one, to hang up, or the loop would find him waiting for ever. */
+static void agent_hang_up(agent_server_t *server) {
+  log_write(LOG_ID_ACCEPT_FAILED, "text=\"%s\"", strerror(errno));
+  agent_count(server, AGENT_COUNTER_LINKS_REFUSED);
+  (void)close(server->spare);
+  int fd = accept4(server->listener.fd, NULL, NULL, SOCK_CLOEXEC);
+  if (fd >= 0) {
+    (void)close(fd);
+  }
+  server->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void agent_accept(void *context, uint32_t events) {
+  agent_server_t *server = context;
+  (void)events;
+  for (int i = 0; i < AGENT_ACCEPTS_PER_TURN; i++) {
+    int fd = accept4(server->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0) {
+      agent_admit(server, fd);
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      return;
+    } else if (errno != EINTR && errno != ECONNABORTED) {
+      agent_hang_up(server);
+      return;
+    }
+  }
+}
+
+/* ---- turns and time ---- */
+
+bool agent_server_reap(agent_server_t *server) {
+  agent_link_t *doomed = server->doomed;
+  if (doomed == NULL) {
+    return false;
+  }
+  server->doomed = NULL;
+  while (doomed != NULL) {
+    agent_link_t *link = doomed;
+    uint64_t number = link->number;
+    doomed = link->next;
+    log_write(LOG_ID_LINK_CLOSED, "link=%" PRIu64 " pid=%u", number, link->peer.pid);
+    agent_link_free(server, link);
+    server->config.gone(server->config.context, number);
+  }
+  return true;
+}
+
+void agent_server_time(agent_server_t *server, int64_t steady_ns) {
+  while (server->oldest != NULL && server->oldest->accepted_ns + AGENT_GREETING_NS <= steady_ns) {
+    agent_count(server, AGENT_COUNTER_LINKS_MUTE);
+    log_write(LOG_ID_LINK_MUTE, "link=%" PRIu64 " pid=%u uid=%u", server->oldest->number, server->oldest->peer.pid,
+              server->oldest->peer.uid);
+    agent_doom(server->oldest);
+  }
+}
+
+int64_t agent_server_wake_ns(const agent_server_t *server) {
+  return server->oldest == NULL ? INT64_MAX : server->oldest->accepted_ns + AGENT_GREETING_NS;
+}
+
+int agent_server_take_pidfd(agent_server_t *server, uint64_t number, uint32_t *pid, uint64_t *start) {
+  agent_link_t *link = agent_link_find(server, number);
+  int pidfd = link == NULL ? -1 : link->pidfd;
+  if (pidfd >= 0) {
+    link->pidfd = -1;
+    *pid = link->peer.pid;
+    *start = link->start;
+  }
+  return pidfd;
+}
+
+bool agent_server_hide(agent_server_t *server) { return listener_hide(&server->listener); }
+
+bool agent_server_is_called(agent_server_t *server) {
+  agent_accept(server, EPOLLIN);
+  return server->counters[AGENT_COUNTER_LINKS] > 0;
+}
+
+void agent_server_show(agent_server_t *server) { listener_show(&server->listener); }
+
+uint64_t agent_server_counter(const agent_server_t *server, agent_counter_t counter) {
+  switch (counter) {
+    case AGENT_COUNTER_HELD_BYTES:
+      return server->memory.held_bytes;
+    case AGENT_COUNTER_HELD_BYTES_MAX:
+      return server->memory.max_bytes;
+    default: /* those that are counted */
+      return server->counters[counter];
+  }
+}
+
+/* ---- life ---- */
+
+static bool agent_server_allocate(agent_server_t *server) {
+  server->link_count = 2 * (size_t)server->config.clients_max + AGENT_REFUSED_MAX;
+  VESTA_ASSERT(server->link_count <= 1U << AGENT_SLOT_BITS);
+  server->links = calloc(server->link_count, sizeof *server->links);
+  server->shared = malloc(AGENT_SHARED_BYTES);
+  server->head = malloc(WIRE_PREFIX_BYTES + VESTA_FRAME_HEAD_BYTES_MAX);
+  server->decoder = wire_decoder_new();
+  if (server->links == NULL || server->shared == NULL || server->head == NULL || server->decoder == NULL) {
+    return false;
+  }
+  for (size_t i = server->link_count; i > 0; i--) {
+    server->links[i - 1].next = server->free;
+    server->free = &server->links[i - 1];
+  }
+  return true;
+}
+
+vesta_err_t agent_server_open(const agent_server_config_t *config, loop_t *loop, agent_server_t **out, char *why,
+                              size_t why_size) {
+  agent_server_t *server = calloc(1, sizeof *server);
+  vesta_err_t err = VESTA_ERR_NO_MEMORY;
+  if (server == NULL) {
+    (void)snprintf(why, why_size, "out of memory");
+    return err;
+  }
+  *server = (agent_server_t){.config = *config,
+                             .loop = loop,
+                             .memory = {.max_bytes = VESTA_LINKS_BYTES_MAX},
+                             .listener = {.fd = -1},
+                             .spare = open("/dev/null", O_RDONLY | O_CLOEXEC)};
+  if (!agent_server_allocate(server)) {
+    (void)snprintf(why, why_size, "out of memory");
+    goto out;
+  }
+  err = listener_open(&server->listener, server->config.socket, server->config.group, why, why_size);
+  if (err != VESTA_OK) {
+    goto out;
+  }
+  if (!loop_add(loop, &server->listening, server->listener.fd, EPOLLIN, agent_accept, server)) {
+    (void)snprintf(why, why_size, "cannot wait for agents: %s", strerror(errno));
+    err = VESTA_ERR_NO_RESOURCES;
+    goto out;
+  }
+  *out = server;
+  return VESTA_OK;
+out:
+  agent_server_close(&server);
+  return err;
+}
+
+void agent_server_close(agent_server_t **server_pointer) {
+  agent_server_t *server = *server_pointer;
+  if (server == NULL) {
+    return;
+  }
+  if (server->listening.context != NULL) {
+    loop_remove(server->loop, &server->listening);
+  }
+  listener_close(&server->listener);
+  for (size_t i = 0; server->links != NULL && i < server->link_count; i++) {
+    agent_link_t *link = &server->links[i];
+    if (link->state != AGENT_FREE) {
+      if (!link->doomed) {
+        loop_remove(server->loop, &link->source);
+      }
+      agent_link_free(server, link);
+    }
+  }
+  if (server->spare >= 0) {
+    (void)close(server->spare);
+  }
+  wire_decoder_destroy(&server->decoder);
+  free(server->links);
+  free(server->shared);
+  free(server->head);
+  free(server);
+  *server_pointer = NULL;
+}

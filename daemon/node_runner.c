@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See node_runner.h.
+ */
+#include "daemon/node_runner.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "daemon/info.h"
+#include "daemon/log.h"
+#include "daemon/peer.h"
+
+#define RUNNER_RANDOM_BYTES 4096U
+/* The longest run of events that one can set off: a session with all its handles ends, and each of its checkpoints gets another
+ * active. Untouched memory costs nothing. */
+#define RUNNER_QUEUE_BYTES (64ULL << 20)
+#define RUNNER_ANSWER_BYTES 256U
+
+/* An event that waits in the queue; `size` bytes of an encoded message follow. */
+typedef struct queued_event {
+  uint32_t size;
+  node_event_kind_t kind;
+  vesta_err_t error;
+  vesta_token_t session;
+} queued_event_t;
+
+struct node_runner {
+  const daemon_parts_t *parts;
+  wire_decoder_t *decoder;
+  uint8_t *queue;
+  size_t queue_begin, queue_end;
+  bool stream_waits; /* the stream's sockets have more to be taken */
+  uint8_t random[RUNNER_RANDOM_BYTES];
+  size_t random_left;
+  uint8_t answer[RUNNER_ANSWER_BYTES];
+};
+
+node_runner_t *node_runner_new(const daemon_parts_t *parts) {
+  node_runner_t *runner = calloc(1, sizeof *runner);
+  if (runner == NULL) {
+    return NULL;
+  }
+  runner->parts = parts;
+  runner->decoder = wire_decoder_new();
+  runner->queue = malloc(RUNNER_QUEUE_BYTES);
+  if (runner->decoder == NULL || runner->queue == NULL) {
+    node_runner_destroy(&runner);
+  }
+  return runner;
+}
+
+void node_runner_destroy(node_runner_t **runner) {
+  if (*runner != NULL) {
+    wire_decoder_destroy(&(*runner)->decoder);
+    free((*runner)->queue);
+    free(*runner);
+    *runner = NULL;
+  }
+}
+
+/* Drawn in lots: a call to the kernel for every request would cost as much as the request. */
+static vesta_token_t runner_random(node_runner_t *runner) {
+  vesta_token_t token;
+  if (runner->random_left < sizeof token) {
+    ssize_t size;
+    do {
+      size = getrandom(runner->random, sizeof runner->random, 0);
+    } while (size < (ssize_t)sizeof runner->random);
+    runner->random_left = sizeof runner->random;
+  }
+  runner->random_left -= sizeof token;
+  memcpy(&token, runner->random + runner->random_left, sizeof token);
+  memset(runner->random + runner->random_left, 0, sizeof token);
+  return token;
+}
+
+static node_event_t runner_event(node_event_kind_t kind) {
+  return (node_event_t){.kind = kind, .wall_ns = loop_wall_ns(), .steady_ns = loop_steady_ns()};
+}
+
+/* ---- the queue ---- */
+
+static void runner_enqueue(node_runner_t *runner, queued_event_t event, const wire_message_t *message) {
+  size_t at = runner->queue_end + sizeof event;
+  VESTA_ASSERT(at <= RUNNER_QUEUE_BYTES);
+  if (message != NULL) {
+    size_t size = 0;
+    vesta_err_t err = wire_encode(message, runner->queue + at, RUNNER_QUEUE_BYTES - at, &size);
+    VESTA_ASSERT(err == VESTA_OK);
+    event.size = (uint32_t)size;
+  }
+  memcpy(runner->queue + runner->queue_end, &event, sizeof event);
+  runner->queue_end = at + event.size;
+}
+
+/* ---- actions ---- */
+
+static void runner_send(node_runner_t *runner, const node_action_t *action) {
+  int attach = action->attach == 0 ? -1 : storage_descriptor(runner->parts->storage, action->attach);
+  if (action->attach != 0 && attach < 0) {
+    log_write(LOG_ID_REPLICA_OPEN, "checkpoint=%" PRIu64 " text=\"no descriptor for an agent\"", action->attach);
+  }
+  agent_server_send(runner->parts->server, action->link, action->message, action->payload, attach);
+}
+
+static void runner_order(node_runner_t *runner, const node_action_t *action) {
+  vesta_err_t err = journal_append(runner->parts->journal, action->message);
+  runner_enqueue(
+      runner, (queued_event_t){.kind = err == VESTA_OK ? NODE_EVENT_ORDERED : NODE_EVENT_REFUSED, .error = err},
+      action->message);
+}
+
+/* A session of an earlier run: is its process still that process? */
+static int runner_find_process(node_runner_t *runner, vesta_token_t session, uint32_t *pid, uint64_t *start) {
+  uint32_t uid;
+  if (!node_session_process(runner->parts->node, session, &uid, pid, start)) {
+    return -1;
+  }
+  int pidfd = peer_process_open(*pid, *start);
+  if (pidfd < 0 && (*start == 0 || peer_process_start(*pid) != *start)) {
+    runner_enqueue(runner, (queued_event_t){.kind = NODE_EVENT_PROCESS_GONE, .session = session}, NULL);
+  } else if (pidfd < 0) {
+    log_write(LOG_ID_UNWATCHED, "pid=%u text=\"its death will not be noticed before it is resumed\"", *pid);
+  }
+  return pidfd;
+}
+
+static void runner_watch(node_runner_t *runner, const node_action_t *action) {
+  uint32_t pid = 0;
+  uint64_t start = 0;
+  int pidfd = action->link == 0 ? runner_find_process(runner, action->session, &pid, &start)
+                                : agent_server_take_pidfd(runner->parts->server, action->link, &pid, &start);
+  if (pidfd >= 0) {
+    vesta_err_t err = process_watch_add(runner->parts->watch, action->session, pid, start, pidfd);
+    if (err != VESTA_OK) {
+      log_write(LOG_ID_UNWATCHED, "pid=%u error=%s", pid, vesta_err_name(err));
+    }
+  }
+}
+
+static void runner_act(node_runner_t *runner, const node_actions_t *actions) {
+  const daemon_parts_t *parts = runner->parts;
+  for (uint32_t i = 0; i < actions->count; i++) {
+    const node_action_t *action = &actions->items[i];
+    switch (action->kind) {
+      case NODE_ACTION_SEND:
+        runner_send(runner, action);
+        break;
+      case NODE_ACTION_CLOSE_LINK:
+        agent_server_close_link(parts->server, action->link);
+        break;
+      case NODE_ACTION_WATCH:
+        runner_watch(runner, action);
+        break;
+      case NODE_ACTION_UNWATCH:
+        process_watch_remove(parts->watch, action->session);
+        break;
+      case NODE_ACTION_ORDER:
+        runner_order(runner, action);
+        break;
+      case NODE_ACTION_PUBLISH:
+        publisher_committed(parts->publisher, action->checkpoint, action->replica, action->first_seq,
+                            action->last_seq);
+        break;
+      case NODE_ACTION_REMOVED:
+        publisher_removed(parts->publisher, action->checkpoint);
+        break;
+    }
+  }
+}
+
+static void runner_step_queued(node_runner_t *runner, const queued_event_t *queued, const uint8_t *bytes) {
+  node_event_t event = runner_event(queued->kind);
+  wire_message_t message;
+  node_actions_t actions;
+  event.error = queued->error;
+  event.session = queued->session;
+  if (queued->size > 0) {
+    vesta_err_t err = wire_decode(runner->decoder, bytes, queued->size, &message);
+    VESTA_ASSERT(err == VESTA_OK);
+    event.message = &message;
+  }
+  node_step(runner->parts->node, &event, &actions);
+  runner_act(runner, &actions);
+}
+
+static void runner_run_queue(node_runner_t *runner) {
+  while (runner->queue_begin < runner->queue_end) {
+    queued_event_t queued;
+    memcpy(&queued, runner->queue + runner->queue_begin, sizeof queued);
+    const uint8_t *bytes = runner->queue + runner->queue_begin + sizeof queued;
+    runner_step_queued(runner, &queued, bytes);
+    runner->queue_begin += sizeof queued + queued.size; /* only now: the actions may have pointed into it */
+  }
+  runner->queue_begin = 0;
+  runner->queue_end = 0;
+}
+
+/* One event, and all that it leads to. */
+static void runner_step(node_runner_t *runner, const node_event_t *event) {
+  node_actions_t actions;
+  node_step(runner->parts->node, event, &actions);
+  runner_act(runner, &actions);
+  runner_run_queue(runner);
+}
+
+/* ---- what happens ---- */
+
+vesta_err_t node_runner_start(node_runner_t *runner) {
+  node_actions_t actions;
+  vesta_err_t err = node_start(runner->parts->node, loop_wall_ns(), loop_steady_ns(), &actions);
+  if (err == VESTA_OK) {
+    runner_act(runner, &actions);
+    runner_run_queue(runner);
+  }
+  return err;
+}
+
+void node_runner_request(void *context, const agent_request_t *request) {
+  node_runner_t *runner = context;
+  if (request->message->kind == WIRE_INFO) { /* about the daemon, not about what it keeps */
+    char text[INFO_BYTES_MAX];
+    wire_message_t reply = {.kind = WIRE_REPLY, .number = request->message->number};
+    reply.text = vesta_bytes(text, info_write(runner->parts, text, sizeof text));
+    agent_server_send(runner->parts->server, request->link, &reply, vesta_bytes(NULL, 0), -1);
+    return;
+  }
+  node_event_t event = runner_event(NODE_EVENT_REQUEST);
+  event.link = request->link;
+  event.message = request->message;
+  event.payload = request->payload;
+  event.random = runner_random(runner);
+  event.uid = request->uid;
+  event.pid = request->pid;
+  event.start = request->start;
+  event.watched = request->watchable;
+  runner_step(runner, &event);
+}
+
+void node_runner_link_gone(void *context, uint64_t link) {
+  node_event_t event = runner_event(NODE_EVENT_LINK_GONE);
+  event.link = link;
+  runner_step(context, &event);
+}
+
+void node_runner_process_gone(void *context, vesta_token_t session) {
+  node_event_t event = runner_event(NODE_EVENT_PROCESS_GONE);
+  event.session = session;
+  log_write(LOG_ID_PROCESS_GONE, "session=%016" PRIx64, session.hi);
+  runner_step(context, &event);
+}
+
+/* ---- the stream ---- */
+
+static const replica_t *runner_replica(void *context, uint64_t checkpoint_id) {
+  node_runner_t *runner = context;
+  return node_replica(runner->parts->node, checkpoint_id);
+}
+
+void node_runner_subscribed(void *context, vesta_bytes_t message) {
+  node_runner_t *runner = context;
+  publisher_subscription(runner->parts->publisher, message, runner_replica, runner, loop_steady_ns());
+}
+
+bool node_runner_asked(void *context, vesta_bytes_t bytes, vesta_bytes_t *head, vesta_bytes_t *payload) {
+  node_runner_t *runner = context;
+  wire_message_t request;
+  vesta_err_t err = wire_decode(runner->decoder, bytes.data, bytes.size, &request);
+  if (err != VESTA_OK || (request.kind != WIRE_SNAPSHOT_GET && request.kind != WIRE_HISTORY_GET)) {
+    log_write(LOG_ID_STREAM_MALFORMED, "bytes=%zu error=%s", bytes.size, vesta_err_name(err));
+    return false;
+  }
+  const replica_t *replica = node_replica(runner->parts->node, request.checkpoint);
+  if (replica != NULL && node_stream_allowed(runner->parts->node, wire_token(&request), request.checkpoint)) {
+    stream_server_answer(runner->parts->stream_server, replica, &request, loop_wall_ns(), head, payload);
+    return true;
+  }
+  wire_message_t refusal = {.kind = request.kind == WIRE_SNAPSHOT_GET ? WIRE_SNAPSHOT_CHUNK : WIRE_HISTORY_CHUNK,
+                            .number = request.number,
+                            .checkpoint = request.checkpoint,
+                            .error = VESTA_ERR_ACCESS};
+  size_t size = 0;
+  err = wire_encode(&refusal, runner->answer, sizeof runner->answer, &size);
+  VESTA_ASSERT(err == VESTA_OK);
+  *head = vesta_bytes(runner->answer, size);
+  *payload = vesta_bytes(NULL, 0);
+  return true;
+}
+
+/* ---- turns ---- */
+
+static bool runner_snapshot(void *context, bool (*emit)(void *emit_context, const wire_message_t *op),
+                            void *emit_context) {
+  return node_snapshot(context, emit, emit_context);
+}
+
+void node_runner_turn(node_runner_t *runner) {
+  const daemon_parts_t *parts = runner->parts;
+  int64_t now_ns = loop_steady_ns();
+  publisher_flush(parts->publisher, now_ns);
+  if (node_wake_ns(parts->node) <= now_ns) {
+    node_event_t event = runner_event(NODE_EVENT_TIME);
+    runner_step(runner, &event);
+  }
+  agent_server_time(parts->server, now_ns);
+  while (agent_server_reap(parts->server)) {
+    /* telling the node of a link's end may end others */
+  }
+  if (publisher_wake_ns(parts->publisher) <= now_ns) {
+    publisher_time(parts->publisher, now_ns, runner_replica, runner);
+  }
+  publisher_flush(parts->publisher, now_ns);
+  runner->stream_waits = stream_sockets_turn(parts->sockets);
+  if (journal_wants_rewrite(parts->journal)) {
+    (void)journal_rewrite(parts->journal, runner_snapshot, parts->node); /* logs it itself, and goes on with the old one */
+  }
+}
+
+static int64_t runner_earlier(int64_t a, int64_t b) { return a < b ? a : b; }
+
+int64_t node_runner_wake_ns(const node_runner_t *runner) {
+  const daemon_parts_t *parts = runner->parts;
+  if (runner->stream_waits) {
+    return 0;
+  }
+  return runner_earlier(node_wake_ns(parts->node), runner_earlier(publisher_wake_ns(parts->publisher),
+                                                                  agent_server_wake_ns(parts->server)));
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What stands between the node, which is pure, and the world: happenings become events, actions become deeds.
+ *
+ *     request, link gone, process dead, time  ->  node_step()  ->  send, watch, order, publish
+ *                                                     ^                     |
+ *                                                     +----- ordered -------+   journal
+ *
+ * An operation that the node wants ordered is in the journal before the node hears of it again; alone on its node that is
+ * within the same call. It goes through a queue, never by recursion: the actions of one step are all done before
+ * the next begins.
+ *
+ * A turn of the loop: each request is answered as soon as its step is done; then, at the end, what was committed is
+ * published once for all of them. So a writer never waits for ZeroMQ.
+ */
+#ifndef VESTA_DAEMON_NODE_RUNNER_H
+#define VESTA_DAEMON_NODE_RUNNER_H
+
+#include "core/node.h"
+#include "daemon/agent_server.h"
+#include "daemon/journal.h"
+#include "daemon/process_watch.h"
+#include "daemon/storage.h"
+#include "daemon/stream_sockets.h"
+#include "notify/publisher.h"
+
+/* Everything that the actions reach. Belongs to whoever puts the daemon together. */
+typedef struct daemon_parts {
+  node_t *node;
+  storage_t *storage;
+  journal_t *journal;
+  agent_server_t *server;
+  process_watch_t *watch;
+  stream_sockets_t *sockets;
+  publisher_t *publisher;
+  stream_server_t *stream_server;
+  const char *socket_path;
+  int64_t started_ns; /* steady */
+} daemon_parts_t;
+
+typedef struct node_runner node_runner_t;
+
+/** @param parts   filled in by the time of node_runner_start()  @return NULL when out of memory */
+node_runner_t *node_runner_new(const daemon_parts_t *parts);
+void node_runner_destroy(node_runner_t **runner);
+
+/** After the journal was played: node_start(), and what it asks for. @return OK; NO_MEMORY */
+vesta_err_t node_runner_start(node_runner_t *runner);
+
+/* What happens; `context` is the runner. */
+void node_runner_request(void *context, const agent_request_t *request);
+void node_runner_link_gone(void *context, uint64_t link);
+void node_runner_process_gone(void *context, vesta_token_t session);
+void node_runner_subscribed(void *context, vesta_bytes_t message);
+bool node_runner_asked(void *context, vesta_bytes_t request, vesta_bytes_t *head, vesta_bytes_t *payload);
+
+/** The end of a turn. */
+void node_runner_turn(node_runner_t *runner);
+/** When the next turn must begin. */
+int64_t node_runner_wake_ns(const node_runner_t *runner);
+
+#endif
