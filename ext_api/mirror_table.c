@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See mirror_table.h. Hashing and buckets are core/table's; inserting into it never fails, so whatever may fail here is
+ * the allocation of an entry, and that comes first.
+ */
+#include "ext_api/mirror_table.h"
+
+#include "core/limits.h"
+#include "core/table.h"
+
+#include <stdlib.h>
+
+/* An entry is kept when the new data fit and fill at least a quarter of it; below this it is not worth the question. */
+#define MIRROR_SHRINK_BYTES_MIN 256U
+
+typedef struct mirror_slot {
+  table_link_t link;
+  int64_t expiry_ns, time_ns;
+  uint64_t data_size, data_capacity;
+  uint32_t id_size;
+  bool gone;       /* a tombstone; in `staged` only */
+  uint8_t bytes[]; /* id, then data */
+} mirror_slot_t;
+
+struct mirror_table {
+  table_t sections;
+  table_t staged;
+  bool staging, full;
+};
+
+static uint8_t *slot_data(mirror_slot_t *slot) { return slot->bytes + slot->id_size; }
+
+static mirror_slot_t *slot_of(const table_link_t *link) {
+  return link == NULL ? NULL : TABLE_ENTRY(link, mirror_slot_t, link);
+}
+
+static mirror_slot_t *slot_find(const table_t *table, uint64_t hash, vesta_bytes_t id) {
+  table_link_t *link = table_find(table, hash);
+  while (link != NULL && !vesta_bytes_equal(vesta_bytes(slot_of(link)->bytes, slot_of(link)->id_size), id)) {
+    link = table_find_next(link);
+  }
+  return slot_of(link);
+}
+
+static mirror_slot_t *slot_new(vesta_bytes_t id, uint64_t data_capacity) {
+  mirror_slot_t *slot = malloc(sizeof *slot + id.size + data_capacity);
+  if (slot != NULL) {
+    *slot = (mirror_slot_t){.id_size = (uint32_t)id.size, .data_capacity = data_capacity};
+    if (id.size > 0) {
+      memcpy(slot->bytes, id.data, id.size);
+    }
+  }
+  return slot;
+}
+
+static void slot_remove(table_t *table, mirror_slot_t *slot) {
+  if (slot != NULL) {
+    table_remove(table, &slot->link);
+    free(slot);
+  }
+}
+
+static void slots_free(table_t *table) {
+  size_t bucket = 0;
+  table_link_t *link = table->buckets == NULL ? NULL : table_each(table, &bucket, NULL);
+  while (link != NULL) {
+    table_link_t *next = table_each(table, &bucket, link);
+    free(slot_of(link));
+    link = next;
+  }
+  table_fini(table);
+}
+
+/* ---- one change ---- */
+
+/* Where a change of one id goes, and what it finds there. */
+typedef struct mirror_place {
+  table_t *table;       /* that is changed */
+  mirror_slot_t *there; /* in that table, a tombstone too */
+  mirror_slot_t *base;  /* the section as it is, in either table; NULL: it is not */
+  vesta_bytes_t id;
+  uint64_t hash;
+} mirror_place_t;
+
+static mirror_place_t mirror_place(mirror_table_t *table, vesta_bytes_t id) {
+  mirror_place_t place = {.table = table->staging ? &table->staged : &table->sections, .id = id};
+  place.hash = table_hash_bytes(id);
+  place.there = slot_find(place.table, place.hash, id);
+  place.base = place.there;
+  if (place.there != NULL && place.there->gone) {
+    place.base = NULL;
+  } else if (place.there == NULL && table->staging && !table->full) {
+    place.base = slot_find(&table->sections, place.hash, id);
+  }
+  return place;
+}
+
+/* The section's slot in the table that is changed, with room for `size` bytes; its first `keep` bytes are the
+ * section's. NULL: out of memory. */
+static mirror_slot_t *mirror_slot_for(const mirror_place_t *place, uint64_t size, uint64_t capacity, uint64_t keep) {
+  mirror_slot_t *there = place->there;
+  if (there != NULL && !there->gone && size <= there->data_capacity &&
+      (there->data_capacity < MIRROR_SHRINK_BYTES_MIN || size >= there->data_capacity / 4)) {
+    return there;
+  }
+  mirror_slot_t *slot = slot_new(place->id, capacity);
+  if (slot == NULL) {
+    return NULL;
+  }
+  if (place->base != NULL) {
+    slot->expiry_ns = place->base->expiry_ns;
+    slot->time_ns = place->base->time_ns;
+    slot->data_size = place->base->data_size;
+    if (keep > 0) {
+      memcpy(slot_data(slot), slot_data(place->base), keep);
+    }
+  }
+  slot_remove(place->table, there);
+  table_insert(place->table, &slot->link, place->hash);
+  return slot;
+}
+
+static vesta_err_t mirror_put(const mirror_place_t *place, const notify_change_t *change) {
+  bool created = change->kind == VESTA_KIND_CREATED;
+  mirror_slot_t *slot = mirror_slot_for(place, change->data.size, change->data.size, 0);
+  if (slot == NULL) {
+    return VESTA_ERR_NO_MEMORY;
+  }
+  if (change->data.size > 0) {
+    memcpy(slot_data(slot), change->data.data, change->data.size);
+  }
+  slot->data_size = change->data.size;
+  slot->time_ns = change->time_ns;
+  if (created) {
+    slot->expiry_ns = change->expiry_ns;
+  } else if (place->base == NULL) {
+    slot->expiry_ns = VESTA_TIME_END; /* the default section, which nobody creates */
+  }
+  return VESTA_OK;
+}
+
+static vesta_err_t mirror_write(const mirror_place_t *place, const notify_change_t *change) {
+  uint64_t before = place->base == NULL ? 0 : place->base->data_size;
+  if ((place->base == NULL && place->id.size > 0) || change->offset > VESTA_SECTION_BYTES_MAX ||
+      change->data.size > VESTA_SECTION_BYTES_MAX - change->offset) {
+    return VESTA_ERR_MALFORMED;
+  }
+  uint64_t end = change->offset + change->data.size;
+  uint64_t size = end > before ? end : before;
+  mirror_slot_t *slot = mirror_slot_for(place, size, end > before ? size + size / 2 : size, before);
+  if (slot == NULL) {
+    return VESTA_ERR_NO_MEMORY;
+  }
+  if (change->offset > before) {
+    memset(slot_data(slot) + before, 0, change->offset - before);
+  }
+  if (change->data.size > 0) {
+    memcpy(slot_data(slot) + change->offset, change->data.data, change->data.size);
+  }
+  slot->data_size = size;
+  slot->time_ns = change->time_ns;
+  if (place->base == NULL) {
+    slot->expiry_ns = VESTA_TIME_END;
+  }
+  return VESTA_OK;
+}
+
+static vesta_err_t mirror_expire_at(const mirror_place_t *place, const notify_change_t *change) {
+  if (place->base == NULL) {
+    return VESTA_ERR_MALFORMED;
+  }
+  uint64_t size = place->base->data_size;
+  mirror_slot_t *slot = mirror_slot_for(place, size, size, size);
+  if (slot == NULL) {
+    return VESTA_ERR_NO_MEMORY;
+  }
+  slot->expiry_ns = change->expiry_ns;
+  return VESTA_OK;
+}
+
+static vesta_err_t mirror_delete(const mirror_table_t *table, const mirror_place_t *place) {
+  mirror_slot_t *tombstone = NULL;
+  if (table->staging && !table->full) {
+    tombstone = slot_new(place->id, 0);
+    if (tombstone == NULL) {
+      return VESTA_ERR_NO_MEMORY;
+    }
+    tombstone->gone = true;
+  }
+  slot_remove(place->table, place->there);
+  if (tombstone != NULL) {
+    table_insert(place->table, &tombstone->link, place->hash);
+  }
+  return VESTA_OK;
+}
+
+vesta_err_t mirror_table_apply(mirror_table_t *table, const notify_change_t *change) {
+  if (change->kind < VESTA_KIND_CREATED || change->kind > VESTA_KIND_EXPIRY_SET) {
+    return VESTA_OK;
+  }
+  mirror_place_t place = mirror_place(table, change->id);
+  switch (change->kind) {
+    case VESTA_KIND_WRITTEN: return mirror_write(&place, change);
+    case VESTA_KIND_DELETED:
+    case VESTA_KIND_EXPIRED: return mirror_delete(table, &place);
+    case VESTA_KIND_EXPIRY_SET: return mirror_expire_at(&place, change);
+    default: /* CREATED, OVERWRITTEN; `kind` is a number, not the enum */ return mirror_put(&place, change);
+  }
+}
+
+/* ---- resync ---- */
+
+vesta_err_t mirror_table_resync_begin(mirror_table_t *table, bool full) {
+  table_t staged;
+  if (!table_init(&staged)) {
+    return VESTA_ERR_NO_MEMORY;
+  }
+  slots_free(&table->staged);
+  table->staged = staged;
+  table->staging = true;
+  table->full = full;
+  return VESTA_OK;
+}
+
+static void mirror_merge(mirror_table_t *table) {
+  size_t bucket = 0;
+  table_link_t *link = table_each(&table->staged, &bucket, NULL);
+  while (link != NULL) {
+    table_link_t *next = table_each(&table->staged, &bucket, link);
+    mirror_slot_t *slot = slot_of(link);
+    slot_remove(&table->sections, slot_find(&table->sections, link->hash, vesta_bytes(slot->bytes, slot->id_size)));
+    if (slot->gone) {
+      free(slot);
+    } else {
+      table_insert(&table->sections, link, link->hash);
+    }
+    link = next;
+  }
+  table_fini(&table->staged);
+}
+
+void mirror_table_resync_end(mirror_table_t *table) {
+  if (table->staging && table->full) {
+    slots_free(&table->sections);
+    table->sections = table->staged;
+    table->staged = (table_t){0};
+  } else if (table->staging) {
+    mirror_merge(table);
+  }
+  table->staging = false;
+}
+
+void mirror_table_resync_abort(mirror_table_t *table) {
+  slots_free(&table->staged);
+  table->staging = false;
+}
+
+/* ---- reading ---- */
+
+static mirror_entry_t mirror_entry(mirror_slot_t *slot) {
+  return (mirror_entry_t){.id = vesta_bytes(slot->bytes, slot->id_size),
+                          .data = vesta_bytes(slot_data(slot), slot->data_size),
+                          .expiry_ns = slot->expiry_ns,
+                          .time_ns = slot->time_ns};
+}
+
+bool mirror_table_get(const mirror_table_t *table, vesta_bytes_t id, mirror_entry_t *entry) {
+  mirror_slot_t *slot = slot_find(&table->sections, table_hash_bytes(id), id);
+  if (slot != NULL) {
+    *entry = mirror_entry(slot);
+  }
+  return slot != NULL;
+}
+
+void mirror_table_each(const mirror_table_t *table, bool (*visit)(void *context, const mirror_entry_t *entry),
+                       void *context) {
+  size_t bucket = 0;
+  bool go_on = true;
+  for (table_link_t *link = table_each(&table->sections, &bucket, NULL); link != NULL && go_on;
+       link = table_each(&table->sections, &bucket, link)) {
+    mirror_entry_t entry = mirror_entry(slot_of(link));
+    go_on = visit(context, &entry);
+  }
+}
+
+size_t mirror_table_count(const mirror_table_t *table) { return table->sections.count; }
+
+/* ---- life ---- */
+
+mirror_table_t *mirror_table_new(void) {
+  mirror_table_t *table = calloc(1, sizeof *table);
+  if (table != NULL && !table_init(&table->sections)) {
+    free(table);
+    table = NULL;
+  }
+  return table;
+}
+
+void mirror_table_destroy(mirror_table_t **table) {
+  if (*table != NULL) {
+    slots_free(&(*table)->sections);
+    slots_free(&(*table)->staged);
+    free(*table);
+    *table = NULL;
+  }
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * vesta_stream_...: the subscriber of notify/zmq, opened and kept alive over the agent link of a checkpoint handle.
+ *
+ * The agent link gives three things: the token and endpoints to subscribe with (STREAM); new ones when the
+ * service was silent or does not know the token any more; and the session itself, which must not stay without a link
+ * for longer than the service's grace. Somebody who only follows makes no calls, so the stream says now and then how
+ * far it is, which finds out that the link is broken, and brings it back.
+ */
+#include "ext_api/stream.h"
+
+#include "notify/zmq/stream_subscriber.h"
+#include "saf_api/agent_extension.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define STREAM_OPEN_TIMEOUT_NS (10 * SA_TIME_ONE_SECOND)
+#define STREAM_RENEW_TIMEOUT_NS (100 * SA_TIME_ONE_MILLISECOND) /* for an answer in the middle of ..._next() */
+#define STREAM_RENEW_AGAIN_NS (200 * SA_TIME_ONE_MILLISECOND)
+#define STREAM_TELL_NS SA_TIME_ONE_SECOND
+#define STREAM_BUFFER_BYTES_MIN (64U << 10)
+#define STREAM_CHANGES_BETWEEN_CLOCKS 4096U
+
+static_assert((int)VESTA_CHANGE_CREATED == (int)VESTA_KIND_CREATED, "one number for a kind of change");
+static_assert((int)VESTA_CHANGE_WRITTEN == (int)VESTA_KIND_WRITTEN, "one number for a kind of change");
+static_assert((int)VESTA_CHANGE_OVERWRITTEN == (int)VESTA_KIND_OVERWRITTEN, "one number for a kind of change");
+static_assert((int)VESTA_CHANGE_DELETED == (int)VESTA_KIND_DELETED, "one number for a kind of change");
+static_assert((int)VESTA_CHANGE_EXPIRED == (int)VESTA_KIND_EXPIRED, "one number for a kind of change");
+static_assert((int)VESTA_CHANGE_EXPIRY_SET == (int)VESTA_KIND_EXPIRY_SET, "one number for a kind of change");
+static_assert((int)VESTA_CHANGE_UNLINKED == (int)VESTA_KIND_UNLINKED, "one number for a kind of change");
+static_assert((int)VESTA_CHANGE_RETENTION_SET == (int)VESTA_KIND_RETENTION_SET, "one number for a kind of change");
+static_assert((int)VESTA_CHANGE_EPOCH == (int)VESTA_KIND_EPOCH, "one number for a kind of change");
+static_assert((int)VESTA_CHANGE_SYNCED == (int)NOTIFY_SYNCED, "one number for a word of the stream");
+static_assert((int)VESTA_CHANGE_LOST == (int)NOTIFY_LOST, "one number for a word of the stream");
+static_assert((int)VESTA_CHANGE_RESYNC_BEGIN == (int)NOTIFY_RESYNC_BEGIN, "one number for a word of the stream");
+static_assert((int)VESTA_CHANGE_RESYNC_END == (int)NOTIFY_RESYNC_END, "one number for a word of the stream");
+static_assert((int)VESTA_CHANGE_GONE == (int)NOTIFY_GONE, "one number for a word of the stream");
+static_assert(SA_TIME_END == INT64_MAX && SA_TIME_END == VESTA_TIME_END, "never is never");
+
+struct vesta_stream {
+  SaCkptCheckpointHandleT checkpoint;
+  stream_subscriber_t *subscriber;
+  SaAisErrorT over; /* SA_AIS_OK while it goes on; else what every call returns from now on */
+  int64_t renew_ns; /* the subscription is not made anew before that */
+  int64_t owner_wake_ns;
+  int64_t drained_ns;
+  int64_t told_ns;
+  uint32_t taken; /* changes since the clock was read */
+};
+
+bool reserved_is_zero(const SaUint64T *reserved, size_t count) {
+  SaUint64T all = 0;
+  for (size_t i = 0; i < count; i++) {
+    all |= reserved[i];
+  }
+  return all == 0;
+}
+
+int64_t stream_deadline_ns(SaTimeT timeout) {
+  if (timeout == 0 || timeout == SA_TIME_END) {
+    return timeout;
+  }
+  int64_t now_ns = stream_steady_ns();
+  return timeout < INT64_MAX - now_ns ? now_ns + timeout : INT64_MAX;
+}
+
+bool stream_mine(const vesta_stream_t *stream) { return stream_subscriber_mine(stream->subscriber); }
+SaCkptCheckpointHandleT stream_checkpoint(const vesta_stream_t *stream) { return stream->checkpoint; }
+
+/* ---- the form of the API ---- */
+
+static vesta_position_t stream_public_position(vesta_pos_t from) {
+  return (vesta_position_t){.lineage = from.lineage, .epoch = from.epoch, .seq = from.seq};
+}
+
+static vesta_lost_reason_t stream_lost_reason(uint32_t reason) {
+  return reason == VESTA_ERR_DIVERGED    ? VESTA_LOST_DIVERGED
+         : reason == VESTA_ERR_TIMEOUT   ? VESTA_LOST_SILENCE
+         : reason == VESTA_ERR_TOO_LARGE ? VESTA_LOST_OVERFLOW
+                                         : VESTA_LOST_HISTORY;
+}
+
+void stream_change(const notify_change_t *from, vesta_change_t *to) {
+  memset(to, 0, sizeof *to);
+  to->kind = (vesta_change_kind_t)from->kind;
+  to->resync = from->resync ? SA_TRUE : SA_FALSE;
+  to->full = from->full ? SA_TRUE : SA_FALSE;
+  to->position = stream_public_position(from->position);
+  if (from->kind == NOTIFY_LOST) {
+    to->reason = stream_lost_reason(from->reason);
+  }
+  if (from->kind == NOTIFY_LOST || from->kind == NOTIFY_RESYNC_BEGIN) {
+    to->from = stream_public_position(from->from);
+  }
+  to->index = from->index;
+  to->count = from->count;
+  to->id.idLen = (SaUint16T)from->id.size;
+  to->id.id = (SaUint8T *)from->id.data; /* the standard's type has no const */
+  to->offset = from->offset;
+  to->data = from->data.size == 0 ? NULL : from->data.data;
+  to->size = from->data.size;
+  to->expiry = from->expiry_ns;
+  to->time = from->time_ns;
+  to->member = from->member;
+}
+
+/* ---- the agent link ---- */
+
+static SaAisErrorT stream_ask(SaCkptCheckpointHandleT checkpoint, SaTimeT timeout, vesta_agent_reply_t *reply) {
+  wire_message_t request = {.kind = WIRE_STREAM};
+  return vesta_agent_call(checkpoint, &request, vesta_bytes(NULL, 0), timeout, reply, NULL);
+}
+
+void stream_wake_at(vesta_stream_t *stream, int64_t steady_ns) {
+  stream->owner_wake_ns = steady_ns;
+  stream_subscriber_wake_at(stream->subscriber, steady_ns);
+}
+
+/* Errors that will not go away by asking again. */
+static bool stream_is_over(SaAisErrorT error) {
+  return error == SA_AIS_ERR_BAD_HANDLE || error == SA_AIS_ERR_ACCESS || error == SA_AIS_ERR_VERSION ||
+         error == SA_AIS_ERR_NOT_EXIST;
+}
+
+static SaAisErrorT stream_renew_now(vesta_stream_t *stream) {
+  vesta_agent_reply_t reply = {0};
+  SaAisErrorT error = stream_ask(stream->checkpoint, STREAM_RENEW_TIMEOUT_NS, &reply);
+  if (error == SA_AIS_OK) {
+    vesta_err_t err = stream_subscriber_renew(stream->subscriber, wire_token(&reply.message), reply.message.text);
+    error = err == VESTA_OK ? SA_AIS_OK : vesta_agent_error(err);
+    vesta_agent_reply_free(&reply);
+  }
+  return error;
+}
+
+/* The subscription must be made anew. SA_AIS_ERR_TIMEOUT: not yet, the stream will wake up for it. */
+static SaAisErrorT stream_renew(vesta_stream_t *stream) {
+  SaAisErrorT error = SA_AIS_ERR_TIMEOUT;
+  if (stream_steady_ns() >= stream->renew_ns) {
+    error = stream_renew_now(stream);
+    stream->renew_ns = stream_steady_ns() + STREAM_RENEW_AGAIN_NS;
+  }
+  if (stream_is_over(error)) {
+    stream->over = error;
+    return error;
+  }
+  bool again = error != SA_AIS_OK && stream->renew_ns < stream->owner_wake_ns;
+  stream_subscriber_wake_at(stream->subscriber, again ? stream->renew_ns : stream->owner_wake_ns);
+  return error == SA_AIS_ERR_TRY_AGAIN ? SA_AIS_ERR_TIMEOUT : error;
+}
+
+void stream_tell(vesta_stream_t *stream, const wire_message_t *progress) {
+  stream->told_ns = stream_steady_ns();
+  if (vesta_agent_post(stream->checkpoint, progress) == SA_AIS_ERR_TRY_AGAIN) {
+    vesta_agent_reply_t reply = {0};
+    if (stream_ask(stream->checkpoint, STREAM_RENEW_TIMEOUT_NS, &reply) == SA_AIS_OK) {
+      vesta_agent_reply_free(&reply);
+    }
+  }
+}
+
+static void stream_tell_sometimes(vesta_stream_t *stream, int64_t now_ns) {
+  if (now_ns - stream->told_ns >= STREAM_TELL_NS) {
+    subscriber_status_t status;
+    int64_t heard_ns;
+    stream_subscriber_status(stream->subscriber, false, &status, &heard_ns);
+    wire_message_t progress = {.kind = WIRE_PROGRESS, .state = status.synced ? 1 : 0};
+    wire_pos_set(&progress, status.handed_out);
+    stream_tell(stream, &progress);
+  }
+}
+
+/* ---- taking changes ---- */
+
+static SaAisErrorT stream_taken(vesta_stream_t *stream, const notify_change_t *change) {
+  if (change->kind == NOTIFY_GONE) {
+    stream->over = SA_AIS_ERR_NOT_EXIST;
+  }
+  if (++stream->taken >= STREAM_CHANGES_BETWEEN_CLOCKS) {
+    stream->taken = 0;
+    stream_tell_sometimes(stream, stream_steady_ns());
+  }
+  return SA_AIS_OK;
+}
+
+SaAisErrorT stream_try(vesta_stream_t *stream, notify_change_t *change) {
+  if (!stream_mine(stream)) {
+    return SA_AIS_ERR_BAD_HANDLE;
+  }
+  if (stream->over != SA_AIS_OK) {
+    return stream->over;
+  }
+  vesta_err_t err;
+  while ((err = stream_subscriber_next(stream->subscriber, change)) == VESTA_ERR_ACCESS) {
+    SaAisErrorT error = stream_renew(stream);
+    if (error != SA_AIS_OK) {
+      return error;
+    }
+  }
+  if (err == VESTA_OK) {
+    return stream_taken(stream, change);
+  }
+  if (err == VESTA_ERR_TRY_AGAIN) {
+    stream->drained_ns = stream_steady_ns();
+    stream->taken = 0;
+    stream_tell_sometimes(stream, stream->drained_ns);
+    return SA_AIS_ERR_TIMEOUT;
+  }
+  return vesta_agent_error(err);
+}
+
+bool stream_wait(vesta_stream_t *stream, int64_t deadline_ns) {
+  if (deadline_ns == 0 || (deadline_ns != INT64_MAX && stream_steady_ns() >= deadline_ns)) {
+    return false;
+  }
+  stream_subscriber_wait(stream->subscriber, deadline_ns);
+  return true;
+}
+
+void stream_more(vesta_stream_t *stream) { stream_subscriber_more(stream->subscriber); }
+
+void stream_follow_roles(vesta_stream_t *stream, bool roles_only) {
+  stream_subscriber_follow_roles(stream->subscriber, roles_only);
+}
+
+void stream_standing(vesta_stream_t *stream, bool take_in, stream_standing_t *standing) {
+  stream_subscriber_status(stream->subscriber, take_in, &standing->subscriber, &standing->heard_ns);
+  standing->drained_ns = stream->drained_ns;
+}
+
+/* ---- the API ---- */
+
+static bool stream_options_valid(const vesta_stream_options_t *options) {
+  return (options->from == VESTA_FROM_SNAPSHOT || options->from == VESTA_FROM_NOW ||
+          options->from == VESTA_FROM_POSITION) &&
+         (options->buffer_bytes == 0 || options->buffer_bytes >= STREAM_BUFFER_BYTES_MIN) && RESERVED_IS_ZERO(options);
+}
+
+static subscriber_config_t stream_config(const vesta_stream_options_t *options, const wire_message_t *reply) {
+  subscriber_config_t config = {.checkpoint_id = reply->checkpoint,
+                                .token = wire_token(reply),
+                                .start = SUBSCRIBER_FROM_SNAPSHOT,
+                                .buffer_bytes = options->buffer_bytes};
+  if (options->from == VESTA_FROM_NOW) {
+    config.start = SUBSCRIBER_FROM_NOW;
+  } else if (options->from == VESTA_FROM_POSITION && options->position.lineage != 0) {
+    config.start = SUBSCRIBER_FROM_POSITION;
+    config.position = (vesta_pos_t){
+        .lineage = options->position.lineage, .epoch = options->position.epoch, .seq = options->position.seq};
+  }
+  return config;
+}
+
+SaAisErrorT vesta_stream_open(SaCkptCheckpointHandleT checkpoint, const vesta_stream_options_t *options,
+                              vesta_stream_t **stream) {
+  static const vesta_stream_options_t defaults;
+  options = options == NULL ? &defaults : options;
+  if (stream == NULL || !stream_options_valid(options)) {
+    return SA_AIS_ERR_INVALID_PARAM;
+  }
+  vesta_agent_reply_t reply = {0};
+  SaAisErrorT error = stream_ask(checkpoint, STREAM_OPEN_TIMEOUT_NS, &reply);
+  if (error != SA_AIS_OK) {
+    return error;
+  }
+  vesta_stream_t *made = calloc(1, sizeof *made);
+  vesta_err_t err = VESTA_ERR_NO_MEMORY;
+  if (made != NULL) {
+    int64_t now_ns = stream_steady_ns();
+    *made = (vesta_stream_t){.checkpoint = checkpoint,
+                             .over = SA_AIS_OK,
+                             .owner_wake_ns = INT64_MAX,
+                             .drained_ns = now_ns,
+                             .told_ns = now_ns};
+    subscriber_config_t config = stream_config(options, &reply.message);
+    err = stream_subscriber_open(&config, reply.message.text, &made->subscriber);
+  }
+  vesta_agent_reply_free(&reply);
+  if (err != VESTA_OK) {
+    free(made);
+    return vesta_agent_error(err);
+  }
+  *stream = made;
+  return SA_AIS_OK;
+}
+
+SaAisErrorT vesta_stream_fd(vesta_stream_t *stream, SaSelectionObjectT *fd) {
+  if (stream == NULL || fd == NULL) {
+    return SA_AIS_ERR_INVALID_PARAM;
+  }
+  if (!stream_mine(stream)) {
+    return SA_AIS_ERR_BAD_HANDLE;
+  }
+  *fd = (SaSelectionObjectT)stream_subscriber_fd(stream->subscriber);
+  return SA_AIS_OK;
+}
+
+SaAisErrorT vesta_stream_next(vesta_stream_t *stream, SaTimeT timeout, vesta_change_t *change) {
+  if (stream == NULL || change == NULL || timeout < 0) {
+    return SA_AIS_ERR_INVALID_PARAM;
+  }
+  int64_t deadline_ns = stream_deadline_ns(timeout);
+  notify_change_t taken;
+  SaAisErrorT error;
+  do {
+    error = stream_try(stream, &taken);
+  } while (error == SA_AIS_ERR_TIMEOUT && stream_wait(stream, deadline_ns));
+  if (error == SA_AIS_OK) {
+    stream_change(&taken, change);
+  }
+  return error;
+}
+
+SaAisErrorT vesta_stream_position(vesta_stream_t *stream, vesta_position_t *position) {
+  if (stream == NULL || position == NULL) {
+    return SA_AIS_ERR_INVALID_PARAM;
+  }
+  stream_standing_t standing;
+  stream_standing(stream, false, &standing);
+  *position = stream_public_position(standing.subscriber.handed_out);
+  return SA_AIS_OK;
+}
+
+SaAisErrorT vesta_stream_close(vesta_stream_t **stream) {
+  if (stream == NULL) {
+    return SA_AIS_ERR_INVALID_PARAM;
+  }
+  if (*stream != NULL) {
+    stream_subscriber_close(&(*stream)->subscriber);
+    free(*stream);
+    *stream = NULL;
+  }
+  return SA_AIS_OK;
+}

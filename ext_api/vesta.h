@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Vesta's extension API: every change of a checkpoint, pushed in order to whoever stands by.
+ *
+ * The standard API (saCkpt.h) writes and reads checkpoints; this one lets another process follow them, so that at a
+ * failover it has the state already and needs no walk over the sections. Three things, each built on the one before:
+ *
+ *   stream   every change of one checkpoint, in order, without a gap                      vesta_stream_...
+ *   mirror   a stream and the table of sections that it builds: read it with no call      vesta_mirror_...
+ *   pair     one active and any number of hot standbys of a checkpoint: who is active     vesta_pair_...
+ *
+ * They take a checkpoint handle of the standard API, use its types and return its errors. Link with `-lvesta -lSaCkpt`.
+ *
+ * Rules for every call here:
+ *
+ *   Objects   An object is used by one thread at a time; different objects by any threads. It needs its checkpoint
+ *             handle, opened with SA_CKPT_CHECKPOINT_READ, for as long as it lives: when the handle is closed or its
+ *             library handle is finalized, calls that need the service return SA_AIS_ERR_BAD_HANDLE.
+ *   Results   An out-parameter is written on SA_AIS_OK only, and a call that fails changes nothing. NULL where a
+ *             pointer must be is SA_AIS_ERR_INVALID_PARAM.
+ *   Time      Timeouts and durations are nanoseconds. A timeout of 0 never waits, SA_TIME_END waits for ever, a
+ *             negative one is SA_AIS_ERR_INVALID_PARAM. Points in time are nanoseconds since 1970.
+ *   fork()    A child process cannot use objects of its parent: calls return SA_AIS_ERR_BAD_HANDLE there, and closing
+ *             one frees the child's memory only. The parent does not notice.
+ *   Threads   libSaCkpt has no thread of its own. libvesta has ZeroMQ's (two kernel threads with all signals blocked),
+ *             the same two for the whole process, from the first object opened to the last one closed.
+ *   Limits    An object needs about a dozen descriptors. Opening fails with SA_AIS_ERR_NO_RESOURCES unless the process
+ *             has 32 free ones below its limit.
+ *   ABI       Structures end in `reserved` members. Set option structures to zero first (`= {0}`; in C++ `= {}`): zero
+ *             everywhere means the defaults, and members added later mean by zero what held before. A reserved
+ *             member that is not zero asks for what this version does not know: SA_AIS_ERR_INVALID_PARAM.
+ */
+#ifndef VESTA_H
+#define VESTA_H
+
+#include <saCkpt.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ==== positions =================================================================================================== */
+
+/**
+ * Where a checkpoint's history stands after one of its operations.
+ *
+ * `seq` counts the committed operations of the checkpoint, without a hole. `epoch` rises each time the active changes.
+ * `lineage` names the history: a checkpoint that was deleted and created again has another one. All zero: nowhere yet.
+ */
+typedef struct vesta_position {
+  SaUint64T lineage;
+  SaUint64T epoch;
+  SaUint64T seq;
+} vesta_position_t;
+
+/** Size of a buffer that holds any position as text, its NUL included. */
+#define VESTA_POSITION_TEXT_BYTES 64
+
+/**
+ * Print a position, e.g. "5f0c33a190de7721-3-10405": lineage in hexadecimal, epoch, seq.
+ *
+ * @param position       may be any position
+ * @param[out] text      at least VESTA_POSITION_TEXT_BYTES bytes; NUL-terminated
+ * @return SA_AIS_OK; SA_AIS_ERR_INVALID_PARAM when a pointer is NULL
+ *
+ * Threads: any.   Blocks: never
+ */
+SaAisErrorT vesta_position_format(const vesta_position_t *position, char *text);
+
+/**
+ * Read what vesta_position_format() printed.
+ *
+ * @param text           NUL-terminated
+ * @param[out] position  set on SA_AIS_OK only
+ * @return SA_AIS_OK; SA_AIS_ERR_INVALID_PARAM when a pointer is NULL or the text is anything else, also longer
+ *
+ * Threads: any.   Blocks: never
+ */
+SaAisErrorT vesta_position_parse(const char *text, vesta_position_t *position);
+
+/* ==== changes ===================================================================================================== */
+
+/** What a change is. First what happens to a checkpoint, then the words of the stream itself. */
+typedef enum vesta_change_kind {
+  VESTA_CHANGE_CREATED = 1,       /**< id, data, expiry. In a resync: the section is this now, new or not */
+  VESTA_CHANGE_WRITTEN = 2,       /**< id, offset, data; the section grew if they reach past its end */
+  VESTA_CHANGE_OVERWRITTEN = 3,   /**< id, data: the whole section */
+  VESTA_CHANGE_DELETED = 4,       /**< id. In a resync: the section may have been gone already */
+  VESTA_CHANGE_EXPIRED = 5,       /**< id: deleted because its time had come */
+  VESTA_CHANGE_EXPIRY_SET = 6,    /**< id, expiry */
+  VESTA_CHANGE_UNLINKED = 7,      /**< the checkpoint has no name any more; it goes when its last user closes it */
+  VESTA_CHANGE_RETENTION_SET = 8, /**< expiry: the new retention duration */
+  VESTA_CHANGE_EPOCH = 9,         /**< member: who was granted the active role, 0 nobody; a new epoch begins here */
+
+  VESTA_CHANGE_SYNCED = 32,       /**< all up to `position` has been handed out; changes now come as they are made */
+  VESTA_CHANGE_LOST = 33,         /**< changes after `from` up to `position` will not come one by one (reason); a resync
+                                       follows and brings what they led to */
+  VESTA_CHANGE_RESYNC_BEGIN = 34, /**< from `from` (all zero: from nothing). Until the end the state is not consistent.
+                                       `full`: ids not named before RESYNC_END are gone */
+  VESTA_CHANGE_RESYNC_END = 35,   /**< the state is consistent again, as of `position` */
+  VESTA_CHANGE_GONE = 36,         /**< the checkpoint is no more, or may not be read any more; nothing follows */
+} vesta_change_kind_t;
+
+/** Why changes were lost. */
+typedef enum vesta_lost_reason {
+  VESTA_LOST_HISTORY = 1,  /**< the service's history does not reach back to `from` any more */
+  VESTA_LOST_DIVERGED = 2, /**< `from` belongs to another history than the checkpoint's, or is beyond its end */
+  VESTA_LOST_SILENCE = 3,  /**< the service was not heard for three beacon periods (3 seconds) */
+  VESTA_LOST_OVERFLOW = 4, /**< the changes came faster than they were taken, and buffer_bytes was full */
+} vesta_lost_reason_t;
+
+/**
+ * One change of one section or of the checkpoint, or a word of the stream. What a kind does not mention is zero.
+ *
+ * An operation on several sections (an IO vector) is several changes of the same position, `index` 0 to `count` - 1:
+ * who applies them as one waits for index + 1 == count.
+ */
+typedef struct vesta_change {
+  vesta_change_kind_t kind;
+  SaBoolT resync;             /**< part of a resync: not news but the state, see RESYNC_BEGIN */
+  SaBoolT full;               /**< RESYNC_BEGIN */
+  vesta_lost_reason_t reason; /**< LOST */
+  vesta_position_t position;
+  vesta_position_t from;  /**< LOST, RESYNC_BEGIN */
+  SaUint32T index, count; /**< place within its operation */
+  SaCkptSectionIdT id;    /**< idLen 0: the default section. Do not write to it */
+  SaOffsetT offset;       /**< WRITTEN */
+  const void *data;       /**< NULL when size is 0 */
+  SaSizeT size;
+  SaTimeT expiry;   /**< CREATED, EXPIRY_SET: when, SA_TIME_END never. RETENTION_SET: the duration */
+  SaTimeT time;     /**< when it was committed */
+  SaUint64T member; /**< EPOCH */
+  SaUint64T reserved[4];
+} vesta_change_t;
+
+/* ==== stream ====================================================================================================== */
+
+/** Every change of one checkpoint, in order, without a gap; where that can't be, it says so (LOST) and resyncs. */
+typedef struct vesta_stream vesta_stream_t;
+
+/** Where a stream begins. */
+typedef enum vesta_from {
+  VESTA_FROM_SNAPSHOT = 0, /**< all there is (RESYNC_BEGIN, a CREATED per section, RESYNC_END), SYNCED, then live */
+  VESTA_FROM_NOW = 1,      /**< SYNCED, then live changes only */
+  VESTA_FROM_POSITION = 2, /**< what changed after `position`: one by one if the history reaches, else LOST and a resync
+                                of what changed since */
+} vesta_from_t;
+
+/** How to open a stream. Zero: from a snapshot, default limits. */
+typedef struct vesta_stream_options {
+  vesta_from_t from;
+  vesta_position_t position; /**< VESTA_FROM_POSITION; all zero there means from a snapshot */
+  SaSizeT buffer_bytes;      /**< changes held in this process at most, until they are taken: beyond it they are given
+                                  up and fetched again later, or resynced (LOST). 0: 64 MiB; else at least 64 KiB */
+  SaUint64T reserved[8];     /**< zero */
+} vesta_stream_options_t;
+
+/**
+ * Begin to follow a checkpoint.
+ *
+ * @param checkpoint   opened with SA_CKPT_CHECKPOINT_READ; must stay open while the stream is
+ * @param options      NULL: the defaults; copied
+ * @param[out] stream  set on SA_AIS_OK only; free with vesta_stream_close()
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_INVALID_PARAM  stream is NULL; an option is out of its range; a reserved member is not zero
+ *         SA_AIS_ERR_BAD_HANDLE     no such checkpoint handle in this process
+ *         SA_AIS_ERR_ACCESS         the checkpoint was not opened for reading
+ *         SA_AIS_ERR_TRY_AGAIN      the service is not there now; nothing was done
+ *         SA_AIS_ERR_TIMEOUT        the service did not answer within 10 seconds
+ *         SA_AIS_ERR_NO_RESOURCES   too few free descriptors, or a limit of the service was met
+ *         SA_AIS_ERR_NO_MEMORY      out of memory
+ *         SA_AIS_ERR_VERSION        the service speaks another version of the protocol
+ *
+ * Threads: any.   Blocks: for one answer of the service, 10 seconds at most
+ */
+SaAisErrorT vesta_stream_open(SaCkptCheckpointHandleT checkpoint, const vesta_stream_options_t *options,
+                              vesta_stream_t **stream);
+
+/**
+ * A descriptor for poll(), select() or epoll: readable while vesta_stream_next() would do something, level-triggered.
+ * It may wake up for the stream's own needs: then vesta_stream_next() returns SA_AIS_ERR_TIMEOUT.
+ *
+ * @param[out] fd   belongs to the stream: valid until it is closed, always the same, not to be read from
+ * @return SA_AIS_OK; SA_AIS_ERR_INVALID_PARAM when a pointer is NULL; SA_AIS_ERR_BAD_HANDLE in a forked child
+ *
+ * Threads: one at a time per stream.   Blocks: never
+ */
+SaAisErrorT vesta_stream_fd(vesta_stream_t *stream, SaSelectionObjectT *fd);
+
+/**
+ * Take the next change.
+ *
+ * @param timeout        how long to wait for one; 0: not at all
+ * @param[out] change    set on SA_AIS_OK only. Its id and data belong to the stream and live until the next call
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_TIMEOUT        nothing came
+ *         SA_AIS_ERR_INVALID_PARAM  a pointer is NULL, timeout is negative
+ *         SA_AIS_ERR_BAD_HANDLE     the checkpoint handle was closed; or this is a forked child
+ *         SA_AIS_ERR_NOT_EXIST      GONE was handed out before: the stream is over
+ *         SA_AIS_ERR_NO_RESOURCES   the sockets had to be made anew and no descriptors are left: call again later,
+ *                                   nothing is lost
+ *         SA_AIS_ERR_NO_MEMORY      out of memory: call again later, nothing is lost
+ *
+ * Threads: one at a time per stream.   Blocks: up to timeout; and 0.1 second at most for an answer of the service, when
+ *          that was gone or silent and the stream has to be set up again
+ */
+SaAisErrorT vesta_stream_next(vesta_stream_t *stream, SaTimeT timeout, vesta_change_t *change);
+
+/**
+ * The position after the last whole operation that vesta_stream_next() has handed out; in a resync the one before it.
+ * Stored somewhere and given to another stream as `position` with VESTA_FROM_POSITION, that stream goes on from there.
+ *
+ * @param[out] position   all zero while there is none
+ * @return SA_AIS_OK; SA_AIS_ERR_INVALID_PARAM when a pointer is NULL
+ *
+ * Threads: one at a time per stream.   Blocks: never
+ */
+SaAisErrorT vesta_stream_position(vesta_stream_t *stream, vesta_position_t *position);
+
+/**
+ * End a stream and free it.
+ *
+ * @param stream   *stream becomes NULL, its descriptor is closed; *stream == NULL is allowed
+ * @return SA_AIS_OK; SA_AIS_ERR_INVALID_PARAM when stream is NULL
+ *
+ * Threads: one at a time per stream.   Blocks: never
+ */
+SaAisErrorT vesta_stream_close(vesta_stream_t **stream);
+
+/* ==== mirror ====================================================================================================== */
+
+/** A stream and the table of sections that its changes build, in this process's memory. */
+typedef struct vesta_mirror vesta_mirror_t;
+
+/** How to open a mirror. Zero: default limits. */
+typedef struct vesta_mirror_options {
+  SaSizeT buffer_bytes;  /**< as in vesta_stream_options_t */
+  SaUint64T reserved[8]; /**< zero */
+} vesta_mirror_options_t;
+
+/** One section of a mirror. Its pointers live until the next vesta_mirror_next() (vesta_pair_next() for a pair's). */
+typedef struct vesta_section {
+  SaCkptSectionIdT id; /**< idLen 0: the default section. Do not write to it */
+  const void *data;    /**< NULL when size is 0 */
+  SaSizeT size;
+  SaTimeT expiry; /**< SA_TIME_END: never */
+  SaTimeT time;   /**< when it was last changed */
+  SaUint64T reserved[2];
+} vesta_section_t;
+
+/** Why a mirror could not take over now. */
+typedef enum vesta_not_promotable {
+  VESTA_PROMOTABLE = 0,
+  VESTA_NOT_SYNCED = 1, /**< no consistent state: nothing received yet, a resync under way, or the service is silent */
+  VESTA_LAGGING = 2,    /**< consistent, but this application has been behind for longer than two seconds */
+  VESTA_DIVERGED = 3,   /**< what it had belongs to another history; a resync is under way */
+  VESTA_ENDED = 4,      /**< the checkpoint is gone */
+} vesta_not_promotable_t;
+
+/** How far a mirror is. "Lag 0" alone is never the answer: who has received nothing lags behind nothing. */
+typedef struct vesta_status {
+  SaBoolT promotable;            /**< it could take over now: consistent, and level or nearly so */
+  vesta_not_promotable_t reason; /**< if not, why not; else VESTA_PROMOTABLE */
+  vesta_position_t committed;    /**< the last operation that the service said it has */
+  vesta_position_t received;     /**< the last one that is here, without a gap */
+  vesta_position_t applied;      /**< the last one that this application has taken, by its own calls of ..._next() */
+  SaUint64T lag_operations;      /**< committed but not applied */
+  SaUint64T lag_bytes;           /**< received but not applied, in memory held */
+  SaTimeT lag;                   /**< since the application was last level with the service; 0: it is */
+  SaTimeT silence;               /**< since the service was last heard */
+  SaUint64T reserved[8];
+} vesta_status_t;
+
+/**
+ * Begin to mirror a checkpoint: a stream from a snapshot, and its table. The table grows with vesta_mirror_next().
+ *
+ * Arguments, errors, blocking: as vesta_stream_open().
+ */
+SaAisErrorT vesta_mirror_open(SaCkptCheckpointHandleT checkpoint, const vesta_mirror_options_t *options,
+                              vesta_mirror_t **mirror);
+
+/** As vesta_stream_fd(). SA_AIS_ERR_BAD_OPERATION for the mirror of a pair: poll the pair. */
+SaAisErrorT vesta_mirror_fd(vesta_mirror_t *mirror, SaSelectionObjectT *fd);
+
+/**
+ * Take the next change. The table has it when this returns, with two exceptions that keep the table in one piece: what
+ * comes in a resync appears all at once with RESYNC_END (until then the table stays as it was before, so a full resync
+ * holds both), and GONE leaves the last state in place.
+ *
+ * Arguments, errors, blocking: as vesta_stream_next(); and
+ *         SA_AIS_ERR_BAD_OPERATION  for the mirror of a pair: vesta_pair_next() is what drives that
+ *         SA_AIS_ERR_LIBRARY        a change can't follow what is there: the service is at fault. The table stays at
+ *                                   its last state and is not promotable; close the mirror and open another
+ */
+SaAisErrorT vesta_mirror_next(vesta_mirror_t *mirror, SaTimeT timeout, vesta_change_t *change);
+
+/** As vesta_stream_position(): what the table stands at. */
+SaAisErrorT vesta_mirror_position(vesta_mirror_t *mirror, vesta_position_t *position);
+
+/**
+ * Look a section up in the table. No call leaves the process. A section stays in the table until its EXPIRED or DELETED
+ * has been taken, even if its expiry time has come.
+ *
+ * @param id           the default section: an id of idLen 0
+ * @param[out] data    belongs to the mirror, lives until the next vesta_mirror_next(); NULL when the size is 0
+ * @param[out] size    in bytes
+ * @return SA_AIS_OK; SA_AIS_ERR_NOT_EXIST when the table has no such section; SA_AIS_ERR_INVALID_PARAM when a pointer
+ *         is NULL
+ *
+ * Threads: one at a time per mirror.   Blocks: never
+ */
+SaAisErrorT vesta_mirror_get(vesta_mirror_t *mirror, const SaCkptSectionIdT *id, const void **data, SaSizeT *size);
+
+/** Is called for each section. Returns SA_FALSE to stop. Must not call vesta_mirror_next() or _close() on it. */
+typedef SaBoolT (*vesta_visit_t)(void *context, const vesta_section_t *section);
+
+/**
+ * Visit every section of the table once, in no particular order.
+ *
+ * @param visit     called from within this call
+ * @param context   handed to it
+ * @return SA_AIS_OK, also when `visit` stopped it; SA_AIS_ERR_INVALID_PARAM when mirror or visit is NULL
+ *
+ * Threads: one at a time per mirror.   Blocks: as long as `visit` does
+ */
+SaAisErrorT vesta_mirror_each(vesta_mirror_t *mirror, vesta_visit_t visit, void *context);
+
+/** The number of sections in the table; 0 when mirror is NULL.   Threads: one at a time per mirror.   Blocks: never */
+SaSizeT vesta_mirror_count(const vesta_mirror_t *mirror);
+
+/**
+ * Could this mirror take over, and if not, why? Takes in what has arrived, hands nothing out.
+ *
+ * @param[out] status
+ * @return SA_AIS_OK; SA_AIS_ERR_INVALID_PARAM when a pointer is NULL; SA_AIS_ERR_BAD_HANDLE in a forked child
+ *
+ * Threads: one at a time per mirror.   Blocks: never
+ */
+SaAisErrorT vesta_mirror_status(vesta_mirror_t *mirror, vesta_status_t *status);
+
+/** As vesta_stream_close(). SA_AIS_ERR_BAD_OPERATION for the mirror of a pair. */
+SaAisErrorT vesta_mirror_close(vesta_mirror_t **mirror);
+
+/* ==== pair ======================================================================================================== */
+
+/**
+ * A member of a checkpoint's group: one of them is active, the others follow it, each with its own mirror.
+ *
+ * The first to join becomes active. When the active's process ends, by whatever cause, or it resigns or leaves, the
+ * next is promoted: the synced ones first, then by priority, then by the order of joining. It is ACTIVE only after it
+ * has taken, with its own calls of vesta_pair_next(), every operation that was committed before: it needs no sleep, no
+ * read-back and no iteration.
+ */
+typedef struct vesta_pair vesta_pair_t;
+
+/** How to join. Zero: a fenced group, priority 0, a name made of program and process id. */
+typedef struct vesta_pair_options {
+  const char *name;        /**< for operators to read: 1 to 64 bytes, copied; NULL: "program.pid" */
+  SaUint32T priority;      /**< higher goes first, among members that are synced alike */
+  SaBoolT unfenced;        /**< SA_FALSE: only the active member may write the checkpoint; all others, in the group or
+                                not, get SA_AIS_ERR_BAD_OPERATION. Writes are fenced if any member wants it so */
+  SaBoolT require_synced;  /**< never promote this member unless it is synced, even if nobody else is there */
+  SaTimeT promote_timeout; /**< when promoted, this member has so long to take all changes up to its barrier; then the
+                                next one is tried. 0: 5 seconds */
+  SaSizeT buffer_bytes;    /**< as in vesta_stream_options_t */
+  SaUint64T reserved[8];   /**< zero */
+} vesta_pair_options_t;
+
+/** A member's role.
+ *
+ *     STANDBY --granted--> PROMOTING --all taken--> ACTIVE --resigned--> STANDBY
+ *        ^                     |                       |
+ *        +------ revoked ------+                       +-- another was granted --> FENCED --> STANDBY
+ */
+typedef enum vesta_role {
+  VESTA_ROLE_STANDBY = 1,   /**< follows; must not serve */
+  VESTA_ROLE_PROMOTING = 2, /**< granted; take the events that are left, ACTIVE follows them */
+  VESTA_ROLE_ACTIVE = 3,    /**< has everything; serves, and writes from now on */
+  VESTA_ROLE_FENCED = 4,    /**< was active, another is now: writes are refused; stop serving. STANDBY follows */
+} vesta_role_t;
+
+/** Why a member is STANDBY. */
+typedef enum vesta_role_reason {
+  VESTA_ROLE_JOINED = 1,   /**< as every member at first */
+  VESTA_ROLE_REVOKED = 2,  /**< the promotion was taken back: the barrier was not reached in time */
+  VESTA_ROLE_RESIGNED = 3, /**< it handed over by vesta_pair_resign() */
+  VESTA_ROLE_AGAIN = 4,    /**< after FENCED */
+} vesta_role_reason_t;
+
+/** What a promotion brought. */
+typedef enum vesta_promotion_result {
+  VESTA_PROMOTION_SYNCED = 1, /**< every operation committed before has been taken, none is missing */
+} vesta_promotion_result_t;
+
+/** What vesta_pair_next() hands out: a change of the checkpoint or a change of this member's role. */
+typedef enum vesta_event_kind {
+  VESTA_EVENT_CHANGE = 1, /**< `change`; the mirror has it, as with vesta_mirror_next() */
+  VESTA_EVENT_ROLE = 2,   /**< `role` is new; reason, role_epoch, result */
+} vesta_event_kind_t;
+
+typedef struct vesta_event {
+  vesta_event_kind_t kind;
+  vesta_role_t role;               /**< the member's role from this event on; of a CHANGE the role it has */
+  vesta_role_reason_t reason;      /**< ROLE, STANDBY */
+  vesta_promotion_result_t result; /**< ROLE, ACTIVE */
+  SaUint64T role_epoch;            /**< ROLE, PROMOTING and ACTIVE: the epoch of the grant. It only ever rises: a
+                                        fencing token, to show to resources outside */
+  vesta_change_t change;           /**< CHANGE */
+  SaUint64T reserved[4];
+} vesta_event_t;
+
+/**
+ * Join the group of a checkpoint; there is one group per checkpoint, made by who joins first.
+ *
+ * The library handle of `checkpoint` is what becomes the member: every checkpoint handle opened through it may write
+ * the checkpoint while it is ACTIVE. It has one membership: do not join a group twice through the same one. When the
+ * process ends, its membership ends.
+ *
+ * @param checkpoint   opened with SA_CKPT_CHECKPOINT_READ (and to write as active, also SA_CKPT_CHECKPOINT_WRITE)
+ * @param options      NULL: the defaults; copied
+ * @param[out] pair    set on SA_AIS_OK only; free with vesta_pair_leave()
+ * @return SA_AIS_OK
+ *         all of vesta_stream_open(); SA_AIS_ERR_INVALID_PARAM also when the name is empty or too long
+ *
+ * Threads: any.   Blocks: for answers of the service, 10 seconds at most
+ */
+SaAisErrorT vesta_pair_join(SaCkptCheckpointHandleT checkpoint, const vesta_pair_options_t *options,
+                            vesta_pair_t **pair);
+
+/** As vesta_stream_fd(). */
+SaAisErrorT vesta_pair_fd(vesta_pair_t *pair, SaSelectionObjectT *fd);
+
+/**
+ * Take the next event. The first one is ROLE STANDBY. A call says that everything handed out before has been dealt
+ * with: ACTIVE comes only from the call after the last change before it.
+ *
+ * While ACTIVE, the member's own changes are not handed out and its mirror stays where it was when it became active.
+ * When it is standby again, what changed since is resynced from there.
+ *
+ * @param[out] event   set on SA_AIS_OK only. Pointers in `change` belong to the pair and live until the next call
+ * @return as vesta_stream_next(); SA_AIS_ERR_BAD_HANDLE also when the service has ended the membership with its session
+ *
+ * Threads: one at a time per pair.   Blocks: up to timeout, and when it gets ACTIVE for one answer of the service
+ */
+SaAisErrorT vesta_pair_next(vesta_pair_t *pair, SaTimeT timeout, vesta_event_t *event);
+
+/**
+ * The pair's mirror, for vesta_mirror_get(), _each(), _count(), _position() and _status(). NULL when pair is NULL.
+ *
+ * Owns: the pair; it lives until vesta_pair_leave().   Threads: one at a time per pair.   Blocks: never
+ */
+vesta_mirror_t *vesta_pair_mirror(vesta_pair_t *pair);
+
+/**
+ * A planned switchover: the active hands over to the next in order. From then on its writes are refused, and its
+ * successor has everything that was ever acknowledged to it. The role event STANDBY with reason VESTA_ROLE_RESIGNED
+ * follows.
+ *
+ * @param timeout   for the service's answer; 0: 10 seconds
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_BAD_OPERATION  the member is not active
+ *         SA_AIS_ERR_TRY_AGAIN      nobody is there who could take over, or the service isn't: still active
+ *         SA_AIS_ERR_TIMEOUT        no answer: the role events tell what came of it
+ *         SA_AIS_ERR_BAD_HANDLE, SA_AIS_ERR_INVALID_PARAM as in vesta_pair_next()
+ *
+ * Threads: one at a time per pair.   Blocks: up to timeout
+ */
+SaAisErrorT vesta_pair_resign(vesta_pair_t *pair, SaTimeT timeout);
+
+/**
+ * Leave the group and free the pair. If it was active the next one is promoted at once.
+ *
+ * @param pair   *pair becomes NULL; *pair == NULL is allowed
+ * @return SA_AIS_OK; SA_AIS_ERR_INVALID_PARAM when pair is NULL. Whatever else happens, the pair is freed: when the
+ *         service can't be told now, it finds out when the checkpoint handle is closed
+ *
+ * Threads: one at a time per pair.   Blocks: for an answer of the service, 2 seconds at most
+ */
+SaAisErrorT vesta_pair_leave(vesta_pair_t **pair);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
