@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The bench: what Vesta costs beside what the machine costs, all from one run. See bench_parts.h for what is measured,
+ * bench_floor.h for what it is compared with, bench_samples.h for how.
+ *
+ * It ends with a line for each target, reached or not: to fall short is a result, not a failure.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/bench_floor.h"
+#include "bench/bench_parts.h"
+#include "bench/member.h"
+#include "bench/plain_takeover.h"
+#include "bench/scene.h"
+
+#define BENCH_LIMIT_S 360U
+
+typedef struct bench_role {
+  const char *name;
+  int (*run)(char **arguments);
+} bench_role_t;
+
+static int bench_run_role(const char *role, char **arguments) {
+  static const bench_role_t roles[] = {
+      {BENCH_ECHO_ROLE, bench_echo_run},
+      {BENCH_SUBSCRIBER_ROLE, bench_subscriber_run},
+      {BENCH_FOLLOWER_ROLE, bench_follower_run},
+      {BENCH_IDLE_ROLE, bench_idle_run},
+      {MEMBER_ROLE, member_run},
+      {PLAIN_TAKEOVER_ROLE, plain_takeover_run},
+  };
+  for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+    if (strcmp(roles[i].name, role) == 0) {
+      return roles[i].run(arguments);
+    }
+  }
+  return 2;
+}
+
+typedef struct bench_part {
+  const char *name;
+  void (*run)(bench_context_t *bench);
+} bench_part_t;
+
+static const bench_part_t bench_parts[] = {
+    {"calls", bench_call_part},    {"stream", bench_stream_part}, {"failover", bench_failover_part},
+    {"memory", bench_memory_part}, {"idle", bench_idle_part},
+};
+
+static _Noreturn void bench_usage(int status) {
+  (void)fprintf(status == 0 ? stdout : stderr,
+                "Usage: " BENCH_PROGRAM " [--quick] [--only PART] [--output DIR]\n"
+                "Measure Vesta beside the floors of this machine.\n\n"
+                "  --quick         a few seconds, to see that it runs; the figures mean nothing\n"
+                "  --only PART     calls, stream, failover, memory or idle\n"
+                "  --output DIR    write bench.json and, with gnuplot, SVG plots there\n");
+  exit(status);
+}
+
+int main(int argc, char **argv) {
+  static const struct option table[] = {{"quick", no_argument, NULL, 'q'},
+                                        {"only", required_argument, NULL, 'p'},
+                                        {"output", required_argument, NULL, 'o'},
+                                        {"help", no_argument, NULL, 'h'},
+                                        {NULL, 0, NULL, 0}};
+  const char *role = scene_role(BENCH_PROGRAM, argc, argv);
+  if (role != NULL) {
+    return bench_run_role(role, &argv[SCENE_ROLE_ARGUMENT]);
+  }
+  bench_context_t bench = {.quick = false};
+  const char *only = NULL;
+  const char *output = NULL;
+  int option;
+  while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
+    switch (option) {
+      case 'q': bench.quick = true; break;
+      case 'p': only = optarg; break;
+      case 'o': output = optarg; break;
+      case 'h': bench_usage(0);
+      default: bench_usage(2);
+    }
+  }
+  if (optind < argc) {
+    bench_usage(2);
+  }
+  scene_begin(BENCH_PROGRAM, BENCH_LIMIT_S);
+  bench_report_init(&bench.report, output);
+  for (size_t i = 0; i < sizeof bench_parts / sizeof bench_parts[0]; i++) {
+    if (only == NULL || strcmp(only, bench_parts[i].name) == 0) {
+      bench_parts[i].run(&bench);
+    }
+  }
+  bench_report_finish(&bench.report);
+  return 0;
+}
