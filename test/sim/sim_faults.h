@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What goes wrong, and how often. Every likelihood is itself drawn from the seed, so that some runs have one kind of
+ * fault in plenty and others none of it.
+ */
+#ifndef VESTA_TEST_SIM_FAULTS_H
+#define VESTA_TEST_SIM_FAULTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sim_world;
+
+/* In a million, of each occasion. */
+typedef struct sim_odds {
+  uint32_t crash_between; /* the node dies between two actions */
+  uint32_t crash_at_store; /* it dies at a store into a region, within a step */
+  uint32_t memory;         /* an allocation of a step, or of a subscriber, fails */
+  uint32_t disk;           /* a reservation, a region's creation, an append to the journal fails */
+  uint32_t drop_published; /* a published message is lost on the way to one subscriber */
+  uint32_t repeat_published;
+  uint32_t lose_request;   /* of a subscriber */
+  uint32_t lose_answer;
+  uint32_t withhold;       /* the publisher's queue seems too long */
+  int64_t delay_ns_max;
+} sim_odds_t;
+
+#define SIM_FAULT_KINDS 9U
+
+/* Those that strike at a time, one after the other. */
+typedef struct sim_faults {
+  uint32_t weights[SIM_FAULT_KINDS];
+  uint32_t weight_sum; /* 0: none */
+  int64_t pause_ns_max;
+  int64_t due_ns;
+  int64_t full_until_ns; /* the disk */
+} sim_faults_t;
+
+/** Draw what this run will suffer. */
+void sim_faults_draw(struct sim_world *world);
+/** They cease. */
+void sim_faults_cease(struct sim_world *world);
+/** The next one strikes. */
+void sim_faults_strike(struct sim_world *world);
+
+#endif

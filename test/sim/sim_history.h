@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The oracle's own idea of a checkpoint: every operation that was ever committed, and the sections they lead to.
+ *
+ * It is told by the log records alone and applies them by itself, so the replica's sections, its recovery and what
+ * subscribers were handed can be held against it. For each operation it keeps what each change was (a digest) and what
+ * the whole state was after it (a sum), so any position can be asked for later.
+ */
+#ifndef VESTA_TEST_SIM_HISTORY_H
+#define VESTA_TEST_SIM_HISTORY_H
+
+#include "core/replica.h"
+#include "test/sim/sim_table.h"
+
+typedef struct sim_record {
+  uint64_t epoch;
+  vesta_token_t session; /* none: not a client's */
+  uint64_t request;
+  int64_t time_ns;
+  vesta_kind_t kind; /* of its first change */
+  uint64_t member;   /* EPOCH */
+  uint32_t count;
+  uint64_t *digests; /* of its changes */
+  uint64_t sum;      /* of the state after it */
+} sim_record_t;
+
+typedef struct sim_history {
+  uint64_t id, lineage;
+  vesta_attributes_t attributes;
+  sim_table_t table;
+  sim_record_t *records; /* of seq n: records[n - 1] */
+  uint64_t count, capacity;
+  uint64_t first_sum; /* of the state before the first one */
+  uint64_t epoch, granted;
+  bool unlinked;
+  int64_t retention_ns;
+  bool removed;
+  int64_t removed_ns;
+} sim_history_t;
+
+typedef struct sim_histories {
+  sim_history_t **items;
+  uint32_t count, capacity;
+} sim_histories_t;
+
+sim_history_t *sim_histories_find(const sim_histories_t *histories, uint64_t id);
+/** The history of a checkpoint that is new, nothing of it taken up yet. */
+sim_history_t *sim_histories_add(sim_histories_t *histories, const replica_t *replica);
+void sim_histories_fini(sim_histories_t *histories);
+
+/** Take up the record of the next seq. @return NULL, or what is wrong with it */
+const char *sim_history_take(sim_history_t *history, const replica_t *replica);
+/** Hold the replica against it, section by section. @return NULL, or what differs */
+const char *sim_history_compare(const sim_history_t *history, const replica_t *replica);
+
+vesta_pos_t sim_history_position(const sim_history_t *history);
+/** Is that a position of it? */
+bool sim_history_has(const sim_history_t *history, vesta_pos_t position);
+/** The sum of the state at a position of it. */
+uint64_t sim_history_sum(const sim_history_t *history, uint64_t seq);
+/** Sections that are there and not expired by then. */
+uint32_t sim_history_alive(const sim_history_t *history, int64_t wall_ns);
+/** The section as a reader has to find it; NULL: it must not be found. */
+const sim_section_t *sim_history_section(const sim_history_t *history, vesta_bytes_t id, int64_t wall_ns);
+
+#endif

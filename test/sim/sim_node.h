@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * What vestad is around the node director: it takes events to the node and carries out its actions, one by one, with a
+ * crash possible between any two of them. What dies with it is in here; what does not is in sim_disk_t.
+ */
+#ifndef VESTA_TEST_SIM_NODE_H
+#define VESTA_TEST_SIM_NODE_H
+
+#include "core/node.h"
+#include "notify/publisher.h"
+#include "test/sim/sim_disk.h"
+#include "test/sim/sim_link.h"
+
+struct sim_world;
+struct sim_subscriber;
+
+#define SIM_WATCHES_MAX 256U
+
+/* A process that the node wants to know the death of. */
+typedef struct sim_watch {
+  vesta_token_t session; /* none: free */
+  uint32_t pid;
+  uint64_t start;
+  int64_t gone_ns; /* when its death is noticed; INT64_MAX: it lives */
+} sim_watch_t;
+
+typedef struct sim_node {
+  struct sim_world *world;
+  uint32_t id;
+  sim_disk_t disk;
+  node_t *node; /* NULL: not running */
+  publisher_t *publisher;
+  stream_server_t *server;
+  wire_decoder_t *decoder;
+  int64_t start_ns; /* when it is started again */
+  int64_t rewrite_ns; /* when the journal is written anew */
+  sim_pipe_t queue;   /* ordered, or refused, and not given to the node yet */
+  sim_watch_t watches[SIM_WATCHES_MAX];
+  uint32_t stores_left; /* until it dies; 0: it does not */
+  /* about the step that was made last, for the oracle */
+  bool memory_failed, disk_failed;
+  uint64_t crashes;
+} sim_node_t;
+
+void sim_node_init(sim_node_t *node, struct sim_world *world, uint32_t id);
+void sim_node_fini(sim_node_t *node);
+
+/** It dies, now. */
+void sim_node_crash(sim_node_t *node, const char *why);
+
+/** When it has something to do by itself; INT64_MAX: not at all. */
+int64_t sim_node_due_ns(const sim_node_t *node);
+void sim_node_time(sim_node_t *node);
+
+/** What arrives. */
+void sim_node_request(sim_node_t *node, const sim_link_t *link, const sim_packet_t *packet);
+void sim_node_link_gone(sim_node_t *node, uint64_t link);
+void sim_node_process_died(sim_node_t *node, uint32_t pid, uint64_t start);
+/** At the stream's sockets: a subscription begins or ends; a question, whose answer is put into `answer`. */
+void sim_node_subscription(sim_node_t *node, vesta_bytes_t message);
+sim_packet_t *sim_node_question(sim_node_t *node, const sim_packet_t *packet);
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The world: a node and its disk, processes with their links, subscribers, and one clock that stands still while
+ * anything happens and then jumps to the next thing that does.
+ *
+ *     processes (sim_agent) --links--> node (sim_node) --published, answers--> subscribers (sim_subscriber)
+ *          ^  what they ask (sim_work), as members of a pair (sim_member)
+ *          |
+ *     faults (sim_faults) strike all of it           the oracle (sim_oracle) looks on and knows what must be
+ *
+ * A run has two phases. In the first the faults rage. Then they cease, nothing new is asked for, and everything must come
+ * to rest within a bounded time: every request answered, every subscriber in step, an active where one can be.
+ */
+#ifndef VESTA_TEST_SIM_WORLD_H
+#define VESTA_TEST_SIM_WORLD_H
+
+#include "test/sim/sim_agent.h"
+#include "test/sim/sim_faults.h"
+#include "test/sim/sim_history.h"
+#include "test/sim/sim_ledger.h"
+#include "test/sim/sim_node.h"
+#include "test/sim/sim_random.h"
+#include "test/sim/sim_story.h"
+#include "test/sim/sim_subscriber.h"
+#include "test/sim/sim_work.h"
+
+#define SIM_NODES 1U
+#define SIM_AGENTS_MAX 6U
+#define SIM_SUBSCRIBERS_MAX 24U
+#define SIM_SECOND_NS INT64_C(1000000000)
+#define SIM_MS INT64_C(1000000)
+#define SIM_US INT64_C(1000)
+
+typedef struct sim_world {
+  sim_random_t random;
+  sim_story_t story;
+  int64_t now_ns;        /* the steady clock */
+  int64_t wall_ahead_ns; /* of it */
+  uint32_t wall_jumps;
+  bool healing;
+  sim_odds_t odds;
+  sim_faults_t faults;
+  sim_node_t nodes[SIM_NODES];
+  sim_agent_t agents[SIM_AGENTS_MAX];
+  uint32_t agent_count;
+  sim_link_t *links;
+  uint64_t link_last;
+  uint32_t pid_last;
+  sim_subscriber_t subscribers[SIM_SUBSCRIBERS_MAX];
+  sim_histories_t histories;
+  sim_ledger_t ledger;
+  sim_plan_t plan; /* what applications do in this run */
+  wire_decoder_t *decoder; /* of what processes and subscribers receive */
+} sim_world_t;
+
+static inline int64_t sim_wall_ns(const sim_world_t *world) { return world->now_ns + world->wall_ahead_ns; }
+
+#define sim_say(world, ...) sim_story_say(&(world)->story, __VA_ARGS__)
+#define sim_fail(world, rule, ...) sim_story_fail(&(world)->story, (rule), __VA_ARGS__)
+
+/** When something that is sent now arrives. */
+int64_t sim_arrival_ns(sim_world_t *world);
+
+/** A new link from a process; the node learns of it by its first message. */
+sim_link_t *sim_link_open(sim_world_t *world, sim_agent_t *agent, bool callbacks);
+/** One side closes it; what it sent before still arrives. */
+void sim_link_close_by_agent(sim_world_t *world, sim_link_t *link);
+void sim_link_close_by_node(sim_world_t *world, sim_link_t *link);
+sim_link_t *sim_link_find(const sim_world_t *world, uint64_t number);
+
+typedef struct sim_result {
+  uint64_t steps, hash;
+} sim_result_t;
+
+/** One run of a seed, `steps` of it with faults. Ends the process when a rule is broken. */
+sim_result_t sim_world_run(uint64_t seed, uint64_t steps, bool aloud);
+
+#endif
