@@ -22,7 +22,7 @@ judge() {
       allow("saf_api", "core|saf_api")
       allow("ext_api", "core|notify|notify/zmq|saf_api|ext_api")
       allow("daemon", "core|notify|notify/zmq|daemon")
-      allow("cli", "core|notify|notify/zmq|cli")
+      allow("cli", "core|cli")
       allow("samples", "")
       allow("bench", "core|notify|notify/zmq|bench")
       allow("test", ".*")
