@@ -40,7 +40,6 @@
 #define VESTA_LINK_QUEUE_BYTES_MAX (64ULL << 20)        /* replies waiting for one client that does not read, past one reply */
 #define VESTA_LINKS_BYTES_MAX (2ULL << 30)              /* unfinished requests and unread replies of all links together */
 #define VESTA_ITERATE_SECTIONS_MAX 512U                 /* descriptors in one answer of an iteration */
-#define VESTA_SESSION_GRACE_MS 10000U                   /* a session whose process lives may be without a link so long */
 
 /* ---- the agent ---- */
 #define VESTA_PROCESS_HANDLES_MAX (1U << 20)            /* handles of every kind in one process */
@@ -55,6 +54,7 @@
 #define VESTA_STREAM_QUEUE_BYTES_MAX (256ULL << 20)     /* published bytes that ZeroMQ may hold for slow subscribers */
 #define VESTA_STREAM_QUEUE_MESSAGES_MAX 65536           /* high-water mark of one subscriber */
 #define VESTA_STREAM_CHUNK_BYTES (256U << 10)           /* about so much data in one chunk of a snapshot or repair */
+#define VESTA_STREAM_CHUNK_BYTES_MAX (4U << 20)         /* the same, at most, where a subscriber asks for larger ones */
 #define VESTA_STREAM_CHUNK_SLOTS_MAX 16384U             /* section slots looked at for one chunk */
 #define VESTA_STREAM_BATCH_BYTES (256U << 10)           /* operations of one turn that go out in one message */
 #define VESTA_SUBSCRIBER_BUFFER_BYTES (64ULL << 20)     /* changes a subscriber holds back during a snapshot, default */

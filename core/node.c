@@ -347,10 +347,11 @@ vesta_err_t node_start(node_t *node, int64_t wall_ns, int64_t steady_ns, node_ac
   size_t bucket = 0;
   for (directory_checkpoint_t *c = NULL; (c = directory_each(node->directory, &bucket, c)) != NULL;) {
     vesta_err_t err = node_take_up(node, c);
-    if (err == VESTA_ERR_NO_MEMORY) {
-      return err;
+    bool lost = err == VESTA_ERR_NOT_EXIST || err == VESTA_ERR_MALFORMED;
+    if (err != VESTA_OK && !lost) {
+      return err; /* it is there: better not to start than to forget it */
     }
-    if (err != VESTA_OK) {
+    if (lost) {
       node_count(node, NODE_COUNTER_REPLICAS_LOST);
       wire_message_t *op = node_order(node, WIRE_OP_REMOVE);
       op->checkpoint = c->id;

@@ -115,7 +115,7 @@ vesta_err_t node_restore(node_t *node, const wire_message_t *op);
  * At start, after the journal: take up the replicas' regions. A checkpoint whose region is gone is forgotten (counted,
  * NODE_COUNTER_REPLICAS_LOST); what the directory knows and a replica does not yet (a crash in between) is applied.
  * The actions then ask for PROCESS_GONE judgements: one WATCH with link 0 for each session that was restored.
- * @return OK; NO_MEMORY
+ * @return OK; NO_MEMORY, NO_RESOURCES, NO_SPACE when a region that is there can't be taken up now: nothing is forgotten
  */
 vesta_err_t node_start(node_t *node, int64_t wall_ns, int64_t steady_ns, node_actions_t *actions);
 

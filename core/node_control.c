@@ -36,7 +36,7 @@ static bool node_link_add(node_t *node, uint64_t number, vesta_token_t session, 
 /* A session whose process came back on a new link: only that very process may. */
 static void node_resume(node_t *node, const node_event_t *event) {
   directory_session_t *session = directory_session(node->directory, wire_token(event->message));
-  bool same = session != NULL && session->uid == event->uid && session->pid == event->pid &&
+  bool same = session != NULL && !session->over && session->uid == event->uid && session->pid == event->pid &&
               session->start == event->start;
   vesta_err_t err = same ? VESTA_OK : VESTA_ERR_BAD_HANDLE;
   if (same && !node_link_add(node, event->link, session->token, false)) {

@@ -129,8 +129,9 @@ void replica_status(const replica_t *replica, replica_status_t *status) {
       .granted_member = h->granted_member,
   };
   if (h->tombstone_count > VESTA_TOMBSTONES_MAX) {
-    /* Others of the oldest one's operation may be forgotten already. */
-    status->tombstones_from = replica_tombstone_at(replica, h->tombstone_count)->seq;
+    /* The oldest one that is left: are the others of its operation all behind it? */
+    const replica_tombstone_t *oldest = replica_tombstone_at(replica, h->tombstone_count);
+    status->tombstones_from = oldest->index == 0 ? oldest->seq - 1 : oldest->seq;
   }
 }
 

@@ -127,8 +127,8 @@ void replica_destroy(replica_t **replica);
  *         NO_RESOURCES   offset + size over the section's maximum; the operation larger than VESTA_OPERATION_BYTES_MAX;
  *                        no more ids to generate; VESTA_REPLICA_SESSIONS_MAX sessions have written
  *         TRY_AGAIN      as above: an earlier prepared operation must be committed first (also when it is in the way in
- *                        the log, or may yet free a slot); or CREATED, and a section of that id has expired and is still
- *                        there: EXPIRED comes first, as an operation of its own (replica_expiry_next())
+ *                        the log, or may yet free a slot); or CREATED, and a section of that id has expired and was not
+ *                        removed yet: EXPIRED comes first, as an operation of its own (replica_expiry_next())
  */
 vesta_err_t replica_prepare(replica_t *replica, const replica_op_t *op, replica_result_t *result);
 

@@ -112,7 +112,8 @@ static void apply_deleted(replica_t *replica, const replica_log_record_t *record
   vesta_bytes_t id = replica_log_element_id(e);
   REPLICA_STORE(replica, t->epoch, record->epoch);
   REPLICA_STORE(replica, t->seq, record->seq);
-  REPLICA_STORE(replica, t->id_size, (uint64_t)id.size);
+  REPLICA_STORE(replica, t->id_size, (uint32_t)id.size);
+  REPLICA_STORE(replica, t->index, (uint32_t)(tombstone - record->tombstone_first));
   replica_copy(replica, t->id, id.data, id.size);
   REPLICA_STORE(replica, header->tombstone_count, tombstone + 1);
 

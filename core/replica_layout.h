@@ -11,7 +11,7 @@
  *
  * Numbers are in host order: a region never leaves its machine.
  *
- *   buckets       slot + 1 of the first section of a hash chain, 0: none. A power of two of them, at least one per section
+ *   buckets       slot + 1 of the first section of a hash chain, 0: none. A power of two, at least one per section
  *   descriptors   one per slot, a cache line each
  *   ids           one place per slot
  *   sessions      who wrote, and the results of their last changes
@@ -107,8 +107,9 @@ typedef struct replica_session {
 
 typedef struct replica_tombstone {
   uint64_t epoch, seq;
-  uint64_t id_size;
-  uint8_t id[]; /* room for section_id_bytes_max, rounded up to 8 */
+  uint32_t id_size;
+  uint32_t index; /* among the tombstones of its operation */
+  uint8_t id[];   /* room for section_id_bytes_max, rounded up to 8 */
 } replica_tombstone_t;
 
 /* A record of the log: this, then its elements. Complete: applying it needs nothing else. */

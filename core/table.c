@@ -12,8 +12,8 @@
 #define TABLE_BUCKETS_FIRST 64U
 
 bool table_init(table_t *table) {
-  *table = (table_t){.bucket_count = TABLE_BUCKETS_FIRST};
-  table->buckets = calloc(table->bucket_count, sizeof *table->buckets);
+  *table = (table_t){.buckets = calloc(TABLE_BUCKETS_FIRST, sizeof *table->buckets)};
+  table->bucket_count = table->buckets == NULL ? 0 : TABLE_BUCKETS_FIRST; /* so that it may be walked all the same */
   return table->buckets != NULL;
 }
 

@@ -75,7 +75,7 @@
   X(CHANGES, 80, WIRE_F(CHECKPOINT), "elements in order, each with epoch, seq; payload: their data; state: ..._KEYS") \
   X(BEACON, 81, WIRE_F(CHECKPOINT), "lineage, epoch, seq: the last operation published; state: WIRE_BEACON_...")  \
   X(SNAPSHOT_GET, 82, WIRE_F(CHECKPOINT) | WIRE_F(TOKEN_HI),                                                         \
-    "sections from slot `cursor` on; from_...: only what changed after that position (absent: everything)")          \
+    "sections from slot `cursor` on, about `count` bytes; from_...: only what changed after it (absent: everything)") \
   X(SNAPSHOT_CHUNK, 83, WIRE_F(CHECKPOINT),                                                                          \
     "elements: sections as of lineage/epoch/seq, slots cursor to cursor_end (exclusive); state: WIRE_CHUNK_...")     \
   X(HISTORY_GET, 84, WIRE_F(CHECKPOINT) | WIRE_F(TOKEN_HI), "operations from seq `cursor` on, below cursor_end")     \

@@ -119,7 +119,6 @@ static void limits_print(FILE *out) {
       {"periods without a word after which a subscription is dead", VESTA_SILENCE_PERIODS},
       {"bytes of data in a chunk, about", VESTA_STREAM_CHUNK_BYTES},
       {"sections slots walked for a chunk", VESTA_STREAM_CHUNK_SLOTS_MAX},
-      {"milliseconds that a session may be without a link while its process lives", VESTA_SESSION_GRACE_MS},
       {"milliseconds after which a member that has not confirmed is passed over, unless it said otherwise",
        VESTA_PROMOTE_TIMEOUT_MS},
   };
