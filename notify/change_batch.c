@@ -8,10 +8,10 @@
 
 #define BATCH_COPIES_BYTES VESTA_STREAM_BATCH_BYTES /* room for copies that is always there */
 #define BATCH_COPIES_KEEP (1U << 20)                /* a larger one is given back after use */
-#define BATCH_BORROW_BYTES (64U << 10)              /* from here on copying costs more than sending alone */
-#define BATCH_FIXED_HEAD_BYTES 1024U                /* fields of the message itself: numbers only, no bytes */
+#define BATCH_BORROW_BYTES (64U << 10) /* from here on copying an operation costs more than sending it alone */
+#define BATCH_FIXED_HEAD_BYTES 1024U   /* fields of the message itself: numbers only, no bytes */
 
-static_assert(VESTA_STREAM_CHUNK_BYTES <= BATCH_COPIES_KEEP, "an ordinary chunk is made without an allocation");
+static_assert(VESTA_STREAM_CHUNK_BYTES <= BATCH_COPIES_BYTES, "an ordinary chunk is made without an allocation");
 static_assert(BATCH_FIXED_HEAD_BYTES + VESTA_VECTOR_ELEMENTS_MAX * (VESTA_SECTION_ID_BYTES_MAX + 128U) <=
                   VESTA_FRAME_HEAD_BYTES_MAX,
               "any operation fits into an empty batch");
@@ -63,16 +63,18 @@ typedef struct batch_need {
   uint32_t elements;
   size_t head_bytes;
   uint64_t data_bytes;
+  uint64_t data_soft_max; /* more in all only if there is none yet */
+  uint64_t alone_bytes;   /* so much goes alone */
 } batch_need_t;
 
 /* May it be added beside what is there? */
-static bool batch_fits(const change_batch_t *batch, const batch_need_t *need, uint64_t data_soft_max) {
+static bool batch_fits(const change_batch_t *batch, const batch_need_t *need) {
   if (batch->borrowed || batch->count + need->elements > WIRE_ELEMENTS_MAX ||
       batch->head_bytes + need->head_bytes > VESTA_FRAME_HEAD_BYTES_MAX) {
     return false;
   }
   return batch->data_bytes == 0 ||
-         (need->data_bytes < BATCH_BORROW_BYTES && batch->data_bytes + need->data_bytes <= data_soft_max);
+         (need->data_bytes < need->alone_bytes && batch->data_bytes + need->data_bytes <= need->data_soft_max);
 }
 
 /* Room for copies of the data; what is copied already stays. */
@@ -107,12 +109,11 @@ static void batch_put(change_batch_t *batch, const wire_element_t *element, cons
   batch->head_bytes += wire_element_size_max(put);
 }
 
-static vesta_err_t batch_make_room(change_batch_t *batch, const batch_need_t *need, const uint8_t *only_data,
-                                   uint64_t data_soft_max) {
-  if (!batch_fits(batch, need, data_soft_max)) {
+static vesta_err_t batch_make_room(change_batch_t *batch, const batch_need_t *need, const uint8_t *only_data) {
+  if (!batch_fits(batch, need)) {
     return VESTA_ERR_TOO_LARGE;
   }
-  if (only_data != NULL && batch->data_bytes == 0 && need->data_bytes >= BATCH_BORROW_BYTES) {
+  if (only_data != NULL && batch->data_bytes == 0 && need->data_bytes >= need->alone_bytes) {
     batch->borrowed = true;
     batch->data = only_data;
     return VESTA_OK;
@@ -122,8 +123,14 @@ static vesta_err_t batch_make_room(change_batch_t *batch, const batch_need_t *ne
 
 vesta_err_t change_batch_add(change_batch_t *batch, const wire_element_t *element, const uint8_t *data,
                              uint64_t data_soft_max) {
-  batch_need_t need = {.elements = 1, .head_bytes = wire_element_size_max(element), .data_bytes = element->size};
-  vesta_err_t err = batch_make_room(batch, &need, data, data_soft_max);
+  batch_need_t need = {
+      .elements = 1,
+      .head_bytes = wire_element_size_max(element),
+      .data_bytes = element->size,
+      .data_soft_max = data_soft_max,
+      .alone_bytes = data_soft_max,
+  };
+  vesta_err_t err = batch_make_room(batch, &need, data);
   if (err == VESTA_OK) {
     batch_put(batch, element, data);
   }
@@ -162,7 +169,8 @@ static wire_element_t batch_element(const replica_record_t *record, const replic
 
 vesta_err_t change_batch_add_record(change_batch_t *batch, const replica_t *replica, const replica_record_t *record,
                                     uint64_t data_soft_max) {
-  batch_need_t need = {.elements = record->element_count};
+  batch_need_t need = {
+      .elements = record->element_count, .data_soft_max = data_soft_max, .alone_bytes = BATCH_BORROW_BYTES};
   const uint8_t *data = NULL;
   replica_change_t change;
   for (replica_record_t walk = *record; replica_record_next(&walk, &change);) {
@@ -171,7 +179,7 @@ vesta_err_t change_batch_add_record(change_batch_t *batch, const replica_t *repl
     need.data_bytes += element.size;
     data = change.element.data.data;
   }
-  vesta_err_t err = batch_make_room(batch, &need, record->element_count == 1 ? data : NULL, data_soft_max);
+  vesta_err_t err = batch_make_room(batch, &need, record->element_count == 1 ? data : NULL);
   if (err != VESTA_OK) {
     return err;
   }

@@ -3,11 +3,11 @@
  * Elements and their data on the way into one message: what the publisher sends, and what the stream server answers.
  *
  * A batch copies what it is given, so that the log may be trimmed and the sections may change before it is encoded. One
- * large piece of data alone is not copied: the batch then points at it (`borrowed`), and has to be sent before the replica
- * is touched again.
+ * large piece of data alone is not copied: the batch then points at it (`borrowed`), and has to be sent before the
+ * replica is touched again.
  *
- * Bounds: WIRE_ELEMENTS_MAX elements, VESTA_FRAME_HEAD_BYTES_MAX of head, and a soft limit of data that is passed by one
- * item (an operation, a section) at most, since an item is never split. All memory but that of a very large vector
+ * Bounds: WIRE_ELEMENTS_MAX elements, VESTA_FRAME_HEAD_BYTES_MAX of head, and a soft limit of data that is passed by
+ * one item (an operation, a section) at most, since an item is never split. All memory but that of a very large vector
  * is taken when the batch is made.
  */
 #ifndef VESTA_NOTIFY_CHANGE_BATCH_H
@@ -19,15 +19,15 @@
 typedef struct change_batch {
   wire_element_t *elements;
   uint32_t count;
-  uint64_t data_bytes;  /* of all elements together */
-  bool borrowed;        /* the data is where it was */
-  const uint8_t *data;  /* `data_bytes` bytes */
-  size_t head_bytes;    /* an upper bound */
-  uint8_t *copies;      /* data, copied */
-  size_t copies_size;   /* room there */
-  uint8_t *ids;         /* the elements' ids, copied */
+  uint64_t data_bytes; /* of all elements together */
+  bool borrowed;       /* the data is where it was */
+  const uint8_t *data; /* `data_bytes` bytes */
+  size_t head_bytes;   /* an upper bound */
+  uint8_t *copies;     /* data, copied */
+  size_t copies_size;  /* room there */
+  uint8_t *ids;        /* the elements' ids, copied */
   size_t ids_bytes;
-  uint8_t *head;        /* room for the encoded head */
+  uint8_t *head; /* room for the encoded head */
 } change_batch_t;
 
 /** @return false when out of memory */

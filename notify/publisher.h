@@ -7,8 +7,8 @@
  * only (EPOCH operations). Nothing is encoded for a topic that nobody subscribed to. Each subscribe is answered with a
  * beacon through the same queue, which proves to the subscriber that its subscription stands and says from where.
  *
- * When ZeroMQ holds too many bytes for slow subscribers, beacons go out in place of the changes: who is slow sees that it
- * lacks them and fetches them from the history at its own pace; writers never wait.
+ * When ZeroMQ holds too many bytes for slow subscribers, beacons go out in place of the changes: who is slow sees that
+ * it lacks them and fetches them from the history at its own pace; writers never wait.
  *
  * Pure: messages go to `emit`, which owns the socket.
  */
@@ -39,8 +39,8 @@ void publisher_destroy(publisher_t **publisher);
 
 /**
  * A message arrived at the XPUB: a subscription (byte 1, topic) or its end (byte 0, topic). Anything else is dropped
- * and counted. `replica` finds the replica of a checkpoint (NULL: unknown checkpoint; its beacon then says seq 0,
- * lineage 0).
+ * and counted. `replica` finds the replica of a checkpoint (NULL: unknown checkpoint; its beacon then says
+ * position 0 and WIRE_BEACON_GONE).
  */
 void publisher_subscription(publisher_t *publisher, vesta_bytes_t message,
                             const replica_t *(*replica)(void *context, uint64_t checkpoint_id), void *context,
@@ -49,10 +49,11 @@ void publisher_subscription(publisher_t *publisher, vesta_bytes_t message,
 /** Does anybody listen to this checkpoint? */
 bool publisher_wanted(const publisher_t *publisher, uint64_t checkpoint_id);
 
-/** Operations first_seq to last_seq of this checkpoint were committed: they will go out with the next flush. */
+/** Operations first_seq to last_seq of this checkpoint were committed: they go out with the next flush, or at once when
+ *  they fill a message. To be called before the next prepare, which may trim the log; what was trimmed is not sent. */
 void publisher_committed(publisher_t *publisher, uint64_t checkpoint_id, const replica_t *replica, uint64_t first_seq,
                          uint64_t last_seq);
-/** The end of a turn: send what was committed. Must be called before the replica's next prepare could trim it. */
+/** The end of a turn: send what was committed. */
 void publisher_flush(publisher_t *publisher, int64_t steady_ns);
 /** The checkpoint is gone: a last beacon with state 1 says so. */
 void publisher_removed(publisher_t *publisher, uint64_t checkpoint_id);
@@ -64,8 +65,9 @@ void publisher_time(publisher_t *publisher, int64_t steady_ns,
 int64_t publisher_wake_ns(const publisher_t *publisher);
 
 typedef struct publisher_counters {
-  uint64_t messages, operations, bytes, beacons, dropped_input, withheld; /* withheld: beacons sent in place of changes */
-  uint64_t topics, subscriptions;                                        /* now */
+  uint64_t messages, operations, bytes, beacons, dropped_input,
+      withheld;                   /* withheld: beacons sent in place of changes */
+  uint64_t topics, subscriptions; /* now */
 } publisher_counters_t;
 void publisher_counters(const publisher_t *publisher, publisher_counters_t *counters);
 
@@ -77,11 +79,11 @@ stream_server_t *stream_server_new(void);
 void stream_server_destroy(stream_server_t **server);
 
 /**
- * Answer one request of a subscriber, in bounded work (VESTA_STREAM_CHUNK_...). The server keeps nothing between requests:
- * the cursor is in the request, so that a dead subscriber costs nothing and writers never wait for a walk.
- * @param[out] head, payload   the answer's frames; valid until the next call
+ * Answer one request of a subscriber, in bounded work (VESTA_STREAM_CHUNK_...). The server keeps nothing between
+ * requests: the cursor is in the request, so that a dead subscriber costs nothing and writers never wait for a walk.
+ * @param[out] head, payload   the answer's frames; valid until the next call and the replica's next change
  */
 void stream_server_answer(stream_server_t *server, const replica_t *replica, const wire_message_t *request,
-                          int64_t wall_ns, vesta_bytes_t *head, vesta_bytes_t *payload);
+                          vesta_bytes_t *head, vesta_bytes_t *payload);
 
 #endif

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The change stream's memory: answers to SNAPSHOT_GET (sections as they are, a range of slots at a time) and HISTORY_GET
- * (operations from the log). Declared in publisher.h.
+ * The change stream's memory: answers to SNAPSHOT_GET (sections as they are, a range of slots at a time) and
+ * HISTORY_GET (operations from the log). Declared in publisher.h.
  *
- * A snapshot's chunk is exact as of the replica's position when it is made. A delta is the same walk with the sections
- * left out that did not change after the subscriber's position; what was deleted since then is named by the first chunk,
- * all of it, so that every later delete is an operation that the subscriber meets in the stream. When the tombstones
- * don't reach back that far, or do not fit into one chunk beside a section, or the position is of another history, the
- * chunk says so (WIRE_CHUNK_FULL) and the walk is one of everything.
+ * A snapshot's chunk is exact as of the replica's position when it is made; a section that has expired is in it until
+ * its removal is committed, since the clock that judges may be set back and the section be written again. A delta is the same walk with the sections
+ * left out that did not change after the subscriber's position; what was deleted since then is named by the first
+ * chunk, all of it, so that every later delete is an operation that the subscriber meets in the stream. When the
+ * tombstones don't reach back that far, or do not fit into one chunk beside a section, or the position is of another
+ * history, the chunk says so (WIRE_CHUNK_FULL) and the walk is one of everything.
  */
 #include <stdlib.h>
 
@@ -70,16 +71,29 @@ static bool delta_begin(change_batch_t *batch, const replica_t *replica, const r
   return status->tombstones_from <= from.seq && tombstones_add(batch, replica, from);
 }
 
+/* So much data in one chunk. */
+static uint64_t chunk_bytes(const wire_message_t *request) {
+  uint64_t wish = request->count < VESTA_STREAM_CHUNK_BYTES ? VESTA_STREAM_CHUNK_BYTES : request->count;
+  return wish < VESTA_STREAM_CHUNK_BYTES_MAX ? wish : VESTA_STREAM_CHUNK_BYTES_MAX;
+}
+
+/* Which sections a chunk may have. */
+typedef struct section_choice {
+  bool everything;
+  uint64_t after_seq; /* unless everything: changed after that */
+  uint64_t bytes;     /* about so much data */
+} section_choice_t;
+
 /* Sections from `slot` on. Returns one past the last slot that the chunk speaks of. */
-static uint32_t sections_add(change_batch_t *batch, const replica_t *replica, uint32_t slot, uint64_t after_seq,
-                             bool everything, int64_t wall_ns) {
+static uint32_t sections_add(change_batch_t *batch, const replica_t *replica, uint32_t slot,
+                             const section_choice_t *choice) {
   uint32_t slot_end = replica_slot_end(replica);
   if (slot_end - slot > VESTA_STREAM_CHUNK_SLOTS_MAX) {
     slot_end = slot + VESTA_STREAM_CHUNK_SLOTS_MAX;
   }
   replica_section_t section;
   for (; replica_slot_next(replica, slot, slot_end, &section); slot = section.slot + 1) {
-    if (section.expiry_ns <= wall_ns || (!everything && section.seq <= after_seq)) {
+    if (!choice->everything && section.seq <= choice->after_seq) {
       continue;
     }
     wire_element_t element = {
@@ -93,7 +107,7 @@ static uint32_t sections_add(change_batch_t *batch, const replica_t *replica, ui
         .slot = section.slot,
         .count = 1,
     };
-    if (change_batch_add(batch, &element, section.data, VESTA_STREAM_CHUNK_BYTES) != VESTA_OK) {
+    if (change_batch_add(batch, &element, section.data, choice->bytes) != VESTA_OK) {
       return section.slot;
     }
   }
@@ -101,7 +115,7 @@ static uint32_t sections_add(change_batch_t *batch, const replica_t *replica, ui
 }
 
 static void snapshot_answer(change_batch_t *batch, const replica_t *replica, const replica_status_t *status,
-                            const wire_message_t *request, int64_t wall_ns, wire_message_t *answer) {
+                            const wire_message_t *request, wire_message_t *answer) {
   vesta_pos_t from = request_from(request);
   uint32_t last = replica_slot_end(replica);
   uint32_t slot = request->cursor < last ? (uint32_t)request->cursor : last;
@@ -110,7 +124,9 @@ static void snapshot_answer(change_batch_t *batch, const replica_t *replica, con
     delta = false;
     answer->state |= WIRE_CHUNK_FULL;
   }
-  uint32_t slot_end = sections_add(batch, replica, slot, from.seq, !delta, wall_ns);
+  section_choice_t choice = {
+      .everything = !delta, .after_seq = from.seq, .bytes = chunk_bytes(request)};
+  uint32_t slot_end = sections_add(batch, replica, slot, &choice);
   answer->cursor = request->cursor; /* beyond the end: a walk of a history that had more slots */
   answer->cursor_end = slot < request->cursor ? request->cursor : slot_end;
   if (slot_end == last) {
@@ -150,7 +166,7 @@ static vesta_err_t history_answer(change_batch_t *batch, const replica_t *replic
 }
 
 void stream_server_answer(stream_server_t *server, const replica_t *replica, const wire_message_t *request,
-                          int64_t wall_ns, vesta_bytes_t *head, vesta_bytes_t *payload) {
+                          vesta_bytes_t *head, vesta_bytes_t *payload) {
   change_batch_t *batch = &server->batch;
   change_batch_clear(batch);
   replica_status_t status;
@@ -159,11 +175,11 @@ void stream_server_answer(stream_server_t *server, const replica_t *replica, con
   wire_pos_set(&answer, status.committed);
   if (request->kind == WIRE_SNAPSHOT_GET) {
     answer.kind = WIRE_SNAPSHOT_CHUNK;
-    snapshot_answer(batch, replica, &status, request, wall_ns, &answer);
+    snapshot_answer(batch, replica, &status, request, &answer);
   } else {
     answer.kind = WIRE_HISTORY_CHUNK;
-    vesta_err_t err = request->kind == WIRE_HISTORY_GET ? history_answer(batch, replica, &status, request)
-                                                        : VESTA_ERR_INVALID_PARAM;
+    vesta_err_t err =
+        request->kind == WIRE_HISTORY_GET ? history_answer(batch, replica, &status, request) : VESTA_ERR_INVALID_PARAM;
     if (err != VESTA_OK) {
       change_batch_clear(batch);
       answer.error = (uint64_t)err;

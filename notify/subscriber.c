@@ -93,20 +93,17 @@ static int64_t request_due_ns(const subscriber_t *subscriber) {
   if (subscriber->outstanding) {
     return subscriber->sent_ns + SUBSCRIBER_REPEAT_NS;
   }
-  bool busy = subscriber->ready.first != NULL &&
-              subscriber_held_bytes(subscriber) > subscriber->config.buffer_bytes / 2;
+  bool busy =
+      subscriber->ready.first != NULL && subscriber_held_bytes(subscriber) > subscriber->config.buffer_bytes / 2;
   if (busy || subscriber->words_used > SUBSCRIBER_WORDS_BUSY) {
     return INT64_MAX;
   }
   bool history = subscriber->doubt != 0 || subscriber->hole;
   switch (subscriber->mode) {
     case SUBSCRIBER_STARTING:
-    case SUBSCRIBER_GONE:
-      return INT64_MAX;
-    case SUBSCRIBER_LIVE:
-      return history ? subscriber->retry_ns : INT64_MAX;
-    case SUBSCRIBER_WALKING:
-      break;
+    case SUBSCRIBER_GONE: return INT64_MAX;
+    case SUBSCRIBER_LIVE: return history ? subscriber->retry_ns : INT64_MAX;
+    case SUBSCRIBER_WALKING: break;
   }
   int64_t in_flight_ns = subscriber->walk.parked_ns + SUBSCRIBER_IN_FLIGHT_NS;
   bool waits = subscriber->walk.parked != NULL && !history && in_flight_ns > subscriber->retry_ns;
@@ -124,6 +121,15 @@ static void request_history(const subscriber_t *subscriber, wire_message_t *requ
   if (parked != NULL && (request->cursor_end == 0 || request->cursor_end > parked->position.seq + 1)) {
     request->cursor_end = parked->position.seq + 1;
   }
+}
+
+/* Twice as much after each blind walk. */
+static uint64_t chunk_wish_bytes(uint32_t again) {
+  uint64_t bytes = VESTA_STREAM_CHUNK_BYTES;
+  while (again-- != 0 && bytes < VESTA_STREAM_CHUNK_BYTES_MAX) {
+    bytes *= 2;
+  }
+  return bytes;
 }
 
 bool subscriber_request(subscriber_t *subscriber, int64_t steady_ns, wire_message_t *request) {
@@ -144,6 +150,8 @@ bool subscriber_request(subscriber_t *subscriber, int64_t steady_ns, wire_messag
     };
     if (!section_walk) {
       request_history(subscriber, &fresh);
+    } else if (subscriber->walk.again != 0) {
+      fresh.count = chunk_wish_bytes(subscriber->walk.again);
     }
     subscriber->request = fresh;
     subscriber->outstanding = true;

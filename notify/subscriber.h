@@ -13,9 +13,9 @@
  *
  * How a snapshot and live changes are put together: a chunk is the exact state of a range of slots as of a position
  * C. Changes are held back from one chunk to the next; those up to the next chunk's C go first, of the slots walked so
- * far, then the chunk. So the state handed out never runs backwards, and nothing is remembered per section. When too many
- * would have to be held back they are dropped and fetched from the history; when that no longer reaches, the walk goes
- * on to its end, and what changed since (a delta, smaller) is walked next. See subscriber_walk.c.
+ * far, then the chunk. So the state handed out never runs backwards, and nothing is remembered per section. When too
+ * many would have to be held back they are dropped and fetched from the history; when that no longer reaches, the walk
+ * goes on to its end, and what changed since (a delta, smaller) is walked next. See subscriber_walk.c.
  */
 #ifndef VESTA_NOTIFY_SUBSCRIBER_H
 #define VESTA_NOTIFY_SUBSCRIBER_H
@@ -48,15 +48,14 @@ void subscriber_destroy(subscriber_t **subscriber);
 vesta_err_t subscriber_published(subscriber_t *subscriber, vesta_bytes_t head, vesta_bytes_t payload,
                                  int64_t steady_ns);
 /** Frames of one answer from the DEALER socket. */
-vesta_err_t subscriber_answered(subscriber_t *subscriber, vesta_bytes_t head, vesta_bytes_t payload,
-                                int64_t steady_ns);
+vesta_err_t subscriber_answered(subscriber_t *subscriber, vesta_bytes_t head, vesta_bytes_t payload, int64_t steady_ns);
 /** The subscription was made anew (sockets rebuilt, token renewed): begin with waiting for its beacon. */
 void subscriber_resubscribed(subscriber_t *subscriber, vesta_token_t token, int64_t steady_ns);
 
 /** The request to send on the DEALER now; false: none. At most one is outstanding; it is repeated after a second. */
 bool subscriber_request(subscriber_t *subscriber, int64_t steady_ns, wire_message_t *request);
-/** True once when the subscription has been silent for too long, or its token was refused: rebuild the sockets with a new
- *  token, then subscriber_resubscribed(). A second refusal is NOTIFY_GONE. */
+/** True once when the subscription has been silent for too long, or its token was refused: rebuild the sockets with
+ *  a new token, then subscriber_resubscribed(). A second refusal is NOTIFY_GONE. */
 bool subscriber_silent(subscriber_t *subscriber, int64_t steady_ns);
 /** When to ask again for time's sake; INT64_MAX never. */
 int64_t subscriber_wake_ns(const subscriber_t *subscriber);
@@ -65,10 +64,10 @@ int64_t subscriber_wake_ns(const subscriber_t *subscriber);
 bool subscriber_next(subscriber_t *subscriber, notify_change_t *change);
 
 typedef struct subscriber_status {
-  vesta_pos_t handed_out;  /* of the last whole operation that subscriber_next() has handed out */
-  vesta_pos_t received;    /* the last one received without a gap */
-  vesta_pos_t published;   /* the last one that the service said it has */
-  bool synced;             /* handed out a consistent state: not before or inside a snapshot, resync or repair */
+  vesta_pos_t handed_out; /* of the last whole operation that subscriber_next() has handed out */
+  vesta_pos_t received;   /* the last one received without a gap */
+  vesta_pos_t published;  /* the last one that the service said it has */
+  bool synced;            /* handed out a consistent state: not before or inside a snapshot, resync or repair */
   uint64_t held_bytes;
   uint64_t holes, repairs, resyncs, lost, malformed, duplicates, overflows, rebuilt; /* counters */
 } subscriber_status_t;

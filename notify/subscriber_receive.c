@@ -40,8 +40,7 @@ bool subscriber_has_hole(const subscriber_t *subscriber) {
   if (subscriber->held.first != NULL) {
     return subscriber->held.first->first_seq > subscriber->received.seq + 1;
   }
-  return subscriber->heard.lineage == subscriber->received.lineage &&
-         subscriber->heard.seq > subscriber->received.seq;
+  return subscriber->heard.lineage == subscriber->received.lineage && subscriber->heard.seq > subscriber->received.seq;
 }
 
 static void note_hole(subscriber_t *subscriber) {
@@ -54,8 +53,9 @@ static void note_hole(subscriber_t *subscriber) {
   }
 }
 
-/* Do these operations go on where we stand? What we have of them is left out. False: they are of another history. An answer
- * is `trusted` to be of ours, the service has looked; what is published has to say from which epoch it goes on. */
+/* Do these operations go on where we stand? What we have of them is left out. False: they are of another history. An
+ * answer is `trusted` to be of ours, the service has looked; what is published has to say from which epoch it goes
+ * on. */
 static bool block_fits(subscriber_t *subscriber, change_block_t *block, bool trusted) {
   vesta_pos_t received = subscriber->received;
   if (block->position.lineage != received.lineage) {
@@ -133,7 +133,8 @@ static void gone(subscriber_t *subscriber) {
 static vesta_err_t hold(subscriber_t *subscriber, const wire_message_t *message, vesta_bytes_t head,
                         vesta_bytes_t payload) {
   size_t bytes = change_block_bytes(message, head, payload);
-  while (subscriber->held.first != NULL && subscriber_held_bytes(subscriber) + bytes > subscriber->config.buffer_bytes) {
+  while (subscriber->held.first != NULL &&
+         subscriber_held_bytes(subscriber) + bytes > subscriber->config.buffer_bytes) {
     change_queue_drop(&subscriber->held);
     subscriber->counters.overflows++;
   }
@@ -288,9 +289,7 @@ static void history_answered(subscriber_t *subscriber, change_block_t *block, ve
 /* An answer that says no. */
 static void refused(subscriber_t *subscriber, const wire_message_t *message, int64_t steady_ns) {
   switch (message->error) {
-    case VESTA_ERR_NOT_EXIST:
-      gone(subscriber);
-      return;
+    case VESTA_ERR_NOT_EXIST: gone(subscriber); return;
     case VESTA_ERR_ACCESS:
       if (subscriber->refused) {
         gone(subscriber);
@@ -299,15 +298,9 @@ static void refused(subscriber_t *subscriber, const wire_message_t *message, int
       subscriber->refused = true; /* a restarted service may not know the token; with a new one it has to be right */
       subscriber->renew = true;
       return;
-    case VESTA_ERR_LOST:
-      subscriber_walk_lost(subscriber, wire_pos(message));
-      return;
-    case VESTA_ERR_DIVERGED:
-      subscriber_walk_diverged(subscriber, wire_pos(message));
-      return;
-    default:
-      subscriber->retry_ns = steady_ns + SUBSCRIBER_REPEAT_NS;
-      return;
+    case VESTA_ERR_LOST: subscriber_walk_lost(subscriber, wire_pos(message)); return;
+    case VESTA_ERR_DIVERGED: subscriber_walk_diverged(subscriber, wire_pos(message)); return;
+    default: subscriber->retry_ns = steady_ns + SUBSCRIBER_REPEAT_NS; return;
   }
 }
 

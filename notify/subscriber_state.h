@@ -14,7 +14,8 @@
  *   any        beacon with WIRE_BEACON_GONE, answer NOT_EXIST, second ACCESS: word GONE       GONE
  *
  * Only answers tell of divergence: they are fresh, while a published message may have waited. A published message that
- * does not fit (another lineage, backwards) is dropped and raises a `doubt`, which a HISTORY_GET with our position settles.
+ * does not fit (another lineage, backwards) is dropped and raises a `doubt`, which a HISTORY_GET with our position
+ * settles.
  */
 #ifndef VESTA_NOTIFY_SUBSCRIBER_STATE_H
 #define VESTA_NOTIFY_SUBSCRIBER_STATE_H
@@ -22,11 +23,11 @@
 #include "notify/change_block.h"
 #include "notify/subscriber.h"
 
-#define SUBSCRIBER_REPEAT_NS 1000000000LL  /* an unanswered request is repeated, a refused one tried again, after that */
+#define SUBSCRIBER_REPEAT_NS 1000000000LL /* an unanswered request is repeated, a refused one tried again, after that */
 #define SUBSCRIBER_IN_FLIGHT_NS 10000000LL /* what a chunk includes is waited for so long before it is asked for */
 #define SUBSCRIBER_SILENCE_NS ((int64_t)VESTA_BEACON_PERIOD_MS * VESTA_SILENCE_PERIODS * 1000000)
-#define SUBSCRIBER_WORDS 16U      /* words waiting to be handed out */
-#define SUBSCRIBER_WORDS_BUSY 8U  /* with more than that nothing is asked for that could lead to words */
+#define SUBSCRIBER_WORDS 16U     /* words waiting to be handed out */
+#define SUBSCRIBER_WORDS_BUSY 8U /* with more than that nothing is asked for that could lead to words */
 
 typedef enum subscriber_mode {
   SUBSCRIBER_STARTING,
@@ -37,11 +38,12 @@ typedef enum subscriber_mode {
 
 /* See subscriber_walk.c. */
 typedef struct subscriber_walk {
-  vesta_pos_t from; /* what the consumer had when it began; epoch 0: nothing */
-  bool full;        /* everything is named */
-  bool begun;       /* its first chunk has come */
-  bool blind;       /* operations between two chunks are lost: another walk follows */
-  uint64_t cursor;  /* slots below are walked */
+  vesta_pos_t from;       /* what the consumer had when it began; epoch 0: nothing */
+  bool full;              /* everything is named */
+  uint32_t again;         /* so many blind walks went before it */
+  bool begun;             /* its first chunk has come */
+  bool blind;             /* operations between two chunks are lost: another walk follows */
+  uint64_t cursor;        /* slots below are walked */
   change_block_t *parked; /* a chunk that waits for the operations before it */
   int64_t parked_ns;
 } subscriber_walk_t;
@@ -52,22 +54,22 @@ struct subscriber {
   subscriber_mode_t mode;
 
   /* the subscription */
-  bool subscribed;     /* its beacon came: what is published arrives here */
-  vesta_pos_t heard;   /* the last position heard on it; epoch 0: none */
+  bool subscribed;   /* its beacon came: what is published arrives here */
+  vesta_pos_t heard; /* the last position heard on it; epoch 0: none */
   int64_t heard_ns;
-  bool renew;          /* the token was refused: sockets and token are to be made anew */
-  bool renew_told;     /* that, or silence, was told: nothing to do until it is done */
-  bool refused;        /* no good answer since a refusal */
+  bool renew;      /* the token was refused: sockets and token are to be made anew */
+  bool renew_told; /* that, or silence, was told: nothing to do until it is done */
+  bool refused;    /* no good answer since a refusal */
 
   /* the stream */
-  vesta_pos_t received;     /* everything up to here is in `ready` or handed out */
+  vesta_pos_t received; /* everything up to here is in `ready` or handed out */
   vesta_pos_t published;
-  change_queue_t ready;     /* to be handed out, in order */
-  change_queue_t held;      /* operations after `received` that wait: for a hole to be filled, or for the walk */
-  uint64_t doubt;           /* an answer to a request of this number or a later one settles it; 0: no doubt */
-  bool hole;                /* there was one when last looked */
-  vesta_err_t hole_reason;  /* what to say should it prove to be lost */
-  bool catching_up;         /* SYNCED is to be said when `received` has reached `heard` */
+  change_queue_t ready;    /* to be handed out, in order */
+  change_queue_t held;     /* operations after `received` that wait: for a hole to be filled, or for the walk */
+  uint64_t doubt;          /* an answer to a request of this number or a later one settles it; 0: no doubt */
+  bool hole;               /* there was one when last looked */
+  vesta_err_t hole_reason; /* what to say should it prove to be lost */
+  bool catching_up;        /* SYNCED is to be said when `received` has reached `heard` */
   subscriber_walk_t walk;
   bool bracket; /* a RESYNC_BEGIN waits for its RESYNC_END */
 

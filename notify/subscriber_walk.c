@@ -20,9 +20,10 @@
  *
  * Operations that were dropped (no room, or lost on the way) are asked for again from the history. When that no longer
  * has them the walk goes on *blindly*, chunks only, to its end, and what changed since the last exact position is
- * walked next, as a delta within the same brackets. A delta is smaller than the walk before it; one that fits into a single
- * chunk needs no operations and ends it. Should the tombstones not reach back to there, the service answers with
- * everything, and a new RESYNC_BEGIN says that it starts over.
+ * walked next, as a delta within the same brackets. A delta is smaller than the walk before it; one that fits into a
+ * single chunk needs no operations and ends it. Such a walk asks for larger chunks each time, and does not ask the
+ * history first: that was in vain before, and costs time in which the next delta grows. Should the tombstones not reach
+ * back to there, the service answers with everything, and a new RESYNC_BEGIN says that it starts over.
  */
 #include "notify/subscriber_state.h"
 
@@ -36,7 +37,9 @@ void subscriber_walk_begin(subscriber_t *subscriber, vesta_pos_t from) {
 
 static void walk_end(subscriber_t *subscriber) {
   if (subscriber->walk.blind) {
+    uint32_t again = subscriber->walk.again + 1;
     subscriber_walk_begin(subscriber, subscriber->received);
+    subscriber->walk.again = again;
     return;
   }
   subscriber->mode = SUBSCRIBER_LIVE;
@@ -81,8 +84,7 @@ static void walk_first_chunk(subscriber_t *subscriber, change_block_t *block) {
  * got further); within one epoch they can't. */
 static bool walk_is_patchwork(const subscriber_t *subscriber, vesta_pos_t now) {
   const subscriber_walk_t *walk = &subscriber->walk;
-  bool after_blind = !walk->begun && subscriber->bracket && !walk->full;
-  return (walk->blind || after_blind) && now.epoch != subscriber->received.epoch;
+  return (walk->blind || (walk->again != 0 && !walk->begun)) && now.epoch != subscriber->received.epoch;
 }
 
 /* The service can't have been where we are: not before, not behind. */
@@ -121,6 +123,10 @@ bool subscriber_walk_chunk(subscriber_t *subscriber, change_block_t *block, int6
 void subscriber_walk_resume(subscriber_t *subscriber) {
   subscriber_walk_t *walk = &subscriber->walk;
   change_block_t *parked = walk->parked;
+  if (parked != NULL && walk->again != 0 && subscriber_has_hole(subscriber)) {
+    walk->blind = true;
+    subscriber_drop_held(subscriber);
+  }
   if (parked == NULL || (!walk->blind && subscriber->received.seq < parked->position.seq)) {
     return;
   }

@@ -22,7 +22,7 @@
 #include <zmq.h>
 
 #define STREAM_MESSAGES_MAX 256      /* in ZeroMQ's queue of each socket */
-#define STREAM_PUMP_MESSAGES_MAX 16  /* read from a socket before what they brought is handed out */
+#define STREAM_BURST 16              /* messages read from one socket before the other has its turn */
 #define STREAM_RECONNECT_MS 20       /* a daemon that restarts is found again within this ... */
 #define STREAM_RECONNECT_MS_MAX 200  /* ... to this */
 #define STREAM_REQUEST_BYTES_MAX 512 /* encoded; a request has no elements and no names */
@@ -309,9 +309,10 @@ static vesta_err_t stream_answered(stream_subscriber_t *stream, zmq_msg_t *frame
 
 typedef vesta_err_t stream_taker_t(stream_subscriber_t *stream, zmq_msg_t *frames, size_t count, int64_t now_ns);
 
-static vesta_err_t stream_read(stream_subscriber_t *stream, void *socket, stream_taker_t *take, bool *progress) {
+static vesta_err_t stream_read(stream_subscriber_t *stream, void *socket, stream_taker_t *take, uint32_t burst,
+                               bool *progress) {
   vesta_err_t err = VESTA_OK;
-  for (uint32_t i = 0; i < STREAM_PUMP_MESSAGES_MAX && err == VESTA_OK; i++) {
+  for (uint32_t i = 0; i < burst && err == VESTA_OK; i++) {
     zmq_msg_t frames[STREAM_FRAMES_MAX];
     size_t count;
     bool received = stream_receive(socket, frames, &count);
@@ -347,16 +348,17 @@ static bool stream_silent(stream_subscriber_t *stream) {
                             : subscriber_silent(stream->subscriber, now_ns);
 }
 
-/* Send what is to be asked, take some of what has come. */
-static vesta_err_t stream_pump(stream_subscriber_t *stream, bool *progress) {
+/* Send what is to be asked, take up to `burst` messages of what has come from each socket; with a burst of one, answers
+ * only if nothing was published. */
+static vesta_err_t stream_pump(stream_subscriber_t *stream, uint32_t burst, bool *progress) {
   *progress = false;
   if (stream->sub == NULL) {
     return VESTA_ERR_ACCESS;
   }
   stream_ask(stream);
-  vesta_err_t err = stream_read(stream, stream->sub, stream_published, progress);
-  if (err == VESTA_OK) {
-    err = stream_read(stream, stream->dealer, stream_answered, progress);
+  vesta_err_t err = stream_read(stream, stream->sub, stream_published, burst, progress);
+  if (err == VESTA_OK && (burst > 1 || !*progress)) {
+    err = stream_read(stream, stream->dealer, stream_answered, burst, progress);
   }
   if (err == VESTA_OK && !*progress && stream_silent(stream)) {
     err = VESTA_ERR_ACCESS;
@@ -383,8 +385,10 @@ static bool stream_take(stream_subscriber_t *stream, notify_change_t *change) {
 
 vesta_err_t stream_subscriber_next(stream_subscriber_t *stream, notify_change_t *change) {
   bool progress = true;
+  uint32_t burst = 1; /* a change that has come is handed out before more are looked for */
   while (!stream_take(stream, change)) {
-    vesta_err_t err = progress ? stream_pump(stream, &progress) : VESTA_ERR_TRY_AGAIN;
+    vesta_err_t err = progress ? stream_pump(stream, burst, &progress) : VESTA_ERR_TRY_AGAIN;
+    burst = STREAM_BURST;
     if (err == VESTA_ERR_TRY_AGAIN || err == VESTA_ERR_ACCESS) {
       stream_lower(stream);
       stream_arm(stream);
@@ -442,7 +446,7 @@ void stream_subscriber_status(stream_subscriber_t *stream, bool take_in, subscri
   bool progress = take_in;
   subscriber_status(stream->subscriber, status);
   while (progress && status->held_bytes < stream->buffer_bytes / 2 && !stream->has_word) {
-    if (stream_pump(stream, &progress) != VESTA_OK) {
+    if (stream_pump(stream, STREAM_BURST, &progress) != VESTA_OK) {
       break;
     }
     subscriber_status(stream->subscriber, status);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * What the tests of the change stream share: messages in queues, and a replica with its publisher and stream server on one
- * side of a link and a subscriber on the other.
+ * What the tests of the change stream share: messages in queues, and a replica with its publisher and stream server on
+ * one side of a link and a subscriber on the other.
  *
  * The link does nothing by itself: a test moves each message, or drops it.
  */
@@ -175,7 +175,7 @@ static inline void rig_lose(rig_t *rig) { free(channel_take(&rig->published)); }
 static inline void rig_answer(rig_t *rig, const wire_message_t *request) {
   vesta_bytes_t head;
   vesta_bytes_t payload;
-  stream_server_answer(rig->server, rig->service.replica, request, NOW, &head, &payload);
+  stream_server_answer(rig->server, rig->service.replica, request, &head, &payload);
   assert_int_equal(subscriber_answered(rig->subscriber, head, payload, rig->now_ns), VESTA_OK);
 }
 
