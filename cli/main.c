@@ -114,21 +114,14 @@ int main(int argc, char **argv) {
   opterr = 0;
   for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
     switch (option) {
-      case 'j':
-        line.json = true;
-        break;
+      case 'j': line.json = true; break;
       case 's':
         found = strlen(optarg) < sizeof line.socket;
         (void)snprintf(line.socket, sizeof line.socket, "%s", optarg);
         break;
-      case 'v':
-        (void)printf("vesta %s (protocol %u.%u)\n", VESTA_VERSION, WIRE_MAJOR, WIRE_MINOR);
-        return EXIT_SUCCESS;
-      case 'h':
-        print_help();
-        return EXIT_SUCCESS;
-      default:
-        return usage("unknown option or missing value: ", argv[optind - 1]);
+      case 'v': (void)printf("vesta %s (protocol %u.%u)\n", VESTA_VERSION, WIRE_MAJOR, WIRE_MINOR); return EXIT_SUCCESS;
+      case 'h': print_help(); return EXIT_SUCCESS;
+      default: return usage("unknown option or missing value: ", argv[optind - 1]);
     }
   }
   if (!found) {

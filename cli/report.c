@@ -104,12 +104,12 @@ void report_list_add(report_list_t *list, const wire_message_t *page) {
     char name[4 * VESTA_SECTION_ID_BYTES_MAX + 1];
     report_name(row->id, name);
     json_t *retention = row->expiry_ns == VESTA_TIME_END ? json_null() : json_real((double)row->expiry_ns / 1e9);
-    json_t *object = json_pack(
-        "{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:b, s:o}", "id", (json_int_t)row->member, "name", name,
-        "sections", (json_int_t)row->count, "bytes", (json_int_t)row->offset, "opened", (json_int_t)row->index, "epoch",
-        (json_int_t)row->epoch, "seq", (json_int_t)row->seq, "mode", report_mode(row->slot), "collocated",
-        (row->slot & VESTA_CREATE_COLLOCATED) != 0, "unlinked", row->kind == VESTA_KIND_UNLINKED, "retention_s",
-        retention);
+    json_t *object =
+        json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:b, s:o}", "id", (json_int_t)row->member, "name",
+                  name, "sections", (json_int_t)row->count, "bytes", (json_int_t)row->offset, "opened",
+                  (json_int_t)row->index, "epoch", (json_int_t)row->epoch, "seq", (json_int_t)row->seq, "mode",
+                  report_mode(row->slot), "collocated", (row->slot & VESTA_CREATE_COLLOCATED) != 0, "unlinked",
+                  row->kind == VESTA_KIND_UNLINKED, "retention_s", retention);
     (void)json_array_append_new(list->rows, object);
   }
 }
@@ -125,8 +125,8 @@ void report_list_print(const report_list_t *list, bool json) {
   }
   size_t index;
   json_t *row;
-  (void)printf("%5s %9s %12s %6s %12s %12s  %-6s  %s\n", "ID", "SECTIONS", "BYTES", "OPENED", "EPOCH.SEQ", "RETENTION_S",
-               "MODE", "NAME");
+  (void)printf("%5s %9s %12s %6s %12s %12s  %-6s  %s\n", "ID", "SECTIONS", "BYTES", "OPENED", "EPOCH.SEQ",
+               "RETENTION_S", "MODE", "NAME");
   json_array_foreach(list->rows, index, row) {
     char position[48];
     char retention[48] = "ever";
@@ -136,8 +136,8 @@ void report_list_print(const report_list_t *list, bool json) {
     if (json_is_real(seconds)) {
       (void)snprintf(retention, sizeof retention, "%.3f", json_real_value(seconds));
     }
-    (void)printf("%5" JSON_INTEGER_FORMAT " %9" JSON_INTEGER_FORMAT " %12" JSON_INTEGER_FORMAT
-                 " %6" JSON_INTEGER_FORMAT " %12s %12s  %-6s  %s%s\n",
+    (void)printf("%5" JSON_INTEGER_FORMAT " %9" JSON_INTEGER_FORMAT " %12" JSON_INTEGER_FORMAT " %6" JSON_INTEGER_FORMAT
+                 " %12s %12s  %-6s  %s%s\n",
                  report_number(row, "id"), report_number(row, "sections"), report_number(row, "bytes"),
                  report_number(row, "opened"), position, retention, json_string_value(json_object_get(row, "mode")),
                  json_string_value(json_object_get(row, "name")),

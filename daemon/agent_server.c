@@ -27,7 +27,14 @@
 #define AGENT_REFUSED_MAX 64U /* slots beyond the two limits: links that are waiting to be told no */
 #define AGENT_ACCEPTS_PER_TURN 64
 
-typedef enum agent_state { AGENT_FREE, AGENT_NEW, AGENT_CALLS, AGENT_CALLBACKS, AGENT_REFUSED, AGENT_CLOSING } agent_state_t;
+typedef enum agent_state {
+  AGENT_FREE,
+  AGENT_NEW,
+  AGENT_CALLS,
+  AGENT_CALLBACKS,
+  AGENT_REFUSED,
+  AGENT_CLOSING
+} agent_state_t;
 
 typedef struct agent_link {
   loop_source_t source;
@@ -281,23 +288,36 @@ static void agent_descriptor_take(agent_link_t *link, struct msghdr *received) {
   }
 }
 
-static void agent_receive(agent_link_t *link) {
-  agent_server_t *server = link->server;
+/* Receive: into the room of a frame that has begun, then into the shared buffer; with a descriptor before the greeting.
+ * The plain call is for what happens nearly always, and is the faster one. */
+static ssize_t agent_take(agent_link_t *link, uint8_t *direct, size_t direct_size) {
+  bool greeted = link->state != AGENT_NEW && link->state != AGENT_REFUSED;
+  uint8_t *shared = link->server->shared;
+  if (greeted && direct_size == 0) {
+    return recv(link->source.fd, shared, AGENT_SHARED_BYTES, MSG_DONTWAIT);
+  }
   union {
     struct cmsghdr align;
     char bytes[CMSG_SPACE(sizeof(int))];
   } control;
-  uint8_t *direct;
-  size_t direct_size;
-  frame_reader_room(&link->reader, &direct, &direct_size);
   struct iovec parts[2] = {{.iov_base = direct, .iov_len = direct_size},
-                           {.iov_base = server->shared, .iov_len = AGENT_SHARED_BYTES}};
-  bool greeted = link->state != AGENT_NEW && link->state != AGENT_REFUSED;
-  struct msghdr message = {.msg_iov = direct_size > 0 ? parts : parts + 1,
-                           .msg_iovlen = direct_size > 0 ? 2 : 1,
+                           {.iov_base = shared, .iov_len = AGENT_SHARED_BYTES}};
+  struct msghdr message = {.msg_iov = parts,
+                           .msg_iovlen = 2,
                            .msg_control = greeted ? NULL : control.bytes,
                            .msg_controllen = greeted ? 0 : sizeof control.bytes};
   ssize_t size = recvmsg(link->source.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (size > 0 && !greeted) {
+    agent_descriptor_take(link, &message);
+  }
+  return size;
+}
+
+static void agent_receive(agent_link_t *link) {
+  uint8_t *direct;
+  size_t direct_size;
+  frame_reader_room(&link->reader, &direct, &direct_size);
+  ssize_t size = agent_take(link, direct, direct_size);
   if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
     return;
   }
@@ -305,12 +325,9 @@ static void agent_receive(agent_link_t *link) {
     agent_doom(link);
     return;
   }
-  if (!greeted) {
-    agent_descriptor_take(link, &message);
-  }
   size_t used = (size_t)size < direct_size ? (size_t)size : direct_size;
   frame_sink_t sink = {.context = link, .frame = agent_frame};
-  vesta_err_t err = frame_reader_take(&link->reader, used, server->shared, (size_t)size - used, &sink);
+  vesta_err_t err = frame_reader_take(&link->reader, used, link->server->shared, (size_t)size - used, &sink);
   if (err != VESTA_OK && !link->doomed) {
     agent_malformed(link, err);
   }
@@ -468,12 +485,9 @@ void agent_server_show(agent_server_t *server) { listener_show(&server->listener
 
 uint64_t agent_server_counter(const agent_server_t *server, agent_counter_t counter) {
   switch (counter) {
-    case AGENT_COUNTER_HELD_BYTES:
-      return server->memory.held_bytes;
-    case AGENT_COUNTER_HELD_BYTES_MAX:
-      return server->memory.max_bytes;
-    default: /* those that are counted */
-      return server->counters[counter];
+    case AGENT_COUNTER_HELD_BYTES: return server->memory.held_bytes;
+    case AGENT_COUNTER_HELD_BYTES_MAX: return server->memory.max_bytes;
+    default: /* those that are counted */ return server->counters[counter];
   }
 }
 

@@ -40,7 +40,7 @@ typedef struct agent_request {
 
 typedef struct agent_server_config {
   const char *socket;
-  gid_t group;          /* its members may connect; PRIVATE_DIR_NO_GROUP: this user and root only */
+  gid_t group; /* its members may connect; PRIVATE_DIR_NO_GROUP: this user and root only */
   uint64_t clients_max;
   int files_max;
   void *context; /* of the two */
@@ -77,7 +77,7 @@ bool agent_server_reap(agent_server_t *server);
 void agent_server_time(agent_server_t *server, int64_t steady_ns);
 int64_t agent_server_wake_ns(const agent_server_t *server);
 
-/** For a daemon that wants to end: nobody can connect any more. False: the socket is not ours to hide. */
+/** For a daemon that wants to end: nobody can connect to it any more. @return false when that can't be had */
 bool agent_server_hide(agent_server_t *server);
 /** Has somebody connected before it was hidden? Takes them in. */
 bool agent_server_is_called(agent_server_t *server);
@@ -85,17 +85,17 @@ bool agent_server_is_called(agent_server_t *server);
 void agent_server_show(agent_server_t *server);
 
 /* Counters, for INFO and for tests. name, text */
-#define AGENT_COUNTERS(X)                                                        \
-  X(LINKS, "links connected now")                                                \
-  X(LINKS_ACCEPTED, "links accepted")                                            \
-  X(LINKS_DENIED, "links refused, the user may not connect")                     \
-  X(LINKS_REFUSED, "links refused, a limit was reached")                         \
-  X(LINKS_MALFORMED, "links closed, what they sent was no message")              \
-  X(LINKS_SLOW, "links closed, too many answers waited for them")                \
-  X(LINKS_MUTE, "links closed, they said nothing")                               \
-  X(MESSAGES, "messages received")                                               \
-  X(MESSAGES_TOO_MUCH, "messages answered with an error, no memory for them")    \
-  X(HELD_BYTES, "bytes of unfinished requests and unread answers now")           \
+#define AGENT_COUNTERS(X)                                                     \
+  X(LINKS, "links connected now")                                             \
+  X(LINKS_ACCEPTED, "links accepted")                                         \
+  X(LINKS_DENIED, "links refused, the user may not connect")                  \
+  X(LINKS_REFUSED, "links refused, a limit was reached")                      \
+  X(LINKS_MALFORMED, "links closed, what they sent was no message")           \
+  X(LINKS_SLOW, "links closed, too many answers waited for them")             \
+  X(LINKS_MUTE, "links closed, they said nothing")                            \
+  X(MESSAGES, "messages received")                                            \
+  X(MESSAGES_TOO_MUCH, "messages answered with an error, no memory for them") \
+  X(HELD_BYTES, "bytes of unfinished requests and unread answers now")        \
   X(HELD_BYTES_MAX, "bound of these bytes")
 
 typedef enum agent_counter {

@@ -8,9 +8,7 @@
 
 #include <stdlib.h>
 
-void frame_reader_init(frame_reader_t *reader, frame_memory_t *memory) {
-  *reader = (frame_reader_t){.memory = memory};
-}
+void frame_reader_init(frame_reader_t *reader, frame_memory_t *memory) { *reader = (frame_reader_t){.memory = memory}; }
 
 /* Forget what is left over. */
 static void frame_reader_drop(frame_reader_t *reader) {
@@ -98,8 +96,8 @@ static size_t frame_reader_in_place(const uint8_t *bytes, size_t size, const fra
       break;
     }
     const uint8_t *head = bytes + used + WIRE_PREFIX_BYTES;
-    *go_on = sink->frame(sink->context, vesta_bytes(head, head_bytes),
-                         vesta_bytes(head + head_bytes, payload_bytes), VESTA_OK);
+    *go_on = sink->frame(sink->context, vesta_bytes(head, head_bytes), vesta_bytes(head + head_bytes, payload_bytes),
+                         VESTA_OK);
     used += frame_bytes;
   }
   return used;

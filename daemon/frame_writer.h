@@ -30,7 +30,8 @@ void frame_writer_fini(frame_writer_t *writer);
  * @return OK; NO_RESOURCES when too much waits already, NO_MEMORY, UNAVAILABLE when the other side is gone: the stream is
  *         broken then and the link has to be closed
  */
-vesta_err_t frame_writer_send(frame_writer_t *writer, int socket, vesta_bytes_t head, vesta_bytes_t payload, int attach);
+vesta_err_t frame_writer_send(frame_writer_t *writer, int socket, vesta_bytes_t head, vesta_bytes_t payload,
+                              int attach);
 
 /** The socket takes more. @return OK; UNAVAILABLE */
 vesta_err_t frame_writer_flush(frame_writer_t *writer, int socket);

@@ -78,7 +78,8 @@ size_t info_write(const daemon_parts_t *parts, char *to, size_t capacity) {
 #define INFO_AGENT(name, words) info_count(&text, #name, agent_server_counter(parts->server, AGENT_COUNTER_##name));
   AGENT_COUNTERS(INFO_AGENT)
 #undef INFO_AGENT
-#define INFO_STREAM(name, words) info_count(&text, #name, stream_sockets_counter(parts->sockets, STREAM_COUNTER_##name));
+#define INFO_STREAM(name, words) \
+  info_count(&text, #name, stream_sockets_counter(parts->sockets, STREAM_COUNTER_##name));
   STREAM_COUNTERS(INFO_STREAM)
 #undef INFO_STREAM
   info_publisher(&text, parts->publisher);

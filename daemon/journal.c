@@ -31,7 +31,7 @@ struct journal {
   char new_path[JOURNAL_PATH_BYTES + 4];
   int fd;
   uint64_t size;
-  uint64_t reserved;      /* pages are certain up to here */
+  uint64_t reserved; /* pages are certain up to here */
   uint64_t size_max;
   uint64_t rewritten_size; /* what the last rewrite, or attempt, left */
   uint8_t *record;
@@ -121,8 +121,8 @@ vesta_err_t journal_append(journal_t *journal, const wire_message_t *op) {
 typedef struct journal_scan {
   const uint8_t *bytes;
   uint64_t size;
-  uint64_t good;   /* up to here records are whole */
-  bool torn;       /* what follows can be one record cut short */
+  uint64_t good; /* up to here records are whole */
+  bool torn;     /* what follows can be one record cut short */
 } journal_scan_t;
 
 /* The next record's head; false at the end of what is good. */
@@ -303,8 +303,7 @@ vesta_err_t journal_rewrite(journal_t *journal,
     err = VESTA_ERR_ACCESS;
   }
   if (err != VESTA_OK) {
-    log_write(LOG_ID_JOURNAL_REWRITE, "path=%s error=%s text=\"%s\"", journal->path, vesta_err_name(err),
-              strerror(errno));
+    log_write(LOG_ID_JOURNAL_REWRITE, "path=%s error=%s", journal->path, vesta_err_name(err));
     if (copy.fd >= 0) {
       (void)close(copy.fd);
       (void)unlink(journal->new_path);

@@ -95,15 +95,18 @@ static void listener_hidden_path(const listener_t *listener, char *path, size_t 
 
 bool listener_hide(listener_t *listener) {
   char hidden[LISTENER_PATH_BYTES];
+  if (listener->inherited) {
+    return true; /* whoever connects now waits in the queue that systemd keeps, and has it start the next one */
+  }
   listener_hidden_path(listener, hidden, sizeof hidden);
-  listener->hidden = !listener->inherited && rename(listener->path, hidden) == 0;
+  listener->hidden = rename(listener->path, hidden) == 0;
   return listener->hidden;
 }
 
 void listener_show(listener_t *listener) {
   char hidden[LISTENER_PATH_BYTES];
   listener_hidden_path(listener, hidden, sizeof hidden);
-  if (rename(hidden, listener->path) == 0) {
+  if (listener->hidden && rename(hidden, listener->path) == 0) {
     listener->hidden = false;
   }
 }

@@ -34,28 +34,20 @@ static const struct {
 
 static int log_priority(log_level_t level) {
   switch (level) {
-    case LOG_LEVEL_ERROR:
-      return LOG_ERR;
-    case LOG_LEVEL_WARN:
-      return LOG_WARNING;
-    case LOG_LEVEL_INFO:
-      return LOG_INFO;
-    case LOG_LEVEL_DEBUG:
-      return LOG_DEBUG;
+    case LOG_LEVEL_ERROR: return LOG_ERR;
+    case LOG_LEVEL_WARN: return LOG_WARNING;
+    case LOG_LEVEL_INFO: return LOG_INFO;
+    case LOG_LEVEL_DEBUG: return LOG_DEBUG;
   }
   return LOG_ERR;
 }
 
 static const char *log_level_name(log_level_t level) {
   switch (level) {
-    case LOG_LEVEL_ERROR:
-      return "error";
-    case LOG_LEVEL_WARN:
-      return "warn";
-    case LOG_LEVEL_INFO:
-      return "info";
-    case LOG_LEVEL_DEBUG:
-      return "debug";
+    case LOG_LEVEL_ERROR: return "error";
+    case LOG_LEVEL_WARN: return "warn";
+    case LOG_LEVEL_INFO: return "info";
+    case LOG_LEVEL_DEBUG: return "debug";
   }
   return "error";
 }
@@ -91,12 +83,9 @@ static void log_put(log_level_t level, const char *id, const char *text) {
       (void)sd_journal_send("PRIORITY=%d", priority, "VESTA_ID=%s", id, "MESSAGE=%s %s %s", log_level_name(level), id,
                             text, NULL);
       return;
-    case LOG_TARGET_SYSLOG:
-      syslog(priority, "%s %s %s", log_level_name(level), id, text);
-      return;
+    case LOG_TARGET_SYSLOG: syslog(priority, "%s %s %s", log_level_name(level), id, text); return;
     case LOG_TARGET_AUTO:
-    case LOG_TARGET_STDERR:
-      break;
+    case LOG_TARGET_STDERR: break;
   }
   if (log_sink.prefixed) {
     size = snprintf(line, sizeof line, "<%d>%s %s %s\n", priority, log_level_name(level), id, text);

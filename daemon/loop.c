@@ -113,6 +113,7 @@ bool loop_run(loop_t *loop, const loop_turn_t *turn) {
     loop->batch_count = 0;
     turn->end(turn->context);
   }
+  loop->stopping = false;
   return true;
 }
 

@@ -28,8 +28,9 @@ typedef struct loop_source {
 /* What happens between two waits. */
 typedef struct loop_turn {
   void *context;
-  void (*end)(void *context);          /* after the sources of a turn */
-  int64_t (*wake_ns)(void *context);   /* when the next turn must begin (CLOCK_BOOTTIME), INT64_MAX: when something is ready */
+  void (*end)(void *context); /* after the sources of a turn */
+  int64_t (*wake_ns)(
+      void *context); /* when the next turn must begin (CLOCK_BOOTTIME), INT64_MAX: when something is ready */
 } loop_turn_t;
 
 /** @return NULL with errno */

@@ -186,6 +186,8 @@ static bool directories_take(vestad_t *vestad) {
 
 static vesta_err_t node_restore_one(void *context, const wire_message_t *op) { return node_restore(context, op); }
 
+static bool node_has(void *context, uint64_t checkpoint_id) { return node_replica(context, checkpoint_id) != NULL; }
+
 static bool parts_are_all(const vestad_t *vestad) {
   const daemon_parts_t *parts = &vestad->parts;
   return vestad->runner != NULL && parts->node != NULL && parts->watch != NULL && parts->publisher != NULL &&
@@ -238,11 +240,12 @@ static bool parts_start(vestad_t *vestad) {
   if (agent_server_open(&server, vestad->loop, &parts->server, vestad->why, sizeof vestad->why) != VESTA_OK) {
     return false;
   }
-  if (node_runner_start(vestad->runner) != VESTA_OK) {
-    (void)snprintf(vestad->why, sizeof vestad->why, "out of memory");
+  err = node_runner_start(vestad->runner);
+  if (err != VESTA_OK) {
+    (void)snprintf(vestad->why, sizeof vestad->why, "cannot take up the replicas: %s", vesta_err_text(err));
     return false;
   }
-  storage_sweep(parts->storage);
+  storage_sweep(parts->storage, node_has, parts->node);
   return true;
 }
 

@@ -109,9 +109,9 @@ static void runner_send(node_runner_t *runner, const node_action_t *action) {
 
 static void runner_order(node_runner_t *runner, const node_action_t *action) {
   vesta_err_t err = journal_append(runner->parts->journal, action->message);
-  runner_enqueue(
-      runner, (queued_event_t){.kind = err == VESTA_OK ? NODE_EVENT_ORDERED : NODE_EVENT_REFUSED, .error = err},
-      action->message);
+  runner_enqueue(runner,
+                 (queued_event_t){.kind = err == VESTA_OK ? NODE_EVENT_ORDERED : NODE_EVENT_REFUSED, .error = err},
+                 action->message);
 }
 
 /* A session of an earlier run: is its process still that process? */
@@ -147,28 +147,15 @@ static void runner_act(node_runner_t *runner, const node_actions_t *actions) {
   for (uint32_t i = 0; i < actions->count; i++) {
     const node_action_t *action = &actions->items[i];
     switch (action->kind) {
-      case NODE_ACTION_SEND:
-        runner_send(runner, action);
-        break;
-      case NODE_ACTION_CLOSE_LINK:
-        agent_server_close_link(parts->server, action->link);
-        break;
-      case NODE_ACTION_WATCH:
-        runner_watch(runner, action);
-        break;
-      case NODE_ACTION_UNWATCH:
-        process_watch_remove(parts->watch, action->session);
-        break;
-      case NODE_ACTION_ORDER:
-        runner_order(runner, action);
-        break;
+      case NODE_ACTION_SEND: runner_send(runner, action); break;
+      case NODE_ACTION_CLOSE_LINK: agent_server_close_link(parts->server, action->link); break;
+      case NODE_ACTION_WATCH: runner_watch(runner, action); break;
+      case NODE_ACTION_UNWATCH: process_watch_remove(parts->watch, action->session); break;
+      case NODE_ACTION_ORDER: runner_order(runner, action); break;
       case NODE_ACTION_PUBLISH:
-        publisher_committed(parts->publisher, action->checkpoint, action->replica, action->first_seq,
-                            action->last_seq);
+        publisher_committed(parts->publisher, action->checkpoint, action->replica, action->first_seq, action->last_seq);
         break;
-      case NODE_ACTION_REMOVED:
-        publisher_removed(parts->publisher, action->checkpoint);
-        break;
+      case NODE_ACTION_REMOVED: publisher_removed(parts->publisher, action->checkpoint); break;
     }
   }
 }
@@ -276,7 +263,7 @@ bool node_runner_asked(void *context, vesta_bytes_t bytes, vesta_bytes_t *head, 
   }
   const replica_t *replica = node_replica(runner->parts->node, request.checkpoint);
   if (replica != NULL && node_stream_allowed(runner->parts->node, wire_token(&request), request.checkpoint)) {
-    stream_server_answer(runner->parts->stream_server, replica, &request, loop_wall_ns(), head, payload);
+    stream_server_answer(runner->parts->stream_server, replica, &request, head, payload);
     return true;
   }
   wire_message_t refusal = {.kind = request.kind == WIRE_SNAPSHOT_GET ? WIRE_SNAPSHOT_CHUNK : WIRE_HISTORY_CHUNK,
@@ -316,7 +303,8 @@ void node_runner_turn(node_runner_t *runner) {
   publisher_flush(parts->publisher, now_ns);
   runner->stream_waits = stream_sockets_turn(parts->sockets);
   if (journal_wants_rewrite(parts->journal)) {
-    (void)journal_rewrite(parts->journal, runner_snapshot, parts->node); /* logs it itself, and goes on with the old one */
+    (void)journal_rewrite(parts->journal, runner_snapshot,
+                          parts->node); /* logs it itself, and goes on with the old one */
   }
 }
 
@@ -327,6 +315,6 @@ int64_t node_runner_wake_ns(const node_runner_t *runner) {
   if (runner->stream_waits) {
     return 0;
   }
-  return runner_earlier(node_wake_ns(parts->node), runner_earlier(publisher_wake_ns(parts->publisher),
-                                                                  agent_server_wake_ns(parts->server)));
+  return runner_earlier(node_wake_ns(parts->node),
+                        runner_earlier(publisher_wake_ns(parts->publisher), agent_server_wake_ns(parts->server)));
 }

@@ -68,13 +68,14 @@ static const option_row_t options_table[] = {
      "with --private: end after so long without use, e.g. 500ms or 10s [3s]"},
     {"ready-fd", OPTION_COUNT, FIELD(ready_fd), 0, INT32_MAX, "N", NULL, false,
      "write a byte to this descriptor when ready, and close it"},
-    {"foreground", OPTION_FLAG, FIELD(foreground), 0, 0, NULL, NULL, false, "stay in the foreground: the only mode there is"},
+    {"foreground", OPTION_FLAG, FIELD(foreground), 0, 0, NULL, NULL, false,
+     "stay in the foreground: the only mode there is"},
     {"version", OPTION_FLAG, FIELD(version), 0, 0, NULL, NULL, false, "print the version and exit"},
     {"help", OPTION_FLAG, FIELD(help), 0, 0, NULL, NULL, false, "print this and exit"},
 };
 enum { OPTIONS_ROWS = sizeof options_table / sizeof options_table[0] };
 
-static const char *const options_levels[] = {"error", "warn", "info", "debug"};      /* as log_level_t */
+static const char *const options_levels[] = {"error", "warn", "info", "debug"};       /* as log_level_t */
 static const char *const options_targets[] = {"auto", "stderr", "syslog", "journal"}; /* as log_target_t */
 
 /* ---- values ---- */
@@ -109,8 +110,14 @@ static bool options_number_parse(const char *text, const option_unit_t *units, u
 }
 
 bool options_size_parse(const char *text, uint64_t *bytes) {
-  static const option_unit_t units[] = {{"", 1},          {"K", 1ULL << 10}, {"KiB", 1ULL << 10}, {"M", 1ULL << 20},
-                                        {"MiB", 1ULL << 20}, {"G", 1ULL << 30}, {"GiB", 1ULL << 30}, {NULL, 0}};
+  static const option_unit_t units[] = {{"", 1},
+                                        {"K", 1ULL << 10},
+                                        {"KiB", 1ULL << 10},
+                                        {"M", 1ULL << 20},
+                                        {"MiB", 1ULL << 20},
+                                        {"G", 1ULL << 30},
+                                        {"GiB", 1ULL << 30},
+                                        {NULL, 0}};
   return options_number_parse(text, units, bytes);
 }
 
@@ -153,12 +160,9 @@ static bool options_set(options_t *options, const option_row_t *row, const char 
   uint64_t number = 0;
   unsigned word;
   switch (row->type) {
-    case OPTION_FLAG:
-      return options_flag_set((bool *)(void *)field, text);
-    case OPTION_PATH:
-      return options_text_set(field, OPTIONS_PATH_BYTES, text);
-    case OPTION_WORD:
-      return options_text_set(field, OPTIONS_WORD_BYTES, text);
+    case OPTION_FLAG: return options_flag_set((bool *)(void *)field, text);
+    case OPTION_PATH: return options_text_set(field, OPTIONS_PATH_BYTES, text);
+    case OPTION_WORD: return options_text_set(field, OPTIONS_WORD_BYTES, text);
     case OPTION_LEVEL:
       if (!options_word_find(options_levels, sizeof options_levels / sizeof options_levels[0], text, &word)) {
         return false;

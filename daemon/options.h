@@ -28,7 +28,7 @@ typedef struct options {
   log_target_t log_to;
   bool private_daemon;
   bool foreground;
-  uint64_t linger_ns;     /* a private daemon that is idle for so long ends */
+  uint64_t linger_ns; /* a private daemon that is idle for so long ends */
   uint64_t clients_max;
   uint64_t journal_bytes; /* the journal is rewritten shorter above this */
   uint64_t ready_fd;      /* OPTIONS_NO_FD: nobody waits */

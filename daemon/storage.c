@@ -23,6 +23,7 @@
 #define STORAGE_PATH_BYTES 1200U
 #define STORAGE_NAME_BYTES 32U
 #define STORAGE_PREFIX "replica-"
+#define STORAGE_LOST "lost-"
 
 typedef struct region {
   table_link_t by_checkpoint;
@@ -86,8 +87,8 @@ static void storage_release(void *context, uint64_t offset, uint64_t size) {
   uint64_t begin = (offset + page - 1) / page * page;
   uint64_t end = (offset + size) / page * page;
   if (begin < end) {
-    VESTA_ASSERT(fallocate(region->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)begin,
-                           (off_t)(end - begin)) == 0);
+    VESTA_ASSERT(
+        fallocate(region->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)begin, (off_t)(end - begin)) == 0);
   }
 }
 
@@ -95,15 +96,11 @@ static void storage_release(void *context, uint64_t offset, uint64_t size) {
 
 static vesta_err_t storage_error(int error) {
   switch (error) {
-    case ENOENT:
-      return VESTA_ERR_NOT_EXIST;
+    case ENOENT: return VESTA_ERR_NOT_EXIST;
     case ENOSPC:
-    case EDQUOT:
-      return VESTA_ERR_NO_SPACE;
-    case ENOMEM:
-      return VESTA_ERR_NO_MEMORY;
-    default: /* the kernel's numbers are not ours: no total switch */
-      return VESTA_ERR_NO_RESOURCES;
+    case EDQUOT: return VESTA_ERR_NO_SPACE;
+    case ENOMEM: return VESTA_ERR_NO_MEMORY;
+    default: /* the kernel's numbers are not ours: no total switch */ return VESTA_ERR_NO_RESOURCES;
   }
 }
 
@@ -123,8 +120,7 @@ static vesta_err_t storage_enter(storage_t *storage, uint64_t checkpoint_id, int
     free(region);
     return err;
   }
-  *region =
-      (region_t){.storage = storage, .checkpoint_id = checkpoint_id, .fd = fd, .memory = mapped, .size = size};
+  *region = (region_t){.storage = storage, .checkpoint_id = checkpoint_id, .fd = fd, .memory = mapped, .size = size};
   table_insert(&storage->regions, &region->by_checkpoint, table_hash_number(checkpoint_id));
   *memory = mapped;
   *pages = (replica_storage_t){.context = region, .reserve = storage_reserve, .release = storage_release};
@@ -276,8 +272,8 @@ void storage_close(storage_t **storage) {
   *storage = NULL;
 }
 
-/* Call `drop` for each replica file; those it says true for are deleted. */
-static void storage_each_file(storage_t *storage, bool (*drop)(storage_t *storage, uint64_t checkpoint_id)) {
+/* Call `each` for each replica's file. */
+static void storage_each_file(storage_t *storage, void (*each)(storage_t *storage, uint64_t checkpoint_id)) {
   int fd = openat(storage->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *files = fd < 0 ? NULL : fdopendir(fd);
   if (files == NULL) {
@@ -291,32 +287,48 @@ static void storage_each_file(storage_t *storage, bool (*drop)(storage_t *storag
     char name[STORAGE_NAME_BYTES];
     if (sscanf(entry->d_name, STORAGE_PREFIX "%16" SCNx64, &checkpoint_id) == 1) {
       storage_name(checkpoint_id, name);
-      if (strcmp(name, entry->d_name) == 0 && drop(storage, checkpoint_id)) {
-        (void)unlinkat(storage->directory, name, 0);
+      if (strcmp(name, entry->d_name) == 0) {
+        each(storage, checkpoint_id);
       }
     }
   }
   (void)closedir(files);
 }
 
-static bool storage_is_orphan(storage_t *storage, uint64_t checkpoint_id) {
-  if (storage_find(storage, checkpoint_id) != NULL) {
-    return false;
+static void storage_orphan_drop(storage_t *storage, uint64_t checkpoint_id) {
+  if (storage_find(storage, checkpoint_id) == NULL) {
+    log_write(LOG_ID_REPLICA_ORPHAN, "checkpoint=%" PRIu64 " text=\"deleted, no checkpoint has it\"", checkpoint_id);
+    storage_remove(storage, checkpoint_id);
   }
-  log_write(LOG_ID_REPLICA_ORPHAN, "checkpoint=%" PRIu64 " text=\"deleted, no checkpoint has it\"", checkpoint_id);
-  return true;
 }
 
-void storage_sweep(storage_t *storage) { storage_each_file(storage, storage_is_orphan); }
-
-static bool storage_is_any(storage_t *storage, uint64_t checkpoint_id) {
-  (void)storage;
-  (void)checkpoint_id;
-  return true;
+static void storage_set_aside(region_t *region) {
+  storage_t *storage = region->storage;
+  char name[STORAGE_NAME_BYTES];
+  char aside[STORAGE_NAME_BYTES];
+  storage_name(region->checkpoint_id, name);
+  (void)snprintf(aside, sizeof aside, STORAGE_LOST "%016" PRIx64, region->checkpoint_id);
+  log_write(LOG_ID_REPLICA_DAMAGED, "checkpoint=%" PRIu64 " path=%s/%s", region->checkpoint_id, storage->path, aside);
+  storage_unmap(region);
+  (void)renameat(storage->directory, name, storage->directory, aside);
 }
+
+void storage_sweep(storage_t *storage, bool (*has)(void *context, uint64_t checkpoint_id), void *context) {
+  storage_each_file(storage, storage_orphan_drop);
+  size_t bucket = 0;
+  for (table_link_t *link = table_each(&storage->regions, &bucket, NULL); link != NULL;) {
+    region_t *region = TABLE_ENTRY(link, region_t, by_checkpoint);
+    link = table_each(&storage->regions, &bucket, link);
+    if (!has(context, region->checkpoint_id)) {
+      storage_set_aside(region);
+    }
+  }
+}
+
+static void storage_drop(storage_t *storage, uint64_t checkpoint_id) { storage_remove(storage, checkpoint_id); }
 
 void storage_discard(storage_t **storage) {
-  storage_each_file(*storage, storage_is_any);
+  storage_each_file(*storage, storage_drop);
   (void)unlinkat((*storage)->directory, "journal", 0);
   (void)unlinkat((*storage)->directory, "lock", 0); /* last: until here it keeps others out */
   (void)rmdir((*storage)->path);

@@ -9,6 +9,7 @@
  *     lock                       flock: one vestad for one directory
  *     journal                    ordered operations (journal.h)
  *     replica-0000000000000001   regions, named by the checkpoint's id
+ *     lost-0000000000000002      what was found damaged at a start
  *
  * Agents get read-only descriptors of a file and can neither write nor grow it.
  */
@@ -36,9 +37,12 @@ node_storage_t storage_interface(storage_t *storage);
 /** A new read-only descriptor of a checkpoint's file, for an agent; -1 with errno. */
 int storage_descriptor(storage_t *storage, uint64_t checkpoint_id);
 
-/** Delete files that no checkpoint has taken up: what a crash between two steps left. To be called once, after
- *  node_start(). */
-void storage_sweep(storage_t *storage);
+/**
+ * After the node has taken up what it knows: a file that it did not ask for is deleted (a crash came between two steps),
+ * one that it asked for and found damaged is kept aside as lost-ID, for a person to look at.
+ * @param has   does the node have this checkpoint?
+ */
+void storage_sweep(storage_t *storage, bool (*has)(void *context, uint64_t checkpoint_id), void *context);
 
 /** Close, and delete what is in the directory and the directory: nobody needs it any more. */
 void storage_discard(storage_t **storage);

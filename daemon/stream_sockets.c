@@ -17,8 +17,8 @@
 
 #define STREAM_SUBSCRIPTION_BYTES_MAX 1024 /* ZeroMQ's own greeting is longer than any topic */
 #define STREAM_REQUEST_BYTES_MAX 4096
-#define STREAM_ANSWERS_MAX 64                                         /* for one subscriber */
-#define STREAM_ANSWER_BYTES_MAX (VESTA_STREAM_QUEUE_BYTES_MAX / 4)    /* for all of them */
+#define STREAM_ANSWERS_MAX 64                                      /* for one subscriber */
+#define STREAM_ANSWER_BYTES_MAX (VESTA_STREAM_QUEUE_BYTES_MAX / 4) /* for all of them */
 #define STREAM_TAKES_PER_TURN 64
 #define STREAM_ANSWERS_PER_TURN 8 /* a chunk each: agents wait for no more than that */
 #define STREAM_PATH_BYTES 128U
@@ -160,8 +160,7 @@ static void stream_take_request(stream_sockets_t *sockets) {
 }
 
 /* Take at most `max` messages. @return true when more are there */
-static bool stream_drain(stream_sockets_t *sockets, zsock_t *socket, int max,
-                         void (*take)(stream_sockets_t *sockets)) {
+static bool stream_drain(stream_sockets_t *sockets, zsock_t *socket, int max, void (*take)(stream_sockets_t *sockets)) {
   for (int i = 0; i < max; i++) {
     if ((zsock_events(socket) & ZMQ_POLLIN) == 0) {
       return false;
@@ -283,11 +282,8 @@ vesta_bytes_t stream_sockets_endpoints(const stream_sockets_t *sockets) {
 
 uint64_t stream_sockets_counter(const stream_sockets_t *sockets, stream_counter_t counter) {
   switch (counter) {
-    case STREAM_COUNTER_STREAM_HELD_BYTES:
-      return atomic_load_explicit(&sockets->held_bytes, memory_order_relaxed);
-    case STREAM_COUNTER_STREAM_ANSWER_BYTES:
-      return atomic_load_explicit(&sockets->answer_bytes, memory_order_relaxed);
-    default: /* those that are counted */
-      return sockets->counters[counter];
+    case STREAM_COUNTER_STREAM_HELD_BYTES: return atomic_load_explicit(&sockets->held_bytes, memory_order_relaxed);
+    case STREAM_COUNTER_STREAM_ANSWER_BYTES: return atomic_load_explicit(&sockets->answer_bytes, memory_order_relaxed);
+    default: /* those that are counted */ return sockets->counters[counter];
   }
 }

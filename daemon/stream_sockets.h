@@ -44,11 +44,11 @@ publisher_output_t stream_sockets_output(stream_sockets_t *sockets);
 bool stream_sockets_turn(stream_sockets_t *sockets);
 
 /* Counters, for INFO and for tests. name, text */
-#define STREAM_COUNTERS(X)                                                       \
-  X(STREAM_REQUESTS, "requests of subscribers answered")                         \
+#define STREAM_COUNTERS(X)                                                                                     \
+  X(STREAM_REQUESTS, "requests of subscribers answered")                                                       \
   X(STREAM_REQUESTS_DROPPED, "requests of subscribers not answered: malformed, or too many answers under way") \
-  X(STREAM_MESSAGES_DROPPED, "messages not published for want of memory")        \
-  X(STREAM_HELD_BYTES, "published bytes that ZeroMQ holds now")                  \
+  X(STREAM_MESSAGES_DROPPED, "messages not published for want of memory")                                      \
+  X(STREAM_HELD_BYTES, "published bytes that ZeroMQ holds now")                                                \
   X(STREAM_ANSWER_BYTES, "bytes of answers that ZeroMQ holds now")
 
 typedef enum stream_counter {

@@ -23,16 +23,33 @@ SaCkptSectionIdT section_id(const char *text) {
   return (SaCkptSectionIdT){.idLen = (SaUint16T)strlen(text), .id = id.as_the_standard_wants_it};
 }
 
+/* The agent waits within a call for a daemon that comes back; TRY_AGAIN comes when it was away for longer. */
+static int application_again(SaAisErrorT error, int64_t since_ns) {
+  const struct timespec pause = {.tv_nsec = 1000000};
+  int again = error == SA_AIS_ERR_TRY_AGAIN && daemon_fixture_now_ns() - since_ns < APPLICATION_DEADLINE;
+  if (again) {
+    (void)nanosleep(&pause, NULL);
+  }
+  return again;
+}
+
 void application_open_as(application_t *application, const char *name, SaCkptCheckpointOpenFlagsT flags,
                          const SaCkptCheckpointCreationAttributesT *attributes) {
   *application = (application_t){0};
   application->name.length =
       (SaUint16T)snprintf((char *)application->name.value, SA_MAX_NAME_LENGTH, "safCkpt=%s", name);
   SaVersionT version = {'B', 2, 2};
-  assert_int_equal(saCkptInitialize(&application->library, NULL, &version), SA_AIS_OK);
-  assert_int_equal(saCkptCheckpointOpen(application->library, &application->name, attributes, flags,
-                                        APPLICATION_DEADLINE, &application->checkpoint),
-                   SA_AIS_OK);
+  int64_t since_ns = daemon_fixture_now_ns();
+  SaAisErrorT error;
+  do {
+    error = saCkptInitialize(&application->library, NULL, &version);
+  } while (application_again(error, since_ns));
+  assert_int_equal(error, SA_AIS_OK);
+  do {
+    error = saCkptCheckpointOpen(application->library, &application->name, attributes, flags, APPLICATION_DEADLINE,
+                                 &application->checkpoint);
+  } while (application_again(error, since_ns));
+  assert_int_equal(error, SA_AIS_OK);
 }
 
 void application_open(application_t *application, const char *name, SaCkptCheckpointOpenFlagsT flags) {
@@ -47,16 +64,6 @@ void application_open(application_t *application, const char *name, SaCkptCheckp
 
 void application_close(application_t *application) {
   assert_int_equal(saCkptFinalize(application->library), SA_AIS_OK);
-}
-
-/* The agent waits within a call for a daemon that comes back; TRY_AGAIN comes when it was away for longer. */
-static int application_again(SaAisErrorT error, int64_t since_ns) {
-  const struct timespec pause = {.tv_nsec = 1000000};
-  int again = error == SA_AIS_ERR_TRY_AGAIN && daemon_fixture_now_ns() - since_ns < APPLICATION_DEADLINE;
-  if (again) {
-    (void)nanosleep(&pause, NULL);
-  }
-  return again;
 }
 
 SaAisErrorT application_create(const application_t *application, const char *id, const void *data, SaSizeT size) {

@@ -30,7 +30,8 @@ void application_close(application_t *application);
 /** A section id of text; it points to the text. */
 SaCkptSectionIdT section_id(const char *text);
 
-/* Each returns what the service says, having repeated the call while that is TRY_AGAIN (the daemon is being restarted). */
+/* Each returns what the service says, having repeated the call while that is TRY_AGAIN (the daemon is being
+ * restarted). */
 SaAisErrorT application_create(const application_t *application, const char *id, const void *data, SaSizeT size);
 SaAisErrorT application_overwrite(const application_t *application, const char *id, const void *data, SaSizeT size);
 SaAisErrorT application_delete(const application_t *application, const char *id);

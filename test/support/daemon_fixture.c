@@ -58,10 +58,9 @@ void daemon_fixture_prepare(daemon_fixture_t *fixture, const char *const *option
 static void vestad_exec(const daemon_fixture_t *fixture, const char *path, int ready_fd) {
   char number[16];
   (void)snprintf(number, sizeof number, "%d", ready_fd);
-  const char *arguments[OPTIONS_MAX + 16] = {"vestad",        "--socket",           fixture->socket, "--run-dir",
-                                             fixture->run_dir, "--replica-dir",      fixture->replica_dir,
-                                             "--log-to",      "stderr",             "--log-level",   "warn",
-                                             "--ready-fd",    number};
+  const char *arguments[OPTIONS_MAX + 16] = {
+      "vestad",   "--socket", fixture->socket, "--run-dir", fixture->run_dir, "--replica-dir", fixture->replica_dir,
+      "--log-to", "stderr",   "--log-level",   "warn",      "--ready-fd",     number};
   size_t count = 13;
   for (size_t i = 0; fixture->options != NULL && fixture->options[i] != NULL && i < OPTIONS_MAX; i++) {
     arguments[count++] = fixture->options[i];

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A vestad of a test's own: real process, fresh run and replica directories, found by this process through VESTA_SOCKET.
+ * A vestad of a test's own: real process, fresh run and replica directories, found by this process through
+ * VESTA_SOCKET.
  *
- * The program is $VESTA_TEST_VESTAD, else $VESTA_VESTAD. Whatever goes wrong here ends the test program with a message. The
- * daemon dies with the test (PDEATHSIG), and what it logs from WARN on goes to the test's stderr.
+ * The program is $VESTA_TEST_VESTAD, else $VESTA_VESTAD. Whatever goes wrong here ends the test program with a
+ * message. The daemon dies with the thread that started it (PDEATHSIG), and what it logs from WARN on goes to the
+ * test's stderr.
  */
 #ifndef VESTA_TEST_SUPPORT_DAEMON_FIXTURE_H
 #define VESTA_TEST_SUPPORT_DAEMON_FIXTURE_H

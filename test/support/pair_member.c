@@ -146,7 +146,7 @@ static SaAisErrorT member_write(member_t *member) {
   if (error == SA_AIS_OK) {
     atomic_store(&member->ledger->acknowledged[index], value);
     member->writes++;
-  } else {
+  } else if (error == SA_AIS_ERR_BAD_OPERATION) {
     atomic_store(&member->ledger->submitted[index], before); /* refused: it must not appear */
   }
   return error;
@@ -163,7 +163,6 @@ static void member_event(member_t *member, const vesta_event_t *event) {
       .kind = PAIR_REPORT_ROLE, .role = event->role, .reason = event->reason, .epoch = event->role_epoch};
   member->role = event->role;
   if (event->role == VESTA_ROLE_ACTIVE) {
-    report.time_ns = 0;
     report.value = member_judge(member);
     member_take_over(member);
   }
@@ -256,6 +255,7 @@ static void member_turn(member_t *member, int pair_fd) {
 static _Noreturn void member_run(const char *checkpoint, const vesta_pair_options_t *options, member_t *member) {
   SaSelectionObjectT fd;
   (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+  (void)setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failure here ends this process, not a copy of the test */
   application_open(&member->application, checkpoint, APPLICATION_ALL);
   member_must(vesta_pair_join(member->application.checkpoint, options, &member->pair) == SA_AIS_OK, "join");
   member_must(vesta_pair_fd(member->pair, &fd) == SA_AIS_OK, "fd");

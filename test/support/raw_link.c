@@ -88,8 +88,8 @@ bool raw_link_send(raw_link_t *link, wire_message_t *message, vesta_bytes_t payl
     abort();
   }
   wire_prefix_encode(frame, (uint32_t)size, (uint32_t)payload.size);
-  bool sent = raw_link_put(link, frame, WIRE_PREFIX_BYTES + size, attach) &&
-              raw_link_put(link, payload.data, payload.size, -1);
+  bool sent =
+      raw_link_put(link, frame, WIRE_PREFIX_BYTES + size, attach) && raw_link_put(link, payload.data, payload.size, -1);
   free(frame);
   return sent;
 }
@@ -170,8 +170,7 @@ vesta_err_t raw_link_call(raw_link_t *link, wire_message_t *request, vesta_bytes
 }
 
 vesta_err_t raw_link_hello(raw_link_t *link, vesta_token_t *token) {
-  wire_message_t hello = {
-      .kind = WIRE_HELLO, .pid = (uint64_t)getpid(), .token_hi = token->hi, .token_lo = token->lo};
+  wire_message_t hello = {.kind = WIRE_HELLO, .pid = (uint64_t)getpid(), .token_hi = token->hi, .token_lo = token->lo};
   wire_message_t reply;
   int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
   bool answered = raw_link_send(link, &hello, vesta_bytes(NULL, 0), pidfd) && raw_link_receive(link, &reply, NULL);
@@ -228,25 +227,36 @@ vesta_err_t raw_link_read(raw_link_t *link, uint64_t handle, const char *id, ves
   return raw_link_call(link, &read, vesta_bytes(NULL, 0), &reply, data);
 }
 
-int64_t raw_counter(const char *socket, const char *key) {
+bool raw_info(const char *socket, char text[RAW_INFO_BYTES]) {
   raw_link_t link;
   wire_message_t info = {.kind = WIRE_INFO};
   wire_message_t reply;
-  int64_t value = -1;
   if (!raw_link_open(&link, socket)) {
-    return -1;
+    return false;
   }
-  if (raw_link_call(&link, &info, vesta_bytes(NULL, 0), &reply, NULL) == VESTA_OK) {
-    char text[65536] = "\n";
-    char line[128];
-    memcpy(text + 1, reply.text.data, reply.text.size);
-    text[1 + reply.text.size] = '\0';
-    (void)snprintf(line, sizeof line, "\n%s=", key);
-    const char *at = strstr(text, line);
-    value = at == NULL ? -1 : strtoll(at + strlen(line), NULL, 10);
+  bool told =
+      raw_link_call(&link, &info, vesta_bytes(NULL, 0), &reply, NULL) == VESTA_OK && reply.text.size < RAW_INFO_BYTES;
+  if (told) {
+    memcpy(text, reply.text.data, reply.text.size);
+    text[reply.text.size] = '\0';
   }
   raw_link_close(&link);
-  return value;
+  return told;
+}
+
+int64_t raw_counter(const char *socket, const char *key) {
+  char text[RAW_INFO_BYTES];
+  size_t size = strlen(key);
+  if (!raw_info(socket, text)) {
+    return -1;
+  }
+  for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
+    line += *line == '\n';
+    if (strncmp(line, key, size) == 0 && line[size] == '=') {
+      return strtoll(line + size + 1, NULL, 10);
+    }
+  }
+  return -1;
 }
 
 bool raw_counter_reaches(const char *socket, const char *key, int64_t value) {

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -72,6 +73,7 @@ void vestad_place_remove(const vestad_place_t *place) {
 /* In the child. */
 static void program_exec(const vestad_place_t *place, const char *const *arguments, int ready_fd) {
   const char *program = getenv("VESTA_VESTAD");
+  (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves none behind */
   int log = open(place->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
   (void)dup2(log, STDERR_FILENO);
   (void)dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO);
@@ -122,7 +124,7 @@ int vestad_run(const vestad_place_t *place, const char *const *arguments) {
 }
 
 pid_t vestad_start(const vestad_place_t *place, const char *const *arguments, int *exit_code) {
-  const char *all[ARGUMENTS_MAX] = {"vestad", "--socket",   place->socket, "--replica-dir", place->replica_dir,
+  const char *all[ARGUMENTS_MAX] = {"vestad",     "--socket", place->socket, "--replica-dir", place->replica_dir,
                                     "--ready-fd", "3"};
   size_t count = 7;
   for (; arguments != NULL && *arguments != NULL && count < ARGUMENTS_MAX - 1; arguments++) {

@@ -16,8 +16,8 @@ typedef struct vestad_place {
   char run_dir[64];
   char replica_dir[64];
   char socket[80];
-  char log[80];     /* standard error of whoever ran here */
-  int files_max;    /* RLIMIT_NOFILE of a vestad that is started here; 0: as it is */
+  char log[80];  /* standard error of whoever ran here */
+  int files_max; /* RLIMIT_NOFILE of a vestad that is started here; 0: as it is */
 } vestad_place_t;
 
 /** Names that nobody else has; the run directory is made. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -46,8 +47,8 @@ static bool there(const char *suffix) {
 
 static void a_mistake_in_the_options_is_exit_code_2(void **state) {
   (void)state;
-  const char *const mistakes[][3] = {{"--bogus", NULL},           {"--linger", "5", NULL},    {"--socket", NULL},
-                                     {"--log-level", "x", NULL},  {"stray", NULL},            {"--clients-max", "0", NULL},
+  const char *const mistakes[][3] = {{"--bogus", NULL},           {"--linger", "5", NULL}, {"--socket", NULL},
+                                     {"--log-level", "x", NULL},  {"stray", NULL},         {"--clients-max", "0", NULL},
                                      {"--group", "no such", NULL}};
   for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
     assert_int_equal(vestad_run(&place, mistakes[i]), 2);
@@ -282,6 +283,81 @@ static void a_torn_journal_is_cut_and_a_damaged_one_is_refused(void **state) {
   assert_true(vestad_logged(&place, "VESTA-JOURNAL-DAMAGED"));
 }
 
+static void a_damaged_replica_costs_its_own_checkpoint_and_is_kept_aside(void **state) {
+  (void)state;
+  char path[128];
+  raw_link_t link;
+  vesta_token_t token = {0};
+  uint64_t handles[3] = {0};
+  vesta_bytes_t data;
+  pid_t vestad = vestad_start(&place, NULL, NULL);
+  assert_true(vestad > 0);
+  assert_true(raw_link_open(&link, place.socket));
+  assert_int_equal(raw_link_hello(&link, &token), VESTA_OK);
+  for (int i = 0; i < 3; i++) {
+    const char *const names[] = {"good", "damaged", "deleted"};
+    assert_int_equal(raw_link_checkpoint(&link, names[i], &handles[i]), VESTA_OK);
+    assert_int_equal(raw_link_create(&link, handles[i], "a", text("value")), VESTA_OK);
+  }
+  assert_int_equal(vestad_end(vestad, SIGKILL), -1);
+  uint64_t number = link.number;
+  raw_link_close(&link);
+  (void)snprintf(path, sizeof path, "%s/replica-%016x", place.replica_dir, 2);
+  int file = open(path, O_WRONLY);
+  assert_int_equal(pwrite(file, "nonsense", 8, 0), 8);
+  (void)close(file);
+  (void)snprintf(path, sizeof path, "%s/replica-%016x", place.replica_dir, 3);
+  assert_int_equal(unlink(path), 0);
+
+  vestad = vestad_start(&place, NULL, NULL);
+  assert_true(vestad > 0);
+  assert_int_equal(raw_counter(place.socket, "replicas_lost"), 2);
+  assert_true(vestad_logged(&place, "VESTA-REPLICA-DAMAGED checkpoint=2"));
+  (void)snprintf(path, sizeof path, "%s/lost-%016x", place.replica_dir, 2);
+  assert_int_equal(access(path, F_OK), 0);
+  assert_true(raw_link_open(&link, place.socket));
+  link.number = number;
+  assert_int_equal(raw_link_hello(&link, &token), VESTA_OK);
+  assert_int_equal(raw_link_read(&link, handles[0], "a", &data), VESTA_OK);
+  assert_true(vesta_bytes_equal(data, text("value")));
+  assert_int_equal(raw_link_read(&link, handles[1], "a", &data), VESTA_ERR_BAD_HANDLE);
+  assert_int_equal(raw_link_read(&link, handles[2], "a", &data), VESTA_ERR_BAD_HANDLE);
+  assert_int_equal(raw_link_checkpoint(&link, "damaged", &handles[1]), VESTA_OK); /* empty, made anew */
+  raw_link_close(&link);
+  assert_int_equal(vestad_end(vestad, SIGTERM), 0);
+  assert_int_equal(unlink(path), 0);
+}
+
+static void replicas_that_find_no_descriptors_keep_it_from_starting_and_are_not_forgotten(void **state) {
+  (void)state;
+  enum { CHECKPOINTS = 200 };
+  raw_link_t link;
+  vesta_token_t token = {0};
+  uint64_t handle = 0;
+  int code = 0;
+  pid_t vestad = vestad_start(&place, NULL, NULL);
+  assert_true(vestad > 0);
+  assert_true(raw_link_open(&link, place.socket));
+  assert_int_equal(raw_link_hello(&link, &token), VESTA_OK);
+  for (int i = 0; i < CHECKPOINTS; i++) {
+    char name[32];
+    (void)snprintf(name, sizeof name, "checkpoint%d", i);
+    assert_int_equal(raw_link_checkpoint(&link, name, &handle), VESTA_OK);
+  }
+  raw_link_close(&link);
+  assert_int_equal(vestad_end(vestad, SIGKILL), -1);
+  place.files_max = 200; /* 64 of them are spare */
+  assert_int_equal(vestad_start(&place, NULL, &code), -1);
+  assert_int_equal(code, 1);
+  assert_true(vestad_logged(&place, "cannot take up the replicas"));
+  place.files_max = 0;
+  vestad = vestad_start(&place, NULL, NULL);
+  assert_true(vestad > 0);
+  assert_int_equal(raw_counter(place.socket, "checkpoints"), CHECKPOINTS);
+  assert_int_equal(raw_counter(place.socket, "replicas_lost"), 0);
+  assert_int_equal(vestad_end(vestad, SIGTERM), 0);
+}
+
 static void a_journal_that_has_grown_is_rewritten_shorter_and_says_the_same(void **state) {
   (void)state;
   const char *const small[] = {"--journal-size", "4096", NULL};
@@ -380,6 +456,55 @@ static void a_private_one_stays_for_what_is_retained(void **state) {
   assert_int_equal(vestad_end(vestad, SIGTERM), 0);
 }
 
+/* What systemd does: a listening socket as descriptor 3, and two variables that say so. */
+static pid_t start_activated(int listening, int ready) {
+  pid_t pid = fork();
+  if (pid == 0) {
+    char self[16];
+    (void)dup2(ready, 4);
+    (void)dup2(listening, 3);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)snprintf(self, sizeof self, "%d", getpid());
+    (void)setenv("LISTEN_PID", self, 1);
+    (void)setenv("LISTEN_FDS", "1", 1);
+    (void)execl(getenv("VESTA_VESTAD"), "vestad", "--socket", place.socket, "--replica-dir", place.replica_dir,
+                "--ready-fd", "4", "--log-level", "error", "--private", "--linger", "1ms", NULL);
+    _exit(127);
+  }
+  return pid;
+}
+
+static void a_socket_of_systemd_is_used_and_left_and_nobody_who_calls_is_lost(void **state) {
+  (void)state;
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", place.socket);
+  int listening = fcntl(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), F_DUPFD_CLOEXEC, 10);
+  assert_int_equal(bind(listening, (struct sockaddr *)&address, sizeof address), 0);
+  assert_int_equal(listen(listening, 16), 0);
+  for (int round = 0; round < 3; round++) {
+    raw_link_t link;
+    vesta_token_t token = {0};
+    int ready[2];
+    char byte;
+    assert_true(raw_link_open(&link, place.socket)); /* nobody runs: the call waits in the queue */
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    int told = fcntl(ready[1], F_DUPFD_CLOEXEC, 10);
+    pid_t vestad = start_activated(listening, told);
+    (void)close(ready[1]);
+    (void)close(told);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    (void)close(ready[0]);
+    assert_int_equal(raw_link_hello(&link, &token), VESTA_OK);
+    wire_message_t finalize = {.kind = WIRE_FINALIZE};
+    wire_message_t reply;
+    assert_int_equal(raw_link_call(&link, &finalize, vesta_bytes(NULL, 0), &reply, NULL), VESTA_OK);
+    raw_link_close(&link);
+    assert_int_equal(vestad_wait(vestad), 0); /* idle */
+    assert_true(there(""));
+  }
+  (void)close(listening);
+}
+
 #define life(test) cmocka_unit_test_setup_teardown(test, place_set_up, place_tear_down)
 
 int main(void) {
@@ -398,10 +523,13 @@ int main(void) {
       life(killed_and_started_again_it_has_everything_that_was_answered),
       life(a_session_whose_process_died_while_vestad_was_down_is_ended_at_the_start),
       life(a_torn_journal_is_cut_and_a_damaged_one_is_refused),
+      life(a_damaged_replica_costs_its_own_checkpoint_and_is_kept_aside),
+      life(replicas_that_find_no_descriptors_keep_it_from_starting_and_are_not_forgotten),
       life(a_journal_that_has_grown_is_rewritten_shorter_and_says_the_same),
       life(a_private_one_ends_when_nobody_needs_it_and_leaves_nothing),
       life(a_private_one_stays_while_somebody_is_about_to_connect),
       life(a_private_one_stays_for_what_is_retained),
+      life(a_socket_of_systemd_is_used_and_left_and_nobody_who_calls_is_lost),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
  * Clients that behave badly, or are unlucky: vestad copes, counts it, and serves everybody else meanwhile.
  */
 #include <fcntl.h>
+#include <grp.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -340,13 +341,40 @@ static void another_user_is_refused_with_the_reason(void **state) {
     raw_link_t link;
     vesta_token_t token = {0};
     bool denied = setgid(65534) == 0 && setuid(65534) == 0 && raw_link_open(&link, place.socket) &&
-                  raw_link_hello(&link, &token) == VESTA_ERR_DENIED &&
-                  raw_link_ended(&link);
+                  raw_link_hello(&link, &token) == VESTA_ERR_DENIED && raw_link_ended(&link);
     _exit(denied ? 0 : 1);
   }
   assert_int_equal(vestad_wait(stranger), 0);
   assert_int_equal(raw_counter(place.socket, "links_denied"), 1);
   assert_true(vestad_logged(&place, "VESTA-LINK-DENIED"));
+}
+
+static void members_of_the_group_are_served_when_there_is_one(void **state) {
+  (void)state;
+  const gid_t nobody = 65534;
+  const struct group *group = getgrgid(nobody);
+  struct stat status;
+  if (geteuid() != 0 || group == NULL) {
+    skip();
+  }
+  assert_int_equal(vestad_end(vestad, SIGTERM), 0);
+  vestad = vestad_start(&place, (const char *const[]){"--group", group->gr_name, NULL}, NULL);
+  assert_true(vestad > 0);
+  assert_int_equal(stat(place.run_dir, &status), 0);
+  assert_int_equal(status.st_mode & 0777, 0750);
+  assert_int_equal(stat(place.socket, &status), 0);
+  assert_int_equal(status.st_mode & 0777, 0660);
+  for (int member = 0; member < 2; member++) {
+    pid_t user = fork();
+    if (user == 0) {
+      raw_link_t link;
+      vesta_token_t token = {0};
+      bool served = setgroups(0, NULL) == 0 && setgid(member == 1 ? nobody : 12345) == 0 && setuid(nobody) == 0 &&
+                    raw_link_open(&link, place.socket) && raw_link_hello(&link, &token) == VESTA_OK;
+      _exit(served ? 1 : 0);
+    }
+    assert_int_equal(vestad_wait(user), member);
+  }
 }
 
 #define link_test(test) cmocka_unit_test_setup_teardown(test, daemon_set_up, daemon_tear_down)
@@ -366,6 +394,7 @@ int main(void) {
       link_test(a_session_outlives_its_link_as_long_as_its_process_lives),
       link_test(the_pidfd_of_another_process_is_not_taken),
       link_test(another_user_is_refused_with_the_reason),
+      link_test(members_of_the_group_are_served_when_there_is_one),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The mirror, against a real vestad: its table is what the checkpoint holds, and its status is honest about whether it is.
+ * The mirror, against a real vestad: its table is what the checkpoint holds, and its status is honest about whether
+ * it is.
  */
 #include <vesta.h>
 
@@ -347,6 +348,29 @@ static void a_mirror_with_a_small_buffer_lags_far_behind_and_still_ends_up_equal
   application_close(&application);
 }
 
+static void a_checkpoint_that_goes_leaves_the_last_state_and_says_ended(void **state) {
+  (void)state;
+  application_t writer, reader;
+  application_open(&writer, "ended", APPLICATION_ALL);
+  application_open(&reader, "ended", SA_CKPT_CHECKPOINT_READ);
+  assert_int_equal(application_create(&writer, "a", "one", 3), SA_AIS_OK);
+  vesta_mirror_t *mirror = open_mirror(&reader);
+  take_until(mirror, VESTA_CHANGE_SYNCED);
+  assert_int_equal(saCkptCheckpointUnlink(writer.library, &writer.name), SA_AIS_OK);
+  application_close(&writer);
+  assert_int_equal(saCkptCheckpointClose(reader.checkpoint), SA_AIS_OK);
+  take_until(mirror, VESTA_CHANGE_GONE);
+  vesta_status_t status;
+  assert_int_equal(vesta_mirror_status(mirror, &status), SA_AIS_OK);
+  assert_int_equal(status.promotable, SA_FALSE);
+  assert_int_equal(status.reason, VESTA_ENDED);
+  assert_section(mirror, "a", "one");
+  vesta_change_t change;
+  assert_int_equal(vesta_mirror_next(mirror, APPLICATION_DEADLINE, &change), SA_AIS_ERR_NOT_EXIST);
+  vesta_mirror_close(&mirror);
+  application_close(&reader);
+}
+
 static void bad_arguments_are_refused(void **state) {
   (void)state;
   application_t application;
@@ -400,6 +424,7 @@ int main(void) {
       TEST(the_status_of_a_mirror_whose_service_is_gone_is_not_promotable_for_long),
       TEST(a_mirror_opened_under_load_ends_up_equal_to_the_checkpoint),
       TEST(a_mirror_with_a_small_buffer_lags_far_behind_and_still_ends_up_equal),
+      TEST(a_checkpoint_that_goes_leaves_the_last_state_and_says_ended),
       TEST(bad_arguments_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

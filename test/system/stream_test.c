@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The stream, against a real vestad: every change in order and without a gap, whatever the subscriber, the writer and the
- * daemon do; where that can't be, LOST says so and a resync brings the state.
+ * The stream, against a real vestad: every change in order and without a gap, whatever the subscriber, the writer and
+ * the daemon do; where that can't be, LOST says so and a resync brings the state.
  *
  * What a subscriber has taken is judged by a `follower`: it checks that positions never skip a seq unless a LOST or
  * a snapshot said so, and keeps the newest value of each section, to be compared with what was written.
@@ -285,6 +285,7 @@ static void load_stopped(int signal) {
 
 static void load_run(const char *name, int done) {
   (void)signal(SIGTERM, load_stopped);
+  (void)setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failure here ends this process, not a copy of the test */
   writer_t *writer = calloc(1, sizeof *writer);
   writer_open(writer, name);
   while (load_stop == 0) {

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The vesta command: what it prints, in both ways, and how it ends.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "test/support/raw_link.h"
+#include "test/support/vestad_process.h"
+
+static vestad_place_t place;
+static char output[1 << 16];
+
+/* Run it on the test's daemon. @return its exit code; `output` has both of its streams */
+static int command(const char *arguments) {
+  char line[1024];
+  (void)snprintf(line, sizeof line, "VESTA_SOCKET=%s %s/vesta %s 2>&1", place.socket, getenv("VESTA_TEST_BIN_DIR"),
+                 arguments);
+  FILE *stream = popen(line, "re");
+  assert_non_null(stream);
+  output[fread(output, 1, sizeof output - 1, stream)] = '\0';
+  int status = pclose(stream);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static bool printed(const char *text) { return strstr(output, text) != NULL; }
+
+static void mistakes_are_exit_code_2(void **state) {
+  (void)state;
+  assert_int_equal(command(""), 2);
+  assert_int_equal(command("bogus"), 2);
+  assert_int_equal(command("--bogus status"), 2);
+  assert_int_equal(command("status more"), 2);
+  assert_true(printed("Try `vesta --help`."));
+}
+
+static void help_and_version_need_no_daemon(void **state) {
+  (void)state;
+  assert_int_equal(command("--help"), 0);
+  assert_true(printed("--json"));
+  assert_int_equal(command("--version"), 0);
+  assert_true(printed("protocol 1."));
+}
+
+static void without_a_daemon_it_says_so_and_starts_none(void **state) {
+  (void)state;
+  assert_int_equal(command("status"), 1);
+  assert_true(printed("no vestad answers at"));
+  assert_int_equal(command("ls --json"), 1);
+  assert_int_equal(access(place.socket, F_OK), -1);
+}
+
+static void status_and_ls_tell_what_is_there(void **state) {
+  (void)state;
+  raw_link_t link;
+  vesta_token_t token = {0};
+  uint64_t handle = 0;
+  pid_t vestad = vestad_start(&place, NULL, NULL);
+  assert_true(vestad > 0);
+  assert_int_equal(command("ls"), 0);
+  assert_true(printed("SECTIONS"));
+  assert_int_equal(command("ls --json"), 0);
+  assert_string_equal(output, "[]\n");
+  assert_true(raw_link_open(&link, place.socket));
+  assert_int_equal(raw_link_hello(&link, &token), VESTA_OK);
+  assert_int_equal(raw_link_checkpoint(&link, "name with \\ and \x01\xff", &handle), VESTA_OK);
+  assert_int_equal(raw_link_create(&link, handle, "a", vesta_bytes("hello", 5)), VESTA_OK);
+  assert_int_equal(command("ls"), 0);
+  assert_true(printed("name with \\x5c and \\x01\\xff"));
+  assert_int_equal(command("ls --json"), 0);
+  assert_true(printed("\"name\": \"name with \\\\x5c and \\\\x01\\\\xff\""));
+  assert_true(printed("\"sections\": 1") && printed("\"bytes\": 5") && printed("\"opened\": 1"));
+  assert_true(printed("\"retention_s\": 3600.0"));
+  assert_int_equal(command("status"), 0);
+  assert_true(printed("\ncheckpoints                1\n"));
+  assert_int_equal(command("status --json"), 0);
+  assert_true(printed("\"checkpoints\": 1,"));
+  assert_int_equal(raw_counter(place.socket, "sessions"), 1); /* it left none of its own */
+  raw_link_close(&link);
+  assert_int_equal(vestad_end(vestad, SIGTERM), 0);
+}
+
+static void all_checkpoints_are_listed_when_there_are_many(void **state) {
+  (void)state;
+  enum { MANY = 1100 }; /* more than two pages */
+  raw_link_t link;
+  vesta_token_t token = {0};
+  uint64_t handle = 0;
+  char name[32];
+  pid_t vestad = vestad_start(&place, NULL, NULL);
+  assert_true(vestad > 0);
+  assert_true(raw_link_open(&link, place.socket));
+  assert_int_equal(raw_link_hello(&link, &token), VESTA_OK);
+  for (int i = 0; i < MANY; i++) {
+    (void)snprintf(name, sizeof name, "checkpoint%d", i);
+    wire_message_t open = {.kind = WIRE_OPEN,
+                           .name = vesta_bytes(name, strlen(name)),
+                           .flags = VESTA_OPEN_READ | VESTA_OPEN_CREATE,
+                           .creation_flags = VESTA_CREATE_ALL_REPLICAS,
+                           .checkpoint_bytes = 100,
+                           .sections_max = 1,
+                           .section_bytes_max = 100};
+    wire_message_t reply;
+    assert_int_equal(raw_link_call(&link, &open, vesta_bytes(NULL, 0), &reply, NULL), VESTA_OK);
+    handle = reply.handle;
+  }
+  assert_true(handle > 0);
+  assert_int_equal(command("ls | wc -l"), 0);
+  assert_int_equal(atoi(output), MANY + 1);
+  raw_link_close(&link);
+  assert_int_equal(vestad_end(vestad, SIGTERM), 0);
+}
+
+static int place_set_up(void **state) {
+  (void)state;
+  vestad_place_make(&place);
+  return 0;
+}
+
+static int place_tear_down(void **state) {
+  (void)state;
+  vestad_place_remove(&place);
+  return 0;
+}
+
+#define command_case(test) cmocka_unit_test_setup_teardown(test, place_set_up, place_tear_down)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      command_case(mistakes_are_exit_code_2),
+      command_case(help_and_version_need_no_daemon),
+      command_case(without_a_daemon_it_says_so_and_starts_none),
+      command_case(status_and_ls_tell_what_is_there),
+      command_case(all_checkpoints_are_listed_when_there_are_many),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The change stream's sockets as a program in another language meets them: plain ZeroMQ, good and bad.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <zmq.h>
+#include <cmocka.h>
+
+#include "notify/publisher.h"
+#include "test/support/raw_link.h"
+#include "test/support/vestad_process.h"
+
+static vestad_place_t place;
+static pid_t vestad;
+static raw_link_t client;
+static vesta_token_t session;
+static uint64_t handle;
+static uint64_t checkpoint;
+static vesta_token_t stream_token;
+static void *context;
+static void *sub;
+static void *dealer;
+static wire_decoder_t *decoder;
+
+static void *socket_open(int type, const char *suffix) {
+  char endpoint[160];
+  const int limit_ms = TEST_DEADLINE_MS;
+  const int linger_ms = 0;
+  void *socket = zmq_socket(context, type);
+  (void)snprintf(endpoint, sizeof endpoint, "ipc://%s%s", place.socket, suffix);
+  assert_non_null(socket);
+  assert_int_equal(zmq_setsockopt(socket, ZMQ_RCVTIMEO, &limit_ms, sizeof limit_ms), 0);
+  assert_int_equal(zmq_setsockopt(socket, ZMQ_LINGER, &linger_ms, sizeof linger_ms), 0);
+  assert_int_equal(zmq_connect(socket, endpoint), 0);
+  return socket;
+}
+
+static int stream_set_up(void **state) {
+  wire_message_t stream = {.kind = WIRE_STREAM};
+  wire_message_t reply;
+  (void)state;
+  vestad_place_make(&place);
+  vestad = vestad_start(&place, NULL, NULL);
+  session = (vesta_token_t){0};
+  if (vestad <= 0 || !raw_link_open(&client, place.socket) || raw_link_hello(&client, &session) != VESTA_OK ||
+      raw_link_checkpoint(&client, "state", &handle) != VESTA_OK) {
+    return -1;
+  }
+  stream.handle = handle;
+  if (raw_link_call(&client, &stream, vesta_bytes(NULL, 0), &reply, NULL) != VESTA_OK) {
+    return -1;
+  }
+  checkpoint = reply.checkpoint;
+  stream_token = wire_token(&reply);
+  decoder = wire_decoder_new();
+  context = zmq_ctx_new();
+  sub = socket_open(ZMQ_SUB, ".changes");
+  dealer = socket_open(ZMQ_DEALER, ".requests");
+  return 0;
+}
+
+static int stream_tear_down(void **state) {
+  (void)state;
+  (void)zmq_close(sub);
+  (void)zmq_close(dealer);
+  (void)zmq_ctx_term(context);
+  wire_decoder_destroy(&decoder);
+  raw_link_close(&client);
+  int code = vestad_end(vestad, SIGTERM);
+  vestad_place_remove(&place);
+  return code;
+}
+
+static void subscribe(void *socket, uint8_t class_byte) {
+  uint8_t topic[NOTIFY_TOPIC_BYTES];
+  notify_topic(topic, class_byte, checkpoint);
+  assert_int_equal(zmq_setsockopt(socket, ZMQ_SUBSCRIBE, topic, sizeof topic), 0);
+}
+
+/* Frames after the first `skip`: head and payload. The message lives until the next one. */
+static void receive(void *socket, int skip, wire_message_t *message, vesta_bytes_t *payload) {
+  static zmq_msg_t frames[3];
+  static bool used;
+  int count = 0;
+  do {
+    assert_true(count < 3);
+    if (used) {
+      (void)zmq_msg_close(&frames[count]);
+    }
+    assert_int_equal(zmq_msg_init(&frames[count]), 0);
+    assert_true(zmq_msg_recv(&frames[count], socket, 0) >= 0);
+  } while (zmq_msg_more(&frames[count++]) != 0);
+  for (int i = count; i < 3 && !used; i++) {
+    (void)zmq_msg_init(&frames[i]);
+  }
+  used = true;
+  assert_int_equal(count, skip + 2);
+  assert_int_equal(wire_decode(decoder, zmq_msg_data(&frames[skip]), zmq_msg_size(&frames[skip]), message), VESTA_OK);
+  *payload = vesta_bytes(zmq_msg_data(&frames[skip + 1]), zmq_msg_size(&frames[skip + 1]));
+}
+
+static void ask(wire_message_t *request) {
+  uint8_t head[256];
+  size_t size = 0;
+  assert_int_equal(wire_encode(request, head, sizeof head, &size), VESTA_OK);
+  assert_int_equal(zmq_send(dealer, head, size, ZMQ_SNDMORE), (int)size);
+  assert_int_equal(zmq_send(dealer, "", 0, 0), 0);
+}
+
+static void a_subscriber_gets_a_beacon_and_then_every_change_with_its_data(void **state) {
+  (void)state;
+  wire_message_t message;
+  vesta_bytes_t payload;
+  subscribe(sub, NOTIFY_CLASS_DATA);
+  receive(sub, 1, &message, &payload);
+  assert_int_equal(message.kind, WIRE_BEACON);
+  assert_int_equal(message.seq, 0);
+  assert_int_equal(raw_link_create(&client, handle, "a", vesta_bytes("hello", 5)), VESTA_OK);
+  receive(sub, 1, &message, &payload);
+  assert_int_equal(message.kind, WIRE_CHANGES);
+  assert_int_equal(message.element_count, 1);
+  assert_int_equal(message.elements[0].kind, VESTA_KIND_CREATED);
+  assert_int_equal(message.elements[0].seq, 1);
+  assert_true(vesta_bytes_equal(message.elements[0].id, vesta_bytes("a", 1)));
+  assert_true(vesta_bytes_equal(payload, vesta_bytes("hello", 5)));
+}
+
+static void an_idle_topic_goes_on_telling_where_it_stands(void **state) {
+  (void)state;
+  wire_message_t message;
+  vesta_bytes_t payload;
+  subscribe(sub, NOTIFY_CLASS_DATA);
+  for (int i = 0; i < 2; i++) { /* the second one comes by time alone */
+    receive(sub, 1, &message, &payload);
+    assert_int_equal(message.kind, WIRE_BEACON);
+  }
+}
+
+static void a_snapshot_needs_a_token_that_may_read(void **state) {
+  (void)state;
+  wire_message_t message;
+  vesta_bytes_t payload;
+  wire_message_t request = {
+      .kind = WIRE_SNAPSHOT_GET, .checkpoint = checkpoint, .token_hi = stream_token.hi, .token_lo = stream_token.lo};
+  assert_int_equal(raw_link_create(&client, handle, "a", vesta_bytes("hello", 5)), VESTA_OK);
+  ask(&request);
+  receive(dealer, 0, &message, &payload);
+  assert_int_equal(message.kind, WIRE_SNAPSHOT_CHUNK);
+  assert_int_equal(message.error, VESTA_OK);
+  assert_int_equal(message.seq, 1);
+  assert_true(vesta_bytes_equal(payload, vesta_bytes("hello", 5)));
+  request.token_lo++;
+  ask(&request);
+  receive(dealer, 0, &message, &payload);
+  assert_int_equal(message.kind, WIRE_SNAPSHOT_CHUNK);
+  assert_int_equal(message.error, VESTA_ERR_ACCESS);
+  assert_int_equal(payload.size, 0);
+  request.token_lo--;
+  request.kind = WIRE_HISTORY_GET;
+  request.checkpoint++; /* another one, not opened by this session */
+  ask(&request);
+  receive(dealer, 0, &message, &payload);
+  assert_int_equal(message.kind, WIRE_HISTORY_CHUNK);
+  assert_int_equal(message.error, VESTA_ERR_ACCESS);
+}
+
+static void garbage_on_the_streams_sockets_is_dropped_and_counted(void **state) {
+  (void)state;
+  wire_message_t message;
+  vesta_bytes_t payload;
+  void *loud = socket_open(ZMQ_XSUB, ".changes");
+  static uint8_t bytes[8192];
+  srand(3);
+  for (int i = 0; i < 300; i++) {
+    size_t size = 2 + (size_t)rand() % 40;
+    for (size_t j = 0; j < size; j++) {
+      bytes[j] = (uint8_t)rand();
+    }
+    bytes[0] = (uint8_t)(i % 4); /* 0 and 1 are taken for subscriptions, to topics that are none */
+    (void)zmq_send(loud, bytes, size, 0);
+    (void)zmq_send(dealer, bytes, size, i % 3 == 0 ? ZMQ_SNDMORE : 0);
+  }
+  (void)zmq_send(dealer, "", 0, 0);
+  assert_true(raw_counter_reaches(place.socket, "published_input_dropped", 100));
+  assert_true(raw_counter_reaches(place.socket, "stream_requests_dropped", 100));
+  (void)zmq_send(loud, bytes, sizeof bytes, 0); /* larger than may be: ZeroMQ hangs up by itself */
+  (void)zmq_send(dealer, bytes, sizeof bytes, 0);
+  (void)zmq_close(loud);
+  subscribe(sub, NOTIFY_CLASS_DATA);
+  receive(sub, 1, &message, &payload);
+  assert_int_equal(message.kind, WIRE_BEACON);
+  assert_int_equal(raw_link_create(&client, handle, "a", vesta_bytes("x", 1)), VESTA_OK);
+}
+
+static void a_subscriber_that_stops_reading_costs_a_bounded_amount_and_the_writer_nothing(void **state) {
+  (void)state;
+  enum { SECTION = 256 << 10, WRITES = 1500 }; /* 375 MiB, and 256 may wait */
+  static uint8_t data[SECTION];
+  wire_message_t message;
+  vesta_bytes_t payload;
+  const int one = 1;
+  void *stuck = socket_open(ZMQ_SUB, ".changes");
+  assert_int_equal(zmq_setsockopt(stuck, ZMQ_RCVHWM, &one, sizeof one), 0);
+  subscribe(stuck, NOTIFY_CLASS_DATA);
+  assert_true(raw_counter_reaches(place.socket, "subscriptions", 1));
+  assert_int_equal(raw_link_create(&client, handle, "a", vesta_bytes(data, sizeof data)), VESTA_OK);
+  for (int i = 0; i < WRITES; i++) {
+    assert_int_equal(raw_link_overwrite(&client, handle, "a", vesta_bytes(data, sizeof data)), VESTA_OK);
+  }
+  assert_true(raw_counter(place.socket, "published_withheld") > 0);
+  assert_true(raw_counter(place.socket, "stream_held_bytes") <= (int64_t)VESTA_STREAM_QUEUE_BYTES_MAX + 2 * SECTION);
+  subscribe(sub, NOTIFY_CLASS_DATA); /* another one is told where things stand */
+  receive(sub, 1, &message, &payload);
+  assert_int_equal(message.kind, WIRE_BEACON);
+  assert_int_equal(message.seq, WRITES + 1);
+  (void)zmq_close(stuck);
+  while (raw_counter(place.socket, "stream_held_bytes") > SECTION) { /* what was held for it is given back */
+    (void)usleep(2000);
+  }
+}
+
+#define stream_case(test) cmocka_unit_test_setup_teardown(test, stream_set_up, stream_tear_down)
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      stream_case(a_subscriber_gets_a_beacon_and_then_every_change_with_its_data),
+      stream_case(an_idle_topic_goes_on_telling_where_it_stands),
+      stream_case(a_snapshot_needs_a_token_that_may_read),
+      stream_case(garbage_on_the_streams_sockets_is_dropped_and_counted),
+      stream_case(a_subscriber_that_stops_reading_costs_a_bounded_amount_and_the_writer_nothing),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
