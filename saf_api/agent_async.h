@@ -12,7 +12,7 @@
 
 typedef struct agent_async {
   struct agent_async *previous, *next;
-  uint64_t number; /* of the request */
+  uint64_t number;  /* of the request */
   uint64_t sent_on; /* incarnation of the link it went out on */
   SaInvocationT invocation;
   bool open;                           /* else a synchronization */

@@ -210,7 +210,8 @@ static void reading_hand_on(agent_session_t *session) {
 }
 
 static bool window_full(const agent_session_t *session) {
-  return session->change_first != NULL && session->change_count - session->change_first->change + 1 >= VESTA_SESSION_WINDOW;
+  return session->change_first != NULL &&
+         session->change_count - session->change_first->change + 1 >= VESTA_SESSION_WINDOW;
 }
 
 /* Wait on a condition variable up to a moment. */

@@ -67,7 +67,8 @@ vesta_err_t agent_checkpoint_read(agent_checkpoint_t *checkpoint, vesta_bytes_t 
 /** The same into new memory, all there is from `offset` on. *to is NULL when that is nothing. Also NO_MEMORY. */
 vesta_err_t agent_checkpoint_read_rest(agent_checkpoint_t *checkpoint, vesta_bytes_t id, uint64_t offset, void **to,
                                        size_t *read_size);
-/** The size of a section as the local replica has it now. @return OK; NOT_EXIST; TRY_AGAIN when it can't be told locally */
+/** The size of a section as the local replica has it now. @return OK; NOT_EXIST; TRY_AGAIN when it can't be told
+ * locally */
 vesta_err_t agent_checkpoint_section_size(agent_checkpoint_t *checkpoint, vesta_bytes_t id, uint64_t *size);
 /** Undo the mapping; nobody reads any more. */
 void agent_checkpoint_unmap(agent_checkpoint_t *checkpoint);

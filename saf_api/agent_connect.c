@@ -117,7 +117,7 @@ static vesta_err_t link_greet(agent_session_t *session, agent_link_t *link, wire
                               int64_t deadline_ns, wire_message_t *reply) {
   vesta_err_t err = agent_endpoint_connect(&session->endpoint, &link->fd);
   if (err == VESTA_ERR_UNAVAILABLE && !atomic_load(&session->ending)) {
-    err = agent_spawn(&session->endpoint);
+    err = agent_spawn(&session->endpoint, deadline_ns);
     if (err == VESTA_OK) {
       err = agent_endpoint_connect(&session->endpoint, &link->fd);
     }
@@ -135,8 +135,7 @@ static vesta_err_t link_greet(agent_session_t *session, agent_link_t *link, wire
 
 /* Without the lock: only the thread that connects touches the links now. */
 static vesta_err_t session_greet(agent_session_t *session, vesta_token_t *token, int64_t deadline_ns) {
-  wire_message_t hello = {
-      .kind = WIRE_HELLO, .token_hi = token->hi, .token_lo = token->lo, .pid = (uint64_t)getpid()};
+  wire_message_t hello = {.kind = WIRE_HELLO, .token_hi = token->hi, .token_lo = token->lo, .pid = (uint64_t)getpid()};
   wire_message_t reply;
   int self = (int)syscall(SYS_pidfd_open, getpid(), 0); /* -1: an old kernel, the end of the stream must do */
   vesta_err_t err = link_greet(session, &session->calls, &hello, self, deadline_ns, &reply);
@@ -146,10 +145,10 @@ static vesta_err_t session_greet(agent_session_t *session, vesta_token_t *token,
   if (err != VESTA_OK) {
     return err;
   }
-  *token = wire_token(&reply);
-  if (vesta_token_is_none(*token)) {
-    return VESTA_ERR_TRY_AGAIN; /* no session of ours: not a sound daemon */
+  if (vesta_token_is_none(wire_token(&reply))) {
+    return VESTA_ERR_TRY_AGAIN; /* no session: not a sound daemon */
   }
+  *token = wire_token(&reply);
   if (agent_session_has_callbacks(session)) {
     wire_message_t callbacks = {.kind = WIRE_HELLO_CALLBACKS, .token_hi = token->hi, .token_lo = token->lo};
     err = link_greet(session, &session->events, &callbacks, -1, deadline_ns, &reply);

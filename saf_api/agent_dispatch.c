@@ -17,7 +17,7 @@
 #include "saf_api/sa_error.h"
 
 #define CONNECT_LIMIT_NS 200000000LL /* a dispatch that finds the link down waits this long for the daemon's greeting */
-#define FILLS_MAX 64U                /* of the receive buffer in one dispatch, so that a flood of callbacks gets its turn */
+#define FILLS_MAX 64U /* of the receive buffer in one dispatch, so that a flood of callbacks gets its turn */
 
 /* ---- the selection object ---- */
 

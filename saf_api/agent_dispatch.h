@@ -3,8 +3,8 @@
  * The selection object and the dispatching of callbacks.
  *
  * The selection object is an epoll descriptor that lives as long as the handle. In it are the callback socket of the
- * moment, an eventfd that is readable while an answer waits to be dispatched or the handle is at its end, and, while the
- * link is down, a timer for the next attempt. So an application may keep it in an epoll set of its own through any
+ * moment, an eventfd that is readable while an answer waits to be dispatched or the handle is at its end, and, while
+ * the link is down, a timer for the next attempt. So an application may keep it in an epoll set of its own through any
  * number of reconnects, and a finalize wakes everybody.
  */
 #ifndef VESTA_SAF_API_AGENT_DISPATCH_H

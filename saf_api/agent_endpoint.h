@@ -25,16 +25,16 @@ typedef struct agent_endpoint {
 
 /**
  * Find it; makes the user's own directory when it is missing.
- * @return OK; TOO_LARGE when the path is too long for a socket; DENIED when the user's directory is not the user's alone;
- *         NO_RESOURCES when it can't be made
+ * @return OK; TOO_LARGE when the path is too long for a socket; DENIED when the user's directory is not the user's
+ *         alone; NO_RESOURCES when it can't be made
  */
 vesta_err_t agent_endpoint_find(agent_endpoint_t *endpoint);
 
 /**
  * Connect, without waiting.
  * @param[out] fd   blocking, with VESTA's slice as its timeout for sending and receiving; close-on-exec
- * @return OK; UNAVAILABLE when nobody listens there; TRY_AGAIN when the daemon is too busy; DENIED; NO_RESOURCES when this
- *         process has no descriptors left
+ * @return OK; UNAVAILABLE when nobody listens there; TRY_AGAIN when the daemon is too busy; DENIED; NO_RESOURCES when
+ *         this process has no descriptors left
  */
 vesta_err_t agent_endpoint_connect(const agent_endpoint_t *endpoint, int *fd);
 

@@ -58,8 +58,8 @@ void agent_receiver_drop_fds(agent_receiver_t *receiver);
 
 /**
  * Send what is left of a frame after its first *sent bytes.
- * @return OK when all is sent; TRY_AGAIN when the socket takes no more now (*sent says how far it got); UNAVAILABLE when
- *         the connection is over
+ * @return OK when all is sent; TRY_AGAIN when the socket takes no more now (*sent says how far it got); UNAVAILABLE
+ *         when the connection is over
  */
 vesta_err_t agent_frame_send(int fd, const struct iovec *parts, size_t part_count, int flags, size_t *sent);
 

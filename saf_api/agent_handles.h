@@ -12,8 +12,8 @@
  *     agent_handle_close()          it is not found any more; false when it was so already
  *     agent_handle_release()        the last one of a closed handle destroys the object
  *
- * After fork(2) the child has no handles: the table's root is a page that the kernel wipes there (MADV_WIPEONFORK), so the
- * child starts with an empty table and this costs the parent nothing. It may initialise anew; what it inherited is
+ * After fork(2) the child has no handles: the table's root is a page that the kernel wipes there (MADV_WIPEONFORK), so
+ * the child starts with an empty table and this costs the parent nothing. It may initialise anew; what it inherited is
  * left alone.
  *
  * Constant time, any thread. The only mutable global of the library.

@@ -153,7 +153,8 @@ static vesta_err_t rest_copy(vesta_bytes_t rest, void **to, size_t *read_size) {
   return VESTA_OK;
 }
 
-/* One byte more than is there shows whether it is still all when it is copied. TRY_AGAIN: it was not, or can't be told. */
+/* One byte more than is there shows whether it is still all when it is copied. TRY_AGAIN: it was not, or can't be
+ * told. */
 static vesta_err_t rest_local(agent_checkpoint_t *checkpoint, vesta_bytes_t id, uint64_t offset, void **to,
                               size_t *read_size) {
   int64_t now_ns = agent_wall_ns();

@@ -12,7 +12,6 @@
 #include "saf_api/agent_clock.h"
 
 static void session_free(agent_session_t *session) {
-  agent_async_drop_all(session);
   agent_orphans_drop(session);
   agent_link_close(session);
   agent_receiver_fini(&session->calls.receiver);
@@ -130,4 +129,5 @@ void agent_session_end(agent_session_t *session) {
   agent_calls_wake(session);
   agent_dispatch_wake(session);
   (void)pthread_mutex_unlock(&session->lock);
+  agent_async_drop_all(session); /* what they wait for holds references on the session */
 }

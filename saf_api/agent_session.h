@@ -12,9 +12,9 @@
  *   request   registered --> sent whole on this connection --> answered
  *                 ^______________ the link is another one: sent again, with the same number
  *
- * A request that was never sent whole had no effect (TRY_AGAIN); one that was may have had it (TIMEOUT). The daemon knows a
- * request that comes again by its number and answers it from what it kept, for the last VESTA_SESSION_WINDOW changes;
- * so no more than that are let out past the oldest unanswered one.
+ * A request that was never sent whole had no effect (TRY_AGAIN); one that was may have had it (TIMEOUT). The daemon
+ * knows a request that comes again by its number and answers it from what it kept, for the last VESTA_SESSION_WINDOW
+ * changes; so no more than that are let out past the oldest unanswered one.
  *
  * Files: agent_session.c life and children, agent_call.c calls, agent_connect.c the link, agent_async.c requests whose
  * answer is a callback, agent_dispatch.c the selection object and the callbacks.
@@ -77,9 +77,9 @@ typedef struct agent_session {
 
   struct agent_checkpoint *checkpoints; /* open ones */
 
-  agent_link_t events;     /* where callbacks come; only with callbacks */
-  int epoll_fd;            /* the selection object; -1: not asked for yet */
-  int wake_fd, timer_fd;   /* in it */
+  agent_link_t events;   /* where callbacks come; only with callbacks */
+  int epoll_fd;          /* the selection object; -1: not asked for yet */
+  int wake_fd, timer_fd; /* in it */
   bool wake_set;
   struct agent_async *async_first, *async_last; /* waiting for their answer */
   struct agent_async *ready_first, *ready_last; /* answered, to be dispatched */
@@ -134,8 +134,8 @@ typedef struct agent_request {
 /**
  * Send a request and wait for its answer, through reconnects.
  * @param[out] reply   set when there was an answer, whatever it says; agent_reply_fini() in any case
- * @return OK and the daemon's errors (reply->message.kind is set); TIMEOUT; TRY_AGAIN; BAD_HANDLE when the session is over
- *         or lost; NO_MEMORY; TOO_LARGE
+ * @return OK and the daemon's errors (reply->message.kind is set); TIMEOUT; TRY_AGAIN; BAD_HANDLE when the session is
+ *         over or lost; NO_MEMORY; TOO_LARGE
  */
 vesta_err_t agent_call(agent_session_t *session, agent_request_t *request, agent_reply_t *reply);
 void agent_reply_fini(agent_reply_t *reply);
@@ -155,7 +155,8 @@ void agent_link_break(agent_session_t *session);
 void agent_calls_wake(agent_session_t *session);
 /**
  * Connect, when it is time and nobody else does. Leaves the lock meanwhile.
- * @return OK; what stands in the way: TRY_AGAIN, UNAVAILABLE, NO_RESOURCES, NO_MEMORY; BAD_HANDLE, DENIED, VERSION: for good
+ * @return OK; what stands in the way: TRY_AGAIN, UNAVAILABLE, NO_RESOURCES, NO_MEMORY; BAD_HANDLE, DENIED, VERSION:
+ *         for good
  */
 vesta_err_t agent_link_connect(agent_session_t *session, int64_t deadline_ns);
 /** Whether agent_link_connect() would try now. */

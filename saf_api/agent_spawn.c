@@ -99,7 +99,8 @@ static vesta_err_t spawn_clone(spawn_plan_t *plan) {
   return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? VESTA_OK : VESTA_ERR_NO_RESOURCES;
 }
 
-/* Start one. OK: it is ready; TRY_AGAIN: it gave up, perhaps because another is about to end; UNAVAILABLE: no such program */
+/* Start one. OK: it is ready; TRY_AGAIN: it gave up, perhaps because another is about to end; UNAVAILABLE: no such
+ * program */
 static vesta_err_t spawn_once(const agent_endpoint_t *endpoint, int64_t deadline_ns) {
   const char *chosen = secure_getenv("VESTA_VESTAD");
   const char *path = chosen != NULL && chosen[0] != '\0' ? chosen : VESTA_VESTAD_PATH;
@@ -116,8 +117,10 @@ static vesta_err_t spawn_once(const agent_endpoint_t *endpoint, int64_t deadline
   if (pipe2(ends, O_CLOEXEC) != 0) {
     return VESTA_ERR_NO_RESOURCES;
   }
-  spawn_plan_t plan = {
-      .path = path, .arguments = arguments, .environment = getauxval(AT_SECURE) != 0 ? nothing : environ, .ready_fd = ends[1]};
+  spawn_plan_t plan = {.path = path,
+                       .arguments = arguments,
+                       .environment = getauxval(AT_SECURE) != 0 ? nothing : environ,
+                       .ready_fd = ends[1]};
   vesta_err_t err = spawn_clone(&plan);
   (void)close(ends[1]);
   char said = 0;
@@ -162,12 +165,13 @@ static vesta_err_t spawn_lock(const agent_endpoint_t *endpoint, int64_t deadline
   return VESTA_OK;
 }
 
-vesta_err_t agent_spawn(const agent_endpoint_t *endpoint) {
+vesta_err_t agent_spawn(const agent_endpoint_t *endpoint, int64_t deadline_ns) {
   const char *wanted = secure_getenv("VESTA_AUTOSPAWN");
   if (!endpoint->own || (wanted != NULL && strcmp(wanted, "0") == 0)) {
     return VESTA_ERR_UNAVAILABLE;
   }
-  int64_t deadline_ns = agent_clock_ns() + (int64_t)VESTA_SPAWN_LIMIT_MS * 1000000;
+  int64_t limit_ns = agent_clock_ns() + (int64_t)VESTA_SPAWN_LIMIT_MS * 1000000;
+  deadline_ns = deadline_ns < limit_ns ? deadline_ns : limit_ns;
   int lock_fd;
   vesta_err_t err = spawn_lock(endpoint, deadline_ns, &lock_fd);
   if (err != VESTA_OK) {

@@ -113,8 +113,8 @@ SaAisErrorT saCkptCheckpointOpenAsync(SaCkptHandleT ckptHandle, SaInvocationT in
   if (session->callbacks.saCkptCheckpointOpenCallback != NULL) {
     wire_message_t message;
     agent_checkpoint_t *checkpoint;
-    err = open_prepare(session, checkpointName, checkpointCreationAttributes, checkpointOpenFlags, &message,
-                       &checkpoint);
+    err =
+        open_prepare(session, checkpointName, checkpointCreationAttributes, checkpointOpenFlags, &message, &checkpoint);
     if (err == VESTA_OK) {
       message.flags |= WIRE_FLAG_CALLBACK;
       err = agent_async_send(session, &message, invocation, true, checkpoint);

@@ -3,9 +3,9 @@
  * Data: write, overwrite, read, synchronize (AIS-CKPT-B.02.02 3.7; SAF-CKPT 17 to 20 and 21.2).
  *
  * The elements of a vector are judged in order, and the first bad one decides (SAF-CKPT 0.4). Some faults are seen here
- * (a missing buffer, a size over the limit), others by the daemon alone (a section that does not exist). So a vector whose
- * element k is bad is sent all the same, cut behind k, with k made one that the daemon can't accept: if the daemon
- * stumbles earlier, that is the answer, else it is what was found here. Nothing of it is written in either case.
+ * (a missing buffer, a size over the limit), others by the daemon alone (a section that does not exist). So a vector
+ * whose element k is bad is sent all the same, cut behind k, with k made one that the daemon can't accept: if the
+ * daemon stumbles earlier, that is the answer, else it is what was found here. Nothing of it is written in either case.
  */
 #include <stdlib.h>
 
@@ -40,8 +40,7 @@ static vesta_err_t write_judge(const agent_checkpoint_t *checkpoint, const SaCkp
   if (!element_well_formed(element)) {
     return VESTA_ERR_INVALID_PARAM;
   }
-  *out = (wire_element_t){
-      .kind = VESTA_KIND_WRITTEN, .size = element->dataSize, .offset = element->dataOffset};
+  *out = (wire_element_t){.kind = VESTA_KIND_WRITTEN, .size = element->dataSize, .offset = element->dataOffset};
   vesta_err_t err = ckpt_section_id(checkpoint, &element->sectionId, &out->id);
   if (err != VESTA_OK) {
     return err;
@@ -82,7 +81,9 @@ static vesta_err_t write_send(agent_checkpoint_t *checkpoint, const SaCkptIOVect
     if (filled == 1) {
       return found;
     }
-    elements[filled - 1] = (wire_element_t){.kind = VESTA_KIND_WRITTEN, .id = elements[0].id, .size = 1,
+    elements[filled - 1] = (wire_element_t){.kind = VESTA_KIND_WRITTEN,
+                                            .id = elements[0].id,
+                                            .size = 1,
                                             .offset = checkpoint->attributes.section_bytes_max};
     parts[filled - 1] = (struct iovec){.iov_base = &nothing, .iov_len = 1};
   }
@@ -217,8 +218,8 @@ static vesta_err_t element_read(agent_checkpoint_t *checkpoint, SaCkptIOVectorEl
   return err;
 }
 
-/* All elements in order. Buffers that were made for them are taken back when a later one fails: the caller would not know
- * of them. */
+/* All elements in order. Buffers that were made for them are taken back when a later one fails: the caller would not
+ * know of them. */
 static vesta_err_t checkpoint_read(agent_checkpoint_t *checkpoint, SaCkptIOVectorElementT *vector, uint32_t count,
                                    uint32_t *bad) {
   uint64_t *made = NULL; /* a bit for each element whose buffer was made here */
@@ -327,8 +328,7 @@ SaAisErrorT saCkptCheckpointSynchronizeAsync(SaCkptCheckpointHandleT checkpointH
     err = synchronize_judge(checkpoint);
   }
   if (err == VESTA_OK) {
-    wire_message_t message = {
-        .kind = WIRE_SYNCHRONIZE, .handle = checkpoint->remote, .flags = WIRE_FLAG_CALLBACK};
+    wire_message_t message = {.kind = WIRE_SYNCHRONIZE, .handle = checkpoint->remote, .flags = WIRE_FLAG_CALLBACK};
     agent_handle_retain(&checkpoint->object); /* the request's own */
     err = agent_async_send(session, &message, invocation, false, checkpoint);
     if (err != VESTA_OK) {

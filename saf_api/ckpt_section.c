@@ -17,7 +17,8 @@ static vesta_err_t section_change(agent_checkpoint_t *checkpoint, const wire_ele
   return agent_checkpoint_call(checkpoint, &message, &part, element->size > 0 ? 1 : 0, reply);
 }
 
-/* Where a generated id will be put: taken beforehand, so that a section that was made is never lost for lack of memory. */
+/* Where a generated id will be put: taken beforehand, so that a section that was made is never lost for lack of
+ * memory. */
 static vesta_err_t generated_id_room(const agent_checkpoint_t *checkpoint, uint8_t **room) {
   *room = malloc((size_t)checkpoint->attributes.section_id_bytes_max + 1);
   return *room == NULL ? VESTA_ERR_NO_MEMORY : VESTA_OK;

@@ -14,8 +14,8 @@ static inline bool ckpt_section_id_well_formed(const SaCkptSectionIdT *id) {
 
 /**
  * What {0, NULL} means here, and whether the id may be as long as it is.
- * @return OK; INVALID_PARAM when it is longer than the checkpoint's ids may be; NOT_EXIST for {0, NULL} where there is no
- *         default section
+ * @return OK; INVALID_PARAM when it is longer than the checkpoint's ids may be; NOT_EXIST for {0, NULL} where there is
+ *         no default section
  */
 static inline vesta_err_t ckpt_section_id(const agent_checkpoint_t *checkpoint, const SaCkptSectionIdT *id,
                                           vesta_bytes_t *bytes) {

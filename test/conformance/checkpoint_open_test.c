@@ -95,8 +95,7 @@ static void names_are_1_to_256_bytes_of_any_value(void **state) {
   name.length = 256;
   OK(saCkptCheckpointOpen(lib, &name, &attributes, READ_WRITE_CREATE, SECOND, &checkpoint));
   name.length = 1;
-  EXPECT(SA_AIS_ERR_NOT_EXIST,
-         saCkptCheckpointOpen(lib, &name, NULL, SA_CKPT_CHECKPOINT_READ, SECOND, &checkpoint));
+  EXPECT(SA_AIS_ERR_NOT_EXIST, saCkptCheckpointOpen(lib, &name, NULL, SA_CKPT_CHECKPOINT_READ, SECOND, &checkpoint));
   SaNameT with_nul = {.length = 4, .value = {'a', 0, 'b', 0}};
   SaNameT other = {.length = 3, .value = {'a', 0, 'b'}};
   OK(saCkptCheckpointOpen(lib, &with_nul, &attributes, READ_WRITE_CREATE, SECOND, &checkpoint));

@@ -2,8 +2,8 @@
  *
  * What the conformance tests share: a daemon for the whole program, and short ways to say what they mean.
  *
- * The numbers in the tests' comments (SAF-CKPT 5.10) are those of doc/COMPLIANCE.md, which names the clause of the standard
- * behind each.
+ * The numbers in the tests' comments (SAF-CKPT 5.10) are those of doc/COMPLIANCE.md, which names the clause of the
+ * standard behind each.
  */
 #ifndef VESTA_TEST_CONFORMANCE_CKPT_FIXTURE_H
 #define VESTA_TEST_CONFORMANCE_CKPT_FIXTURE_H
@@ -125,8 +125,7 @@ static inline SaCkptCheckpointHandleT checkpoint_again(SaCkptHandleT library, co
 static inline SaAisErrorT checkpoint_try(SaCkptHandleT library, const char *text) {
   SaCkptCheckpointHandleT checkpoint = 0;
   SaNameT name = name_of(text);
-  SaAisErrorT result =
-      saCkptCheckpointOpen(library, &name, NULL, SA_CKPT_CHECKPOINT_READ, 10 * SECOND, &checkpoint);
+  SaAisErrorT result = saCkptCheckpointOpen(library, &name, NULL, SA_CKPT_CHECKPOINT_READ, 10 * SECOND, &checkpoint);
   if (result == SA_AIS_OK) {
     OK(saCkptCheckpointClose(checkpoint));
   }
@@ -167,7 +166,7 @@ static inline SaCkptIOVectorElementT element_of(const char *id, const void *buff
 
 /** The section holds exactly this text. */
 static inline void assert_section(SaCkptCheckpointHandleT checkpoint, const char *id, const char *text) {
-  char buffer[1000];
+  char buffer[1000] = {0};
   SaCkptIOVectorElementT element = element_of(id, buffer, sizeof buffer, 0);
   OK(saCkptCheckpointRead(checkpoint, &element, 1, NULL));
   assert_int_equal(element.readSize, strlen(text));
@@ -175,7 +174,7 @@ static inline void assert_section(SaCkptCheckpointHandleT checkpoint, const char
 }
 
 static inline SaAisErrorT section_try(SaCkptCheckpointHandleT checkpoint, const char *id) {
-  char buffer[1000];
+  char buffer[1000] = {0};
   SaCkptIOVectorElementT element = element_of(id, buffer, sizeof buffer, 0);
   return saCkptCheckpointRead(checkpoint, &element, 1, NULL);
 }
