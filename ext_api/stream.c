@@ -3,9 +3,8 @@
  * vesta_stream_...: the subscriber of notify/zmq, opened and kept alive over the agent link of a checkpoint handle.
  *
  * The agent link gives three things: the token and endpoints to subscribe with (STREAM); new ones when the
- * service was silent or does not know the token any more; and the session itself, which must not stay without a link
- * for longer than the service's grace. Somebody who only follows makes no calls, so the stream says now and then how
- * far it is, which finds out that the link is broken, and brings it back.
+ * service was silent or does not know the token any more; and the session itself. Somebody who only follows makes
+ * no calls, so the stream says now and then how far it is, which finds out that the link is broken, and brings it back.
  */
 #include "ext_api/stream.h"
 
@@ -16,7 +15,7 @@
 #include <stdlib.h>
 
 #define STREAM_OPEN_TIMEOUT_NS (10 * SA_TIME_ONE_SECOND)
-#define STREAM_RENEW_TIMEOUT_NS (100 * SA_TIME_ONE_MILLISECOND) /* for an answer in the middle of ..._next() */
+#define STREAM_RENEW_TIMEOUT_NS (50 * SA_TIME_ONE_MILLISECOND) /* for an answer in the middle of ..._next() */
 #define STREAM_RENEW_AGAIN_NS (200 * SA_TIME_ONE_MILLISECOND)
 #define STREAM_TELL_NS SA_TIME_ONE_SECOND
 #define STREAM_BUFFER_BYTES_MIN (64U << 10)
@@ -42,7 +41,8 @@ struct vesta_stream {
   SaCkptCheckpointHandleT checkpoint;
   stream_subscriber_t *subscriber;
   SaAisErrorT over; /* SA_AIS_OK while it goes on; else what every call returns from now on */
-  int64_t renew_ns; /* the subscription is not made anew before that */
+  int64_t renew_ns; /* the service is not asked for the subscription again before that */
+  bool renewing;    /* ... and it is to be asked then */
   int64_t owner_wake_ns;
   int64_t drained_ns;
   int64_t told_ns;
@@ -112,9 +112,14 @@ static SaAisErrorT stream_ask(SaCkptCheckpointHandleT checkpoint, SaTimeT timeou
   return vesta_agent_call(checkpoint, &request, vesta_bytes(NULL, 0), timeout, reply, NULL);
 }
 
+static void stream_wake_set(vesta_stream_t *stream) {
+  bool sooner = stream->renewing && stream->renew_ns < stream->owner_wake_ns;
+  stream_subscriber_wake_at(stream->subscriber, sooner ? stream->renew_ns : stream->owner_wake_ns);
+}
+
 void stream_wake_at(vesta_stream_t *stream, int64_t steady_ns) {
   stream->owner_wake_ns = steady_ns;
-  stream_subscriber_wake_at(stream->subscriber, steady_ns);
+  stream_wake_set(stream);
 }
 
 /* Errors that will not go away by asking again. */
@@ -145,17 +150,19 @@ static SaAisErrorT stream_renew(vesta_stream_t *stream) {
     stream->over = error;
     return error;
   }
-  bool again = error != SA_AIS_OK && stream->renew_ns < stream->owner_wake_ns;
-  stream_subscriber_wake_at(stream->subscriber, again ? stream->renew_ns : stream->owner_wake_ns);
+  stream->renewing = error != SA_AIS_OK;
+  stream_wake_set(stream);
   return error == SA_AIS_ERR_TRY_AGAIN ? SA_AIS_ERR_TIMEOUT : error;
 }
 
 void stream_tell(vesta_stream_t *stream, const wire_message_t *progress) {
   stream->told_ns = stream_steady_ns();
-  if (vesta_agent_post(stream->checkpoint, progress) == SA_AIS_ERR_TRY_AGAIN) {
+  if (vesta_agent_post(stream->checkpoint, progress) == SA_AIS_ERR_TRY_AGAIN && stream->told_ns >= stream->renew_ns) {
     vesta_agent_reply_t reply = {0};
     if (stream_ask(stream->checkpoint, STREAM_RENEW_TIMEOUT_NS, &reply) == SA_AIS_OK) {
       vesta_agent_reply_free(&reply);
+    } else {
+      stream->renew_ns = stream_steady_ns() + STREAM_RENEW_AGAIN_NS;
     }
   }
 }

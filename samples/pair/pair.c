@@ -5,8 +5,8 @@
  *   ./pair one &  ./pair two &  ./pair three &        the first becomes active, the others stand by
  *   kill -9 %1                                        "two ACTIVE total=..." - nothing that was counted is missing
  *
- * State lives in three places: in the active's own memory, in the checkpoint (the active writes each change there before
- * it counts as done), and in every standby's mirror, where the changes arrive by themselves. Build it with
+ * State lives in three places: in the active's own memory, in the checkpoint (the active writes each change there
+ * before it counts as done), and in every standby's mirror, where the changes arrive by themselves. Build it with
  *
  *   cc pair.c $(pkg-config --cflags --libs vesta) -o pair
  */
