@@ -43,11 +43,18 @@ static int bench_run_role(const char *role, char **arguments) {
 typedef struct bench_part {
   const char *name;
   void (*run)(bench_context_t *bench);
+  bool on_one; /* see bench_samples.h */
 } bench_part_t;
 
 static const bench_part_t bench_parts[] = {
-    {"calls", bench_call_part},    {"stream", bench_stream_part}, {"failover", bench_failover_part},
-    {"memory", bench_memory_part}, {"idle", bench_idle_part},
+    {"calls", bench_call_part, true},
+    {"calls", bench_call_part, false},
+    {"changes", bench_change_part, true},
+    {"changes", bench_change_part, false},
+    {"throughput", bench_throughput_part, false},
+    {"failover", bench_failover_part, false},
+    {"memory", bench_memory_part, false},
+    {"idle", bench_idle_part, true},
 };
 
 static _Noreturn void bench_usage(int status) {
@@ -55,7 +62,7 @@ static _Noreturn void bench_usage(int status) {
                 "Usage: " BENCH_PROGRAM " [--quick] [--only PART] [--output DIR]\n"
                 "Measure Vesta beside the floors of this machine.\n\n"
                 "  --quick         a few seconds, to see that it runs; the figures mean nothing\n"
-                "  --only PART     calls, stream, failover, memory or idle\n"
+                "  --only PART     calls, changes, throughput, failover, memory or idle\n"
                 "  --output DIR    write bench.json and, with gnuplot, SVG plots there\n");
   exit(status);
 }
@@ -90,6 +97,8 @@ int main(int argc, char **argv) {
   bench_report_init(&bench.report, output);
   for (size_t i = 0; i < sizeof bench_parts / sizeof bench_parts[0]; i++) {
     if (only == NULL || strcmp(only, bench_parts[i].name) == 0) {
+      bench.on_one = bench_parts[i].on_one;
+      scene_place(bench.on_one);
       bench_parts[i].run(&bench);
     }
   }

@@ -97,22 +97,22 @@ static void call_row(bench_context_t *bench, const bench_subject_t *subjects, in
   double floor_us = bench_median(subjects[floor].p50_ns, rounds) / US;
   double ratio = bench_median_ratio(self->p50_ns, subjects[floor].p50_ns, rounds);
   char text[24];
-  (void)printf("  %-10s %-7s %10.2f %10.2f   %-7s %10.2f %8.2f\n", call_names[subject], bench_size_text(bytes, text),
+  (void)printf("  %-10s %-7s %10.2f %10.2f   %-7s %10.3f %8.2f\n", call_names[subject], bench_size_text(bytes, text),
                p50_us, p99_us, call_names[floor], floor_us, ratio);
-  bench_report_add(&bench->report, "calls",
+  bench_report_add(&bench->report, bench->on_one ? "calls" : "calls_free",
                    json_pack("{s:s, s:I, s:f, s:f, s:s, s:f, s:f}", "call", call_names[subject], "bytes",
                              (json_int_t)bytes, "p50_us", p50_us, "p99_us", p99_us, "floor", call_names[floor],
                              "floor_p50_us", floor_us, "ratio", ratio));
-  if (subject == OVERWRITE && bytes == 100) {
+  if (bench->on_one && subject == OVERWRITE && bytes == 100) {
     bench_report_target(&bench->report, "overwrite_100B_p50_over_echo", ratio, 2);
   }
-  if (subject == READ && bytes == 1 << 10) {
+  if (bench->on_one && subject == READ && bytes == 1 << 10) {
     bench_report_target(&bench->report, "read_1KB_p50_us", p50_us, 1);
   }
 }
 
 static void call_measure(bench_context_t *bench, bench_echo_t *echo, bench_writer_t *writer, size_t bytes) {
-  const bench_plan_t plan = bench->quick ? (bench_plan_t){2, 10 * SCENE_MS} : (bench_plan_t){11, 100 * SCENE_MS};
+  const bench_plan_t plan = bench->quick ? (bench_plan_t){2, 10 * SCENE_MS} : (bench_plan_t){41, 25 * SCENE_MS};
   bench_subject_t subjects[SUBJECTS] = {
       [ECHO] = {.context = echo, .block = bench_echo_block},
       [OVERWRITE] = {.context = writer, .block = bench_overwrite_block},
@@ -132,7 +132,8 @@ static void call_measure(bench_context_t *bench, bench_echo_t *echo, bench_write
 }
 
 void bench_call_part(bench_context_t *bench) {
-  bench_report_title("calls, one client     %10s %10s   %-7s %10s %8s", "p50 us", "p99 us", "floor", "p50 us", "ratio");
+  bench_report_title("calls of one client, %s\n  %-18s %10s %10s   %-7s %10s %8s", bench_place_text(bench), "",
+                     "p50 us", "p99 us", "floor", "p50 us", "ratio");
   scene_t *scene = scene_open();
   bench_echo_t *echo = bench_echo_new();
   opener_t opener = opener_create("bench-calls", SECTIONS_MAX, BENCH_PAYLOAD_BYTES_MAX, 32);

@@ -82,7 +82,7 @@ static void idle_row(bench_context_t *bench, uint32_t clients, const bench_subje
 }
 
 void bench_idle_part(bench_context_t *bench) {
-  const bench_plan_t plan = bench->quick ? (bench_plan_t){2, 10 * SCENE_MS} : (bench_plan_t){15, 100 * SCENE_MS};
+  const bench_plan_t plan = bench->quick ? (bench_plan_t){2, 10 * SCENE_MS} : (bench_plan_t){51, 30 * SCENE_MS};
   uint32_t clients = bench->quick ? QUICK_IDLE_CLIENTS : IDLE_CLIENTS;
   static unsigned char payload[PAYLOAD_BYTES];
   pid_t processes[PROCESSES_MAX];

@@ -13,8 +13,10 @@
 
 /** Overwrite, write, create beside the echo; read beside memcpy. */
 void bench_call_part(bench_context_t *bench);
-/** From a write to its change in a standby's hands; how many changes a second. Beside echo and PUB/SUB. */
-void bench_stream_part(bench_context_t *bench);
+/** From a write to its change in a standby's hands, beside echo and PUB/SUB. */
+void bench_change_part(bench_context_t *bench);
+/** How many changes a standby takes in a second, beside PUB/SUB. */
+void bench_throughput_part(bench_context_t *bench);
 /** From SIGKILL to ACTIVE, for few and many sections; beside iterating and reading. */
 void bench_failover_part(bench_context_t *bench);
 /** What a section costs in memory. */

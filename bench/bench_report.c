@@ -79,6 +79,10 @@ void bench_report_finish(bench_report_t *report) {
   json_decref(report->root);
 }
 
+const char *bench_place_text(const bench_context_t *bench) {
+  return bench->on_one ? "all processes on one processor" : "processes left to the scheduler";
+}
+
 const char *bench_size_text(size_t bytes, char text[24]) {
   if (bytes >= 1 << 20) {
     (void)snprintf(text, 24, "%zu MB", bytes >> 20);

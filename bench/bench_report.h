@@ -18,7 +18,8 @@ typedef struct bench_report {
 /** What the parts of the bench are given. */
 typedef struct bench_context {
   bench_report_t report;
-  bool quick; /* only to see that everything runs: figures mean nothing */
+  bool on_one; /* processor */
+  bool quick;  /* only to see that everything runs: figures mean nothing */
 } bench_context_t;
 
 void bench_report_init(bench_report_t *report, const char *output);
@@ -31,6 +32,8 @@ void bench_report_target(bench_report_t *report, const char *name, double value,
 /** Write JSON and plots, print the targets. */
 void bench_report_finish(bench_report_t *report);
 
+/** Where the processes run, in words. */
+const char *bench_place_text(const bench_context_t *bench);
 /** "100 B", "64 KB", "1 MB" */
 const char *bench_size_text(size_t bytes, char text[24]);
 

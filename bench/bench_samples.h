@@ -5,6 +5,11 @@
  * A machine's speed drifts while one measures: a floor taken at the beginning says little about a figure taken at the
  * end. So everything that is to be compared is measured in turns, in short blocks; a comparison is made within a round,
  * and the figure is the median of the rounds.
+ *
+ * What drifts most is where the scheduler puts two processes that talk: on one processor a round trip takes 3 us, on two
+ * 20 us, as waking the other costs more than all the rest. Left to itself it is a toss for each pair and block, and the
+ * ratio tells the toss. So latencies are measured with all processes on one processor, where every instruction counts
+ * and ratios are the same in every run; and once more left free, for who wants to know.
  */
 #ifndef VESTA_BENCH_SAMPLES_H
 #define VESTA_BENCH_SAMPLES_H

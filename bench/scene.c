@@ -9,6 +9,7 @@
 #include <ftw.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdarg.h>
@@ -100,6 +101,23 @@ void scene_pause(int64_t duration_ns) {
   if (scene_signalled != 0) {
     scene_fail(scene_signalled == SIGALRM ? "took too long" : "interrupted");
   }
+}
+
+void scene_place(bool on_one) {
+  static cpu_set_t all;
+  if (CPU_COUNT(&all) == 0) {
+    (void)sched_getaffinity(0, sizeof all, &all);
+  }
+  cpu_set_t set = all;
+  if (on_one) {
+    int last = CPU_SETSIZE - 1; /* the first one serves most interrupts */
+    while (last > 0 && !CPU_ISSET((size_t)last, &all)) {
+      last--;
+    }
+    CPU_ZERO(&set);
+    CPU_SET((size_t)last, &set);
+  }
+  (void)sched_setaffinity(0, sizeof set, &set);
 }
 
 /* The first signal is noticed at the next pause; if none comes, a second one or the last seconds end it. */

@@ -44,6 +44,8 @@ void scene_require(SaAisErrorT error, const char *call);
 int64_t scene_now_ns(void);
 /** Sleep; fails when the program was interrupted or its time is up. */
 void scene_pause(int64_t duration_ns);
+/** From now on this process and what it starts (daemons of new scenes too) run on one processor, or on all it may. */
+void scene_place(bool on_one);
 
 /* ---- scenes ---- */
 
