@@ -18,7 +18,6 @@ typedef struct sim_odds {
   uint32_t memory;         /* an allocation of a step, or of a subscriber, fails */
   uint32_t disk;           /* a reservation, a region's creation, an append to the journal fails */
   uint32_t drop_published; /* a published message is lost on the way to one subscriber */
-  uint32_t repeat_published;
   uint32_t lose_request;   /* of a subscriber */
   uint32_t lose_answer;
   uint32_t withhold;       /* the publisher's queue seems too long */

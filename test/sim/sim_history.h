@@ -35,7 +35,9 @@ typedef struct sim_history {
   bool unlinked;
   int64_t retention_ns;
   bool removed;
-  int64_t removed_ns;
+  /* what the directory said last */
+  bool open, dir_unlinked;
+  int64_t retained_until_ns, dir_retention_ns;
 } sim_history_t;
 
 typedef struct sim_histories {

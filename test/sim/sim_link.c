@@ -59,14 +59,18 @@ void sim_pipe_clear(sim_pipe_t *pipe) {
   }
 }
 
-int64_t sim_link_due_ns(const sim_link_t *link) {
-  int64_t up_ns = link->node_closed ? INT64_MAX : sim_pipe_due_ns(&link->up);
-  int64_t down_ns = link->agent_closed ? INT64_MAX : sim_pipe_due_ns(&link->down);
-  if (link->agent_closed && !link->node_closed && link->up.first == NULL) {
-    up_ns = link->agent_closed_ns;
+int64_t sim_link_up_due_ns(const sim_link_t *link) {
+  if (link->node_closed) {
+    return INT64_MAX;
   }
-  if (link->node_closed && !link->agent_closed && link->down.first == NULL) {
-    down_ns = link->node_closed_ns;
+  bool ends = link->agent_closed && link->up.first == NULL;
+  return ends ? link->agent_closed_ns : sim_pipe_due_ns(&link->up);
+}
+
+int64_t sim_link_down_due_ns(const sim_link_t *link) {
+  if (link->agent_closed) {
+    return INT64_MAX;
   }
-  return up_ns < down_ns ? up_ns : down_ns;
+  bool ends = link->node_closed && link->down.first == NULL;
+  return ends ? link->node_closed_ns : sim_pipe_due_ns(&link->down);
 }

@@ -11,7 +11,7 @@
 typedef struct sim_packet {
   struct sim_packet *next;
   int64_t at_ns;
-  uint64_t attach; /* a descriptor of that checkpoint's region goes with it */
+  int tag, error; /* its sender's */
   vesta_bytes_t head, payload;
   uint8_t bytes[];
 } sim_packet_t;
@@ -39,6 +39,9 @@ typedef struct sim_link {
   struct sim_link *next;
   uint64_t number;
   uint32_t agent;      /* its process, by index */
+  uint32_t pid;        /* which process that was when it was made */
+  uint64_t start;
+  bool watched;
   bool callbacks;      /* a callback link */
   sim_pipe_t up, down; /* to the node, to the agent */
   bool agent_closed;   /* the node hears of it after what is in `up` */
@@ -46,7 +49,9 @@ typedef struct sim_link {
   int64_t agent_closed_ns, node_closed_ns; /* when the other side may notice, at the earliest */
 } sim_link_t;
 
-/** When something happens on it; INT64_MAX: never. */
-int64_t sim_link_due_ns(const sim_link_t *link);
+/** When something reaches the node on it, its end included; INT64_MAX: never. */
+int64_t sim_link_up_due_ns(const sim_link_t *link);
+/** The same for the agent. */
+int64_t sim_link_down_due_ns(const sim_link_t *link);
 
 #endif

@@ -36,7 +36,7 @@ typedef struct sim_subscriber {
   struct sim_world *world;
   struct sim_history *history;
   subscriber_t *subscriber;
-  bool renewing;    /* a new token is asked for */
+  bool renew_wanted, renew_asked; /* a new token, and new sockets */
   /* the SUB socket and the DEALER */
   bool connected;   /* the node knows the subscription */
   int64_t connect_ns; /* when it will; INT64_MAX: not */
@@ -50,10 +50,9 @@ typedef struct sim_subscriber {
   uint32_t index;       /* of the next change of the operation behind it */
   bool has_table;       /* it began with a state, so the table is whole */
   sim_table_t table;
+  bool has_staged;
   sim_table_t staged;   /* during a resync */
-  bool staged_inited;
   bool synced;          /* SYNCED was handed out and no LOST since */
-  uint64_t handed_out;
 } sim_subscriber_t;
 
 /** A STREAM request was answered: subscribe. */

@@ -42,8 +42,8 @@ vesta_bytes_t sim_name_text(const sim_name_t *name);
 /** Ask for a change of some sections. */
 void sim_change_ask(sim_agent_t *agent, sim_handle_t *handle);
 void sim_change_answered(sim_agent_t *agent, const sim_request_t *request, const wire_message_t *reply);
-/** An id of those that are used: lives until the next call. */
-vesta_bytes_t sim_change_id(struct sim_world *world, const sim_name_t *name);
+/** An id of those that are used, likely one of a section that is there: lives until the next call. */
+vesta_bytes_t sim_change_id(struct sim_world *world, const sim_handle_t *handle);
 
 /* ---- sim_member.c ---- */
 
@@ -51,6 +51,8 @@ vesta_bytes_t sim_change_id(struct sim_world *world, const sim_name_t *name);
 void sim_member_turn(sim_agent_t *agent, sim_handle_t *handle);
 /** JOIN, CONFIRM, RESIGN or LEAVE was answered. */
 void sim_member_answered(sim_agent_t *agent, const sim_request_t *request, const wire_message_t *reply);
+/** What keeps the groups from being at rest; NULL: nothing does. */
+const char *sim_member_restless(const struct sim_world *world);
 /** An EPOCH operation came in its stream. */
 void sim_member_epoch(sim_agent_t *agent, sim_handle_t *handle, vesta_pos_t position, uint64_t member);
 
