@@ -7,6 +7,7 @@
 
 #include "core/limits.h"
 #include "core/table.h"
+#include "ext_api/mirror_memory.h"
 
 #include <stdlib.h>
 
@@ -23,6 +24,7 @@ typedef struct mirror_slot {
 } mirror_slot_t;
 
 struct mirror_table {
+  mirror_memory_t memory; /* of the slots in both */
   table_t sections;
   table_t staged;
   bool staging, full;
@@ -42,8 +44,8 @@ static mirror_slot_t *slot_find(const table_t *table, uint64_t hash, vesta_bytes
   return slot_of(link);
 }
 
-static mirror_slot_t *slot_new(vesta_bytes_t id, uint64_t data_capacity) {
-  mirror_slot_t *slot = malloc(sizeof *slot + id.size + data_capacity);
+static mirror_slot_t *slot_new(mirror_memory_t *memory, vesta_bytes_t id, uint64_t data_capacity) {
+  mirror_slot_t *slot = mirror_memory_take(memory, sizeof *slot + id.size + data_capacity);
   if (slot != NULL) {
     *slot = (mirror_slot_t){.id_size = (uint32_t)id.size, .data_capacity = data_capacity};
     if (id.size > 0) {
@@ -53,19 +55,23 @@ static mirror_slot_t *slot_new(vesta_bytes_t id, uint64_t data_capacity) {
   return slot;
 }
 
-static void slot_remove(table_t *table, mirror_slot_t *slot) {
+static void slot_free(mirror_memory_t *memory, mirror_slot_t *slot) {
+  mirror_memory_give(memory, slot, sizeof *slot + slot->id_size + slot->data_capacity);
+}
+
+static void slot_remove(mirror_memory_t *memory, table_t *table, mirror_slot_t *slot) {
   if (slot != NULL) {
     table_remove(table, &slot->link);
-    free(slot);
+    slot_free(memory, slot);
   }
 }
 
-static void slots_free(table_t *table) {
+static void slots_free(mirror_memory_t *memory, table_t *table) {
   size_t bucket = 0;
   table_link_t *link = table->buckets == NULL ? NULL : table_each(table, &bucket, NULL);
   while (link != NULL) {
     table_link_t *next = table_each(table, &bucket, link);
-    free(slot_of(link));
+    slot_free(memory, slot_of(link));
     link = next;
   }
   table_fini(table);
@@ -75,6 +81,7 @@ static void slots_free(table_t *table) {
 
 /* Where a change of one id goes, and what it finds there. */
 typedef struct mirror_place {
+  mirror_memory_t *memory;
   table_t *table;       /* that is changed */
   mirror_slot_t *there; /* in that table, a tombstone too */
   mirror_slot_t *base;  /* the section as it is, in either table; NULL: it is not */
@@ -83,7 +90,8 @@ typedef struct mirror_place {
 } mirror_place_t;
 
 static mirror_place_t mirror_place(mirror_table_t *table, vesta_bytes_t id) {
-  mirror_place_t place = {.table = table->staging ? &table->staged : &table->sections, .id = id};
+  mirror_place_t place = {
+      .memory = &table->memory, .table = table->staging ? &table->staged : &table->sections, .id = id};
   place.hash = table_hash_bytes(id);
   place.there = slot_find(place.table, place.hash, id);
   place.base = place.there;
@@ -103,7 +111,7 @@ static mirror_slot_t *mirror_slot_for(const mirror_place_t *place, uint64_t size
       (there->data_capacity < MIRROR_SHRINK_BYTES_MIN || size >= there->data_capacity / 4)) {
     return there;
   }
-  mirror_slot_t *slot = slot_new(place->id, capacity);
+  mirror_slot_t *slot = slot_new(place->memory, place->id, capacity);
   if (slot == NULL) {
     return NULL;
   }
@@ -115,7 +123,7 @@ static mirror_slot_t *mirror_slot_for(const mirror_place_t *place, uint64_t size
       memcpy(slot_data(slot), slot_data(place->base), keep);
     }
   }
-  slot_remove(place->table, there);
+  slot_remove(place->memory, place->table, there);
   table_insert(place->table, &slot->link, place->hash);
   return slot;
 }
@@ -145,13 +153,13 @@ static vesta_err_t mirror_write(const mirror_place_t *place, const notify_change
       change->data.size > VESTA_SECTION_BYTES_MAX - change->offset) {
     return VESTA_ERR_MALFORMED;
   }
-  uint64_t end = change->offset + change->data.size;
+  uint64_t end = change->data.size == 0 ? before : change->offset + change->data.size; /* nothing does not grow it */
   uint64_t size = end > before ? end : before;
   mirror_slot_t *slot = mirror_slot_for(place, size, end > before ? size + size / 2 : size, before);
   if (slot == NULL) {
     return VESTA_ERR_NO_MEMORY;
   }
-  if (change->offset > before) {
+  if (end > before && change->offset > before) {
     memset(slot_data(slot) + before, 0, change->offset - before);
   }
   if (change->data.size > 0) {
@@ -181,13 +189,13 @@ static vesta_err_t mirror_expire_at(const mirror_place_t *place, const notify_ch
 static vesta_err_t mirror_delete(const mirror_table_t *table, const mirror_place_t *place) {
   mirror_slot_t *tombstone = NULL;
   if (table->staging && !table->full) {
-    tombstone = slot_new(place->id, 0);
+    tombstone = slot_new(place->memory, place->id, 0);
     if (tombstone == NULL) {
       return VESTA_ERR_NO_MEMORY;
     }
     tombstone->gone = true;
   }
-  slot_remove(place->table, place->there);
+  slot_remove(place->memory, place->table, place->there);
   if (tombstone != NULL) {
     table_insert(place->table, &tombstone->link, place->hash);
   }
@@ -215,7 +223,7 @@ vesta_err_t mirror_table_resync_begin(mirror_table_t *table, bool full) {
   if (!table_init(&staged)) {
     return VESTA_ERR_NO_MEMORY;
   }
-  slots_free(&table->staged);
+  slots_free(&table->memory, &table->staged);
   table->staged = staged;
   table->staging = true;
   table->full = full;
@@ -228,9 +236,10 @@ static void mirror_merge(mirror_table_t *table) {
   while (link != NULL) {
     table_link_t *next = table_each(&table->staged, &bucket, link);
     mirror_slot_t *slot = slot_of(link);
-    slot_remove(&table->sections, slot_find(&table->sections, link->hash, vesta_bytes(slot->bytes, slot->id_size)));
+    slot_remove(&table->memory, &table->sections,
+                slot_find(&table->sections, link->hash, vesta_bytes(slot->bytes, slot->id_size)));
     if (slot->gone) {
-      free(slot);
+      slot_free(&table->memory, slot);
     } else {
       table_insert(&table->sections, link, link->hash);
     }
@@ -241,7 +250,7 @@ static void mirror_merge(mirror_table_t *table) {
 
 void mirror_table_resync_end(mirror_table_t *table) {
   if (table->staging && table->full) {
-    slots_free(&table->sections);
+    slots_free(&table->memory, &table->sections);
     table->sections = table->staged;
     table->staged = (table_t){0};
   } else if (table->staging) {
@@ -251,7 +260,7 @@ void mirror_table_resync_end(mirror_table_t *table) {
 }
 
 void mirror_table_resync_abort(mirror_table_t *table) {
-  slots_free(&table->staged);
+  slots_free(&table->memory, &table->staged);
   table->staging = false;
 }
 
@@ -298,8 +307,9 @@ mirror_table_t *mirror_table_new(void) {
 
 void mirror_table_destroy(mirror_table_t **table) {
   if (*table != NULL) {
-    slots_free(&(*table)->sections);
-    slots_free(&(*table)->staged);
+    slots_free(&(*table)->memory, &(*table)->sections);
+    slots_free(&(*table)->memory, &(*table)->staged);
+    mirror_memory_fini(&(*table)->memory);
     free(*table);
     *table = NULL;
   }

@@ -104,6 +104,13 @@ static void a_write_past_the_end_fills_with_zeros(void **state) {
   assert_memory_equal(entry.data.data, "ab\0\0\0z", 6);
 }
 
+static void a_write_of_nothing_does_not_grow_a_section(void **state) {
+  mirror_table_t *table = *state;
+  apply(table, VESTA_KIND_CREATED, "a", "one");
+  write_at(table, "a", 10, "", VESTA_OK);
+  assert_section(table, "a", "one");
+}
+
 static void a_write_that_cannot_follow_is_refused_and_changes_nothing(void **state) {
   mirror_table_t *table = *state;
   write_at(table, "nobody", 0, "x", VESTA_ERR_MALFORMED);
@@ -233,7 +240,7 @@ static void model_apply(model_section_t *section, const notify_change_t *it) {
   }
   memcpy(section->data + it->offset, it->data.data, it->data.size);
   size_t end = (size_t)it->offset + it->data.size;
-  section->size = end > section->size ? end : section->size;
+  section->size = it->data.size > 0 && end > section->size ? end : section->size;
 }
 
 static void assert_model(const mirror_table_t *table, const model_section_t *model) {
@@ -302,6 +309,7 @@ int main(void) {
       TEST(each_kind_of_change_is_seen_at_once),
       TEST(expiry_and_time_follow_the_changes),
       TEST(a_write_past_the_end_fills_with_zeros),
+      TEST(a_write_of_nothing_does_not_grow_a_section),
       TEST(a_write_that_cannot_follow_is_refused_and_changes_nothing),
       TEST(the_default_section_comes_with_its_first_write),
       TEST(changes_of_the_whole_checkpoint_leave_the_sections_alone),
