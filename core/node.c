@@ -8,10 +8,9 @@
 
 #include "core/node_state.h"
 
-/* The most actions one event can lead to: every checkpoint of a session that ends is removed or re-granted. */
-#define NODE_ACTIONS_MAX (2U * VESTA_CHECKPOINTS_MAX + 64U)
-/* So many sections of a checkpoint expire in one turn, that others are not kept waiting. */
-#define NODE_EXPIRE_SECTIONS_MAX 1024U
+/* The most actions one event can lead to: every checkpoint of a session that ends is removed or re-granted; a change
+ * and the expirations that it meets are told to every handle there is; everything that waited is answered. */
+#define NODE_ACTIONS_MAX (2U * VESTA_CHECKPOINTS_MAX + 2U * VESTA_HANDLES_MAX + VESTA_APPLIED_WAITS_MAX + 64U)
 
 vesta_err_t node_new(const node_config_t *config, node_t **out) {
   node_t *node = calloc(1, sizeof *node);
@@ -25,8 +24,12 @@ vesta_err_t node_new(const node_config_t *config, node_t **out) {
   node->messages = calloc(node->action_max, sizeof *node->messages);
   node->elements = calloc(VESTA_ITERATE_SECTIONS_MAX, sizeof *node->elements);
   node->replica_elements = calloc(VESTA_VECTOR_ELEMENTS_MAX, sizeof *node->replica_elements);
+  node->tracked = calloc(VESTA_VECTOR_ELEMENTS_MAX, sizeof *node->tracked);
+  node->expired = calloc(NODE_EXPIRED_MAX, sizeof *node->expired);
+  node->expired_ids = calloc(NODE_EXPIRED_MAX, VESTA_SECTION_ID_BYTES_MAX);
   bool ok = node->actions != NULL && node->messages != NULL && node->elements != NULL &&
-            node->replica_elements != NULL && table_init(&node->links) &&
+            node->replica_elements != NULL && node->tracked != NULL && node->expired != NULL &&
+            node->expired_ids != NULL && table_init(&node->links) &&
             deadlines_init(&node->wall, VESTA_CHECKPOINTS_MAX) && deadlines_init(&node->steady, VESTA_CHECKPOINTS_MAX) &&
             directory_new(&node->directory) == VESTA_OK;
   if (!ok) {
@@ -49,6 +52,7 @@ void node_destroy(node_t **node_pointer) {
     }
   }
   node_local_destroy(node, &node->made.local);
+  node_waits_bury(node);
   while (node->hellos != NULL) {
     node_hello_forget(node, node->hellos->link);
   }
@@ -66,6 +70,9 @@ void node_destroy(node_t **node_pointer) {
   free(node->messages);
   free(node->elements);
   free(node->replica_elements);
+  free(node->tracked);
+  free(node->expired);
+  free(node->expired_ids);
   free(node);
   *node_pointer = NULL;
 }
@@ -141,16 +148,18 @@ static void node_dispatch(node_t *node, const node_request_t *request) {
     case WIRE_CONFIRM: node_confirm(node, request); return;
     case WIRE_PROGRESS: node_progress(node, request); return;
     case WIRE_LIST: node_list(node, request); return;
+    case WIRE_TRACK: node_track(node, request); return;
     default: node_refuse(node, request, VESTA_ERR_MALFORMED); return; /* not a request, or not for the node */
   }
 }
 
-static bool node_request_has_handle(uint64_t kind) {
-  switch (kind) {
+static bool node_request_has_handle(const wire_message_t *message) {
+  switch (message->kind) {
     case WIRE_FINALIZE:
     case WIRE_OPEN:
     case WIRE_UNLINK:
     case WIRE_LIST: return false;
+    case WIRE_TRACK: return message->handle != 0; /* else it is about the session */
     default: return true;
   }
 }
@@ -168,7 +177,8 @@ static void node_request(node_t *node, const node_event_t *event) {
   }
   node_link_t *link = node_link(node, event->link);
   request.session = link == NULL ? NULL : directory_session(node->directory, link->session);
-  if (request.session == NULL || link->callbacks) {
+  /* A link that the session has left is not listened to: what still comes there was sent again on the new one. */
+  if (request.session == NULL || link->callbacks || request.session->link != event->link) {
     node_refuse(node, &request, VESTA_ERR_BAD_HANDLE);
     return;
   }
@@ -178,7 +188,7 @@ static void node_request(node_t *node, const node_event_t *event) {
     node_answer_stored(node, &request, stored);
     return;
   }
-  if (node_request_has_handle(event->message->kind)) {
+  if (node_request_has_handle(event->message)) {
     request.handle = directory_handle(node->directory, event->message->handle);
     if (request.handle == NULL || request.handle->session != request.session) {
       node_refuse(node, &request, VESTA_ERR_BAD_HANDLE);
@@ -218,7 +228,8 @@ static void node_time(node_t *node) {
   uint32_t due_max = node->action_max / 2; /* each leads to two actions at most; the rest waits for the next turn */
   for (uint32_t done = 0; done < due_max; done++) {
     deadline_t *first = deadlines_first(&node->wall);
-    if (first == NULL || first->at_ns > node->wall_ns || node->action_count >= due_max) {
+    bool full = node->action_count >= due_max || node->expired_count == NODE_EXPIRED_MAX;
+    if (first == NULL || first->at_ns > node->wall_ns || full) {
       break;
     }
     node_local_t *local = TABLE_ENTRY(first, node_local_t, wall);
@@ -228,7 +239,7 @@ static void node_time(node_t *node) {
       deadlines_set(&node->wall, first, node->wall_ns + NODE_RETRY_NS); /* in case it can't be ordered now */
       continue;
     }
-    node_expire(node, checkpoint, NODE_EXPIRE_SECTIONS_MAX);
+    node_expire(node, checkpoint, NODE_EXPIRED_MAX - node->expired_count); /* others are not kept waiting */
   }
   for (uint32_t done = 0; done < due_max; done++) {
     deadline_t *first = deadlines_first(&node->steady);
@@ -239,6 +250,7 @@ static void node_time(node_t *node) {
     deadlines_set(&node->steady, first, DEADLINE_NONE);
     node_reconcile(node, local->checkpoint);
     node_promotion_late(node, local->checkpoint);
+    node_applied_late(node, local->checkpoint);
   }
 }
 
@@ -261,6 +273,8 @@ static void node_begin(node_t *node, int64_t wall_ns, int64_t steady_ns) {
   node->wall_ns = wall_ns;
   node->steady_ns = steady_ns;
   node->action_count = 0;
+  node->expired_count = 0;
+  node_waits_bury(node);
 }
 
 void node_step(node_t *node, const node_event_t *event, node_actions_t *actions) {
@@ -332,14 +346,19 @@ static vesta_err_t node_take_up(node_t *node, directory_checkpoint_t *checkpoint
 }
 
 /* Results of sessions that ended while the directory went on: the crash came between the two. */
-static void node_forget_strangers(const node_t *node, replica_t *replica) {
-  vesta_token_t tokens[256];
-  uint32_t count = replica_sessions(replica, tokens, 256);
+static vesta_err_t node_forget_strangers(const node_t *node, replica_t *replica) {
+  vesta_token_t *tokens = malloc(VESTA_REPLICA_SESSIONS_MAX * sizeof *tokens);
+  if (tokens == NULL) {
+    return VESTA_ERR_NO_MEMORY;
+  }
+  uint32_t count = replica_sessions(replica, tokens, VESTA_REPLICA_SESSIONS_MAX);
   for (uint32_t i = 0; i < count; i++) {
     if (directory_session(node->directory, tokens[i]) == NULL) {
       replica_session_forget(replica, tokens[i]);
     }
   }
+  free(tokens);
+  return VESTA_OK;
 }
 
 vesta_err_t node_start(node_t *node, int64_t wall_ns, int64_t steady_ns, node_actions_t *actions) {
@@ -358,7 +377,10 @@ vesta_err_t node_start(node_t *node, int64_t wall_ns, int64_t steady_ns, node_ac
       op->state = WIRE_REMOVE_LOST;
       continue;
     }
-    node_forget_strangers(node, c->local->replica);
+    err = node_forget_strangers(node, c->local->replica);
+    if (err != VESTA_OK) {
+      return err;
+    }
     node_reconcile(node, c);
     node_roles(node, c);
     node_schedule(node, c);

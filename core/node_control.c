@@ -39,7 +39,9 @@ static void node_resume(node_t *node, const node_event_t *event) {
   bool same = session != NULL && !session->over && session->uid == event->uid && session->pid == event->pid &&
               session->start == event->start;
   vesta_err_t err = same ? VESTA_OK : VESTA_ERR_BAD_HANDLE;
-  if (same && !node_link_add(node, event->link, session->token, false)) {
+  if (same && event->link < session->link) {
+    err = VESTA_ERR_BAD_OPERATION; /* given up before it was heard: the process speaks on a later link already */
+  } else if (same && !node_link_add(node, event->link, session->token, false)) {
     err = VESTA_ERR_NO_MEMORY;
   }
   wire_message_t *reply = node_answer(node, event->link, event->message->number, err, NULL);
@@ -141,7 +143,7 @@ void node_hello_callbacks(node_t *node, const node_event_t *event) {
   directory_session_t *session = directory_session(node->directory, wire_token(event->message));
   bool same = session != NULL && session->uid == event->uid && session->pid == event->pid;
   vesta_err_t err = same ? VESTA_OK : VESTA_ERR_BAD_HANDLE;
-  if (node_link(node, event->link) != NULL) {
+  if (node_link(node, event->link) != NULL || (same && event->link < session->callback_link)) {
     err = VESTA_ERR_BAD_OPERATION;
   } else if (same && !node_link_add(node, event->link, session->token, true)) {
     err = VESTA_ERR_NO_MEMORY;
@@ -397,9 +399,17 @@ void node_resign(node_t *node, const node_request_t *request) {
   op->node = node->config.node_id;
 }
 
+/* How far a member says to be. Only a position of this history says anything. */
+static void node_member_applied(node_t *node, directory_checkpoint_t *checkpoint, roles_member_t *member,
+                                vesta_pos_t applied) {
+  bool ours = replica_position_check(checkpoint->local->replica, applied) == VESTA_OK;
+  member->applied = ours ? applied : (vesta_pos_t){0};
+  node_applied(node, checkpoint);
+}
+
 void node_confirm(node_t *node, const node_request_t *request) {
   const roles_group_t *group = &request->checkpoint->group;
-  const roles_member_t *member = roles_member_of(group, request->session->token);
+  roles_member_t *member = roles_member_of(group, request->session->token);
   const wire_message_t *message = request->message;
   if (member == NULL || group->granted != member->id || group->epoch != message->epoch) {
     node_refuse(node, request, VESTA_ERR_FENCED);
@@ -412,15 +422,18 @@ void node_confirm(node_t *node, const node_request_t *request) {
     op->checkpoint = request->checkpoint->id;
     op->member = member->id;
     op->epoch = group->epoch;
+    node_member_applied(node, request->checkpoint, member,
+                        (vesta_pos_t){.lineage = request->checkpoint->lineage, .epoch = message->epoch,
+                                      .seq = message->seq});
   }
 }
 
 void node_progress(node_t *node, const node_request_t *request) {
   roles_member_t *member = roles_member_of(&request->checkpoint->group, request->session->token);
-  if (member == NULL) {
+  if (member == NULL || request->message->state == WIRE_PROGRESS_ALIVE) {
     return; /* it left meanwhile; nobody waits for an answer */
   }
-  member->applied = wire_pos(request->message);
-  member->synced = request->message->state == 1;
+  member->synced = request->message->state == WIRE_PROGRESS_SYNCED;
+  node_member_applied(node, request->checkpoint, member, wire_pos(request->message));
   node_roles(node, request->checkpoint); /* a vacant role may have somebody to go to now */
 }

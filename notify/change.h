@@ -33,6 +33,7 @@ typedef struct notify_change {
   int64_t expiry_ns;  /* CREATED, EXPIRY_SET; RETENTION_SET: the duration */
   int64_t time_ns;    /* wall clock at the commit */
   uint64_t member;    /* EPOCH: who was granted the role, 0 nobody */
+  bool awaited;       /* somebody waits for this, or what came before it, to be applied */
 } notify_change_t;
 
 #endif

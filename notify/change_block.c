@@ -131,6 +131,7 @@ change_block_t *change_block_split(change_block_t *block, uint64_t seq) {
     }
     rest->position = block->position;
     rest->first_seq = seq + 1;
+    rest->state = block->state;
   }
   block->count = at;
   block->position.epoch = block->elements[at - 1].epoch;

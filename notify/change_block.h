@@ -16,7 +16,7 @@ typedef struct change_block {
   vesta_pos_t position;  /* of a message of operations: its last one; of a chunk: what it is as of */
   uint64_t first_seq;    /* of operations: consecutive from here to position.seq */
   uint64_t cursor_end;   /* of a chunk: WIRE field */
-  uint64_t state;        /* of a chunk: WIRE_CHUNK_... */
+  uint64_t state;        /* of a chunk: WIRE_CHUNK_...; of operations: WIRE_CHANGES_... */
   bool resync;           /* handed out as part of a resync; of operations: what follows matters */
   bool full;             /* the resync is one of everything */
   uint64_t slots_walked; /* sections from this slot on were not named yet: their changes are left out, see the walk */

@@ -36,6 +36,7 @@ typedef struct audience {
   struct audience *earlier, *later; /* by told_ns */
   uint64_t checkpoint_id;
   int64_t told_ns; /* everybody here was told something at that time, or later */
+  uint64_t awaited_seq; /* somebody waits for operations up to here */
   uint32_t subscriptions[CLASS_COUNT];
 } audience_t;
 
@@ -207,6 +208,9 @@ static void batch_emit_class(publisher_t *publisher, topic_class_t topic, bool w
       .lineage = publisher->batch_end.lineage,
       .state = topic == CLASS_KEYS ? WIRE_CHANGES_KEYS : 0,
   };
+  if (publisher->batch.elements[0].seq <= audience->awaited_seq) {
+    message.state |= WIRE_CHANGES_AWAITED;
+  }
   vesta_bytes_t head = change_batch_encode(&publisher->batch, &message);
   emit(publisher, audience, topic, head,
        topic == CLASS_KEYS ? (vesta_bytes_t){0} : change_batch_data(&publisher->batch));
@@ -272,6 +276,13 @@ static bool record_is_epoch(const replica_record_t *record) {
   replica_record_t walk = *record;
   replica_change_t change;
   return replica_record_next(&walk, &change) && change.element.kind == VESTA_KIND_EPOCH;
+}
+
+void publisher_awaited(publisher_t *publisher, uint64_t checkpoint_id, uint64_t seq) {
+  audience_t *audience = audience_find(publisher, checkpoint_id);
+  if (audience != NULL) {
+    audience->awaited_seq = seq;
+  }
 }
 
 void publisher_committed(publisher_t *publisher, uint64_t checkpoint_id, const replica_t *replica, uint64_t first_seq,

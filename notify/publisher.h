@@ -49,6 +49,9 @@ void publisher_subscription(publisher_t *publisher, vesta_bytes_t message,
 /** Does anybody listen to this checkpoint? */
 bool publisher_wanted(const publisher_t *publisher, uint64_t checkpoint_id);
 
+/** Somebody waits for the operations up to `seq`, which are about to be told as committed, to be applied: they go out
+ *  marked so. */
+void publisher_awaited(publisher_t *publisher, uint64_t checkpoint_id, uint64_t seq);
 /** Operations first_seq to last_seq of this checkpoint were committed: they go out with the next flush, or at once when
  *  they fill a message. To be called before the next prepare, which may trim the log; what was trimmed is not sent. */
 void publisher_committed(publisher_t *publisher, uint64_t checkpoint_id, const replica_t *replica, uint64_t first_seq,

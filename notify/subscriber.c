@@ -227,6 +227,7 @@ static void element_hand_out(subscriber_t *subscriber, const change_block_t *blo
   };
   if (!block->resync && element->index + 1 == element->count) {
     subscriber->handed_out = change->position;
+    change->awaited = block->at == block->count && (block->state & WIRE_CHANGES_AWAITED) != 0;
   }
 }
 

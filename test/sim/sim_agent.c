@@ -56,6 +56,7 @@ static void agent_forget_session(sim_agent_t *agent) {
   agent->token = (vesta_token_t){0};
   agent->number_last = 0;
   agent->finalizing = false;
+  agent->handles_lost = 0;
 }
 
 static void agent_close_links(sim_agent_t *agent) {
@@ -266,12 +267,8 @@ void sim_agent_wake(sim_agent_t *agent) {
       agent_born(agent);
       agent->due_ns = world->now_ns;
       break;
-    case SIM_AGENT_AWAY:
-      agent_connect(agent);
-      break;
-    case SIM_AGENT_GREETING:
-      agent->due_ns = INT64_MAX;
-      break;
+    case SIM_AGENT_AWAY: agent_connect(agent); break;
+    case SIM_AGENT_GREETING: agent->due_ns = INT64_MAX; break;
     case SIM_AGENT_UP:
       agent->due_ns = world->now_ns + sim_span(&world->random, 10 * SIM_US, world->plan.pause_ns_max);
       if (agent->callbacks == NULL && sim_percent(&world->random, 5)) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A process that uses a checkpoint library: one session, a calls link, requests in flight. It does what libSaCkpt has to
- * do: when its link ends it connects again, resumes its session, and sends again what was not answered, under the same
- * numbers.
+ * A process that uses a checkpoint library: one session, a calls link, requests in flight. It does what libSaCkpt has
+ * to do: when its link ends it connects again, resumes its session, and sends again what was not answered, under the
+ * same numbers.
  *
  *   DEAD --born--> AWAY --connect--> GREETING --HELLO answered--> UP --link ends--> AWAY
  *     ^--- killed, from any state
@@ -25,27 +25,33 @@ typedef enum sim_agent_state { SIM_AGENT_DEAD, SIM_AGENT_AWAY, SIM_AGENT_GREETIN
 typedef struct sim_request {
   uint64_t number;
   enum wire_kind kind;
-  uint32_t handle; /* place in handles[] */
-  uint32_t name;   /* OPEN, UNLINK */
-  uint64_t epoch;  /* CONFIRM */
-  uint32_t wall_jumps; /* when it was asked */
-  bool callback;       /* the answer is to go to the callback link */
-  bool resubscribes;   /* STREAM: for a subscriber that is there already */
+  uint32_t handle;      /* place in handles[] */
+  uint32_t name;        /* OPEN, UNLINK */
+  uint64_t epoch;       /* CONFIRM */
+  uint32_t wall_jumps;  /* when it was asked */
+  bool callback;        /* the answer is to go to the callback link */
+  bool resubscribes;    /* STREAM: for a subscriber that is there already */
   sim_packet_t *packet; /* as it was sent, to be sent again */
 } sim_request_t;
 
 /* One member of a group, see sim_member.c. */
-typedef enum sim_role { SIM_ROLE_NONE, SIM_ROLE_JOINING, SIM_ROLE_STANDBY, SIM_ROLE_CANDIDATE, SIM_ROLE_ACTIVE } sim_role_t;
+typedef enum sim_role {
+  SIM_ROLE_NONE,
+  SIM_ROLE_JOINING,
+  SIM_ROLE_STANDBY,
+  SIM_ROLE_CANDIDATE,
+  SIM_ROLE_ACTIVE
+} sim_role_t;
 
 typedef struct sim_member {
   sim_role_t role;
   uint64_t id;
   uint32_t flags;
-  uint64_t epoch;   /* of the last grant heard of, whoever got it */
-  uint64_t barrier; /* its seq, if it is ours; 0: not known */
-  bool asking;      /* CONFIRM, RESIGN or JOIN is under way */
-  bool mute;        /* never confirms: hung */
-  int64_t due_ns;   /* when to say how far it is, and to ask how things are */
+  uint64_t epoch;        /* of the last grant heard of, whoever got it */
+  uint64_t barrier;      /* its seq, if it is ours; 0: not known */
+  bool asking;           /* CONFIRM, RESIGN or JOIN is under way */
+  int64_t mute_until_ns; /* does not confirm: hung */
+  int64_t due_ns;        /* when to say how far it is, and to ask how things are */
 } sim_member_t;
 
 typedef struct sim_iteration {
@@ -82,6 +88,7 @@ typedef struct sim_agent {
   sim_request_t in_flight[VESTA_SESSION_WINDOW];
   uint32_t in_flight_count, in_flight_max;
   bool finalizing;
+  uint32_t handles_lost; /* opened, and there was no room to note it */
   sim_handle_t handles[SIM_HANDLES_MAX];
   int64_t due_ns;
   int64_t stopped_until_ns; /* as by SIGSTOP */

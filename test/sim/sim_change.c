@@ -58,9 +58,9 @@ static vesta_kind_t kind_draw(sim_world_t *world, const sim_name_t *name) {
   if (name->attributes.sections_max == 1) {
     return sim_percent(&world->random, 50) ? VESTA_KIND_WRITTEN : VESTA_KIND_OVERWRITTEN;
   }
-  static const vesta_kind_t kinds[] = {VESTA_KIND_CREATED,     VESTA_KIND_CREATED,     VESTA_KIND_CREATED,
-                                       VESTA_KIND_WRITTEN,     VESTA_KIND_WRITTEN,     VESTA_KIND_OVERWRITTEN,
-                                       VESTA_KIND_OVERWRITTEN, VESTA_KIND_EXPIRY_SET,  VESTA_KIND_DELETED};
+  static const vesta_kind_t kinds[] = {VESTA_KIND_CREATED,     VESTA_KIND_CREATED,    VESTA_KIND_CREATED,
+                                       VESTA_KIND_WRITTEN,     VESTA_KIND_WRITTEN,    VESTA_KIND_OVERWRITTEN,
+                                       VESTA_KIND_OVERWRITTEN, VESTA_KIND_EXPIRY_SET, VESTA_KIND_DELETED};
   return kinds[sim_below(&world->random, sizeof kinds / sizeof kinds[0])];
 }
 
@@ -71,7 +71,7 @@ static int64_t expiry_draw(sim_world_t *world) {
 
 /* Bytes that tell each change from every other. */
 static size_t data_draw(sim_world_t *world, change_draft_t *draft, uint64_t size_max) {
-  size_t size = sim_percent(&world->random, 50) ? (size_t)sim_span(&world->random, 0, (int64_t)size_max)
+  size_t size = sim_percent(&world->random, 50)   ? (size_t)sim_span(&world->random, 0, (int64_t)size_max)
                 : sim_percent(&world->random, 20) ? (size_t)size_max
                                                   : (size_t)sim_below(&world->random, size_max + 1);
   if (draft->payload_size + size > PAYLOAD_MAX) {
@@ -131,12 +131,13 @@ void sim_change_ask(sim_agent_t *agent, sim_handle_t *handle) {
       draft->elements[i].kind = VESTA_KIND_CREATED;
       draft->elements[i].expiry_ns = i % 7 == 0 ? sim_wall_ns(world) + 2 * SIM_SECOND_NS : VESTA_TIME_END;
       draft->elements[i].offset = 0;
-      draft->elements[i].id.size = (size_t)snprintf(draft->ids[i], ID_BYTES, "w%" PRIu64 ".%" PRIu32, agent->number_last, i);
+      draft->elements[i].id.size =
+          (size_t)snprintf(draft->ids[i], ID_BYTES, "w%" PRIu64 ".%" PRIu32, agent->number_last, i);
       draft->elements[i].id.data = (const uint8_t *)draft->ids[i];
     }
   }
-  wire_message_t change = {.kind = WIRE_CHANGE, .handle = handle->id, .elements = draft->elements,
-                           .element_count = count};
+  wire_message_t change = {
+      .kind = WIRE_CHANGE, .handle = handle->id, .elements = draft->elements, .element_count = count};
   if (wire_payload_check(&change, draft->payload_size) == VESTA_OK) {
     sim_request_t *request = sim_agent_ask(agent, &change, vesta_bytes(draft->payload, draft->payload_size));
     request->handle = (uint32_t)(handle - agent->handles);
@@ -172,6 +173,9 @@ void sim_change_answered(sim_agent_t *agent, const sim_request_t *request, const
   wire_message_t asked;
   vesta_bytes_t head = request->packet->head;
   VESTA_ASSERT(wire_decode(world->nodes[0].decoder, head.data, head.size, &asked) == VESTA_OK);
+  if (reply->error == VESTA_ERR_TIMEOUT) {
+    return; /* it may have been done, or be done yet */
+  }
   if (reply->error != VESTA_OK) {
     wrong = sim_ledger_refuse(&world->ledger, agent->token, request->number);
   } else {

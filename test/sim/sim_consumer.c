@@ -40,11 +40,12 @@ void sim_consumer_fini(sim_subscriber_t *s) {
 
 /* ---- checks ---- */
 
-static void must(const sim_subscriber_t *s, bool holds, const char *rule, const char *why, const notify_change_t *change) {
+static void must(const sim_subscriber_t *s, bool holds, const char *rule, const char *why,
+                 const notify_change_t *change) {
   if (!holds) {
     sim_fail(s->world, rule,
-             "subscriber %" PRIu32 ", %s: kind %" PRIu32 " seq %" PRIu64 " epoch %" PRIu64 " index %" PRIu32 ", it is at seq %" PRIu64
-             " epoch %" PRIu64 " index %" PRIu32 " of %" PRIu64 ", mode %d",
+             "subscriber %" PRIu32 ", %s: kind %" PRIu32 " seq %" PRIu64 " epoch %" PRIu64 " index %" PRIu32
+             ", it is at seq %" PRIu64 " epoch %" PRIu64 " index %" PRIu32 " of %" PRIu64 ", mode %d",
              subscriber_number(s), why, change->kind, change->position.seq, change->position.epoch, change->index,
              s->position.seq, s->position.epoch, s->index, s->history->count, (int)s->mode);
   }
@@ -77,7 +78,8 @@ static void take_live(sim_subscriber_t *s, const notify_change_t *change) {
   must(s, seq <= history->count, ORDER, "a change was handed out before it was committed", change);
   const sim_record_t *record = &history->records[seq - 1];
   sim_change_t made = plain(change);
-  must(s, change->count == record->count && change->position.epoch == record->epoch &&
+  must(s,
+       change->count == record->count && change->position.epoch == record->epoch &&
            change->time_ns == record->time_ns && sim_change_digest(&made) == record->digests[change->index],
        ORDER, "a live change is not what was committed", change);
   sim_section_t *section;
@@ -104,8 +106,8 @@ static void take_resync_begin(sim_subscriber_t *s, const notify_change_t *change
   bool again = s->mode == SIM_STREAM_RESYNC;
   must(s, s->mode == SIM_STREAM_BEGINNING || s->mode == SIM_STREAM_LOST || (again && change->full), ORDER,
        "a resync begins out of place", change);
-  must(s, change->full || vesta_pos_equal(change->from, s->position), ORDER,
-       "a resync begins from where it is not", change);
+  must(s, change->full || vesta_pos_equal(change->from, s->position), ORDER, "a resync begins from where it is not",
+       change);
   staged_drop(s);
   s->mode = SIM_STREAM_RESYNC;
   if (change->full || s->has_table) {

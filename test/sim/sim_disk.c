@@ -128,6 +128,10 @@ static vesta_err_t disk_open(void *context, uint64_t id, void **memory, uint64_t
   if (region->taken_up) {
     sim_story_fail(disk->story, "DISK", "region %" PRIu64 " opened twice", id);
   }
+  if (sim_chance(disk->random, disk->fail_chance)) {
+    disk->failures++;
+    return VESTA_ERR_NO_RESOURCES;
+  }
   region->taken_up = true;
   *memory = region->memory;
   *size = region->size;

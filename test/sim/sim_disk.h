@@ -2,8 +2,8 @@
  *
  * What survives a node: regions by checkpoint id, and the journal of ordered operations.
  *
- * A region is read-only memory until its pages are reserved, as a hole in a tmpfs file would be SIGBUS when the tmpfs is
- * full: a store into a page that was not reserved ends the run.
+ * A region is read-only memory until its pages are reserved, as a hole in a tmpfs file would be SIGBUS when the tmpfs
+ * is full: a store into a page that was not reserved ends the run.
  *
  * A crash at a store: sim_disk_freeze() keeps everything as it is at that moment, the step goes on to its end, and
  * sim_disk_thaw() puts everything back as it was. Since a node changes nothing but regions, that is the same as a node
@@ -21,9 +21,9 @@ typedef struct sim_region {
   struct sim_disk *disk;
   uint64_t id, size;
   uint8_t *memory;
-  uint8_t *reserved;  /* a byte for each page */
+  uint8_t *reserved;   /* a byte for each page */
   uint64_t page_count; /* reserved now */
-  bool taken_up;      /* made or opened by the node that runs */
+  bool taken_up;       /* made or opened by the node that runs */
 } sim_region_t;
 
 typedef struct sim_journal {

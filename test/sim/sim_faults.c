@@ -9,15 +9,15 @@
 #include "test/sim/sim_world.h"
 
 typedef enum fault {
-  FAULT_KILL,          /* a process */
-  FAULT_STOP,          /* a process, for a while */
-  FAULT_CUT_BY_AGENT,  /* a link; what is under way to the node still arrives */
-  FAULT_CUT_BY_NODE,   /* a link; the same the other way */
+  FAULT_KILL,         /* a process */
+  FAULT_STOP,         /* a process, for a while */
+  FAULT_CUT_BY_AGENT, /* a link; what is under way to the node still arrives */
+  FAULT_CUT_BY_NODE,  /* a link; the same the other way */
   FAULT_CUT_CALLBACKS,
-  FAULT_CRASH,         /* the node, between two turns */
-  FAULT_DISCONNECT,    /* a subscriber's socket */
-  FAULT_CLOCK,         /* the wall clock is set */
-  FAULT_FULL,          /* the disk is full for a while */
+  FAULT_CRASH,      /* the node, between two turns */
+  FAULT_DISCONNECT, /* a subscriber's socket */
+  FAULT_CLOCK,      /* the wall clock is set */
+  FAULT_FULL,       /* the disk is full for a while */
 } fault_t;
 _Static_assert(FAULT_FULL + 1 == SIM_FAULT_KINDS, "a weight for each kind");
 
@@ -28,26 +28,28 @@ static uint32_t odds_draw(sim_world_t *world, uint32_t most) {
 
 void sim_faults_draw(sim_world_t *world) {
   sim_random_t *random = &world->random;
-  world->odds = (sim_odds_t){.crash_between = odds_draw(world, 8000),
+  world->odds = (sim_odds_t){.crash_between = odds_draw(world, 30000),
                              .crash_at_store = odds_draw(world, 60000),
                              .memory = odds_draw(world, 300000),
-                             .disk = odds_draw(world, 50000),
+                             .disk = odds_draw(world, 200000),
                              .drop_published = odds_draw(world, 200000),
                              .lose_request = odds_draw(world, 200000),
                              .lose_answer = odds_draw(world, 200000),
                              .withhold = odds_draw(world, 100000),
-                             .delay_ns_max = sim_span(random, 50 * SIM_US, 100 * SIM_MS)};
+                             .delay_ns_max = sim_span(random, 50 * SIM_US, 100 * SIM_MS),
+                             .queue_max = sim_percent(random, 50) ? UINT32_MAX : (uint32_t)sim_between(random, 1, 50)};
   sim_faults_t *faults = &world->faults;
   for (uint32_t i = 0; i < SIM_FAULT_KINDS; i++) {
     faults->weights[i] = sim_percent(random, 50) ? 0 : (uint32_t)sim_between(random, 1, 10);
     faults->weight_sum += faults->weights[i];
   }
+  faults->of_disk = world->odds.disk != 0 || faults->weights[FAULT_FULL] != 0;
   faults->pause_ns_max = sim_span(random, 20 * SIM_MS, 3 * SIM_SECOND_NS);
   faults->due_ns = faults->weight_sum == 0 ? INT64_MAX : world->now_ns + SIM_SECOND_NS;
 }
 
 void sim_faults_cease(sim_world_t *world) {
-  world->odds = (sim_odds_t){.delay_ns_max = SIM_MS};
+  world->odds = (sim_odds_t){.delay_ns_max = SIM_MS, .queue_max = UINT32_MAX};
   world->faults.due_ns = INT64_MAX;
   for (uint32_t i = 0; i < SIM_NODES; i++) {
     world->nodes[i].disk.full = false;

@@ -13,15 +13,16 @@ struct sim_world;
 
 /* In a million, of each occasion. */
 typedef struct sim_odds {
-  uint32_t crash_between; /* the node dies between two actions */
+  uint32_t crash_between;  /* the node dies between two actions */
   uint32_t crash_at_store; /* it dies at a store into a region, within a step */
   uint32_t memory;         /* an allocation of a step, or of a subscriber, fails */
   uint32_t disk;           /* a reservation, a region's creation, an append to the journal fails */
   uint32_t drop_published; /* a published message is lost on the way to one subscriber */
   uint32_t lose_request;   /* of a subscriber */
   uint32_t lose_answer;
-  uint32_t withhold;       /* the publisher's queue seems too long */
+  uint32_t withhold; /* the publisher's queue seems too long */
   int64_t delay_ns_max;
+  uint32_t queue_max; /* published messages that wait for one subscriber; more are lost */
 } sim_odds_t;
 
 #define SIM_FAULT_KINDS 9U
@@ -33,6 +34,7 @@ typedef struct sim_faults {
   int64_t pause_ns_max;
   int64_t due_ns;
   int64_t full_until_ns; /* the disk */
+  bool of_disk;          /* it is full at times, or fails */
 } sim_faults_t;
 
 /** Draw what this run will suffer. */

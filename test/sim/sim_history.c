@@ -90,14 +90,12 @@ static const char *change_judge(const sim_history_t *history, const sim_change_t
       }
       return section == NULL || dead ? "a section was written that is not there" : NULL;
     case VESTA_KIND_DELETED:
-    case VESTA_KIND_EXPIRY_SET:
-      return section == NULL || dead ? "a section was changed that is not there" : NULL;
+    case VESTA_KIND_EXPIRY_SET: return section == NULL || dead ? "a section was changed that is not there" : NULL;
     case VESTA_KIND_EXPIRED:
       return section == NULL ? "a section expired that is not there" : !dead ? "a section expired too early" : NULL;
     case VESTA_KIND_UNLINKED:
     case VESTA_KIND_RETENTION_SET:
-    case VESTA_KIND_EPOCH:
-      break;
+    case VESTA_KIND_EPOCH: break;
   }
   return NULL;
 }
@@ -195,7 +193,8 @@ static const char *section_compare(const sim_section_t *section, const replica_s
   if (section->expiry_ns != there->expiry_ns || section->time_ns != there->last_update_ns) {
     return "a section's expiry or time of change differs";
   }
-  bool same = section->epoch == there->epoch && section->seq == there->seq && section->created_seq == there->created_seq;
+  bool same =
+      section->epoch == there->epoch && section->seq == there->seq && section->created_seq == there->created_seq;
   return same ? NULL : "a section's epoch or seq differs";
 }
 
@@ -214,8 +213,7 @@ const char *sim_history_compare(const sim_history_t *history, const replica_t *r
     return "unlinked, retention or grant differs";
   }
   replica_section_t there;
-  for (uint32_t slot = 0; replica_slot_next(replica, slot, replica_slot_end(replica), &there);
-       slot = there.slot + 1) {
+  for (uint32_t slot = 0; replica_slot_next(replica, slot, replica_slot_end(replica), &there); slot = there.slot + 1) {
     const char *differs = section_compare(sim_table_find(&history->table, there.id), &there);
     replica_section_t found;
     if (differs == NULL && (!replica_find(replica, there.id, INT64_MIN, &found) || found.slot != there.slot)) {

@@ -38,6 +38,8 @@ typedef struct sim_history {
   /* what the directory said last */
   bool open, dir_unlinked;
   int64_t retained_until_ns, dir_retention_ns;
+  uint64_t promoting_epoch;     /* a candidate that has not confirmed */
+  int64_t alternative_since_ns; /* since when there is another who could be promoted */
 } sim_history_t;
 
 typedef struct sim_histories {

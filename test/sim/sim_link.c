@@ -36,6 +36,7 @@ void sim_pipe_put(sim_pipe_t *pipe, sim_packet_t *packet, int64_t at_ns) {
   packet->next = NULL;
   *(pipe->last != NULL ? &pipe->last->next : &pipe->first) = packet;
   pipe->last = packet;
+  pipe->count++;
 }
 
 sim_packet_t *sim_pipe_take(sim_pipe_t *pipe, int64_t now_ns) {
@@ -43,6 +44,7 @@ sim_packet_t *sim_pipe_take(sim_pipe_t *pipe, int64_t now_ns) {
   if (packet == NULL || packet->at_ns > now_ns) {
     return NULL;
   }
+  pipe->count--;
   pipe->first = packet->next;
   if (pipe->first == NULL) {
     pipe->last = NULL;
@@ -56,6 +58,19 @@ void sim_pipe_clear(sim_pipe_t *pipe) {
   sim_packet_t *packet;
   while ((packet = sim_pipe_take(pipe, INT64_MAX)) != NULL) {
     free(packet);
+  }
+}
+
+void sim_pipe_cut(sim_pipe_t *pipe, uint32_t keep) {
+  sim_pipe_t whole = *pipe;
+  sim_packet_t *packet;
+  *pipe = (sim_pipe_t){0};
+  while ((packet = sim_pipe_take(&whole, INT64_MAX)) != NULL) {
+    if (pipe->count < keep) {
+      sim_pipe_put(pipe, packet, packet->at_ns);
+    } else {
+      free(packet);
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Messages on their way: encoded, in order, each with the time of its arrival. And a link of an agent: two such ways and
- * what each side knows of its end.
+ * Messages on their way: encoded, in order, each with the time of its arrival. And a link of an agent: two such ways
+ * and what each side knows of its end.
  */
 #ifndef VESTA_TEST_SIM_LINK_H
 #define VESTA_TEST_SIM_LINK_H
@@ -18,6 +18,7 @@ typedef struct sim_packet {
 
 typedef struct sim_pipe {
   sim_packet_t *first, *last;
+  uint32_t count;
   int64_t last_ns; /* nothing overtakes */
 } sim_pipe_t;
 
@@ -33,19 +34,21 @@ sim_packet_t *sim_pipe_take(sim_pipe_t *pipe, int64_t now_ns);
 /** When the first one arrives; INT64_MAX: none is under way. */
 int64_t sim_pipe_due_ns(const sim_pipe_t *pipe);
 void sim_pipe_clear(sim_pipe_t *pipe);
+/** Only the first so many still arrive. */
+void sim_pipe_cut(sim_pipe_t *pipe, uint32_t keep);
 
 /* An agent's link. It ends for each side on its own: what was sent before the end still arrives. */
 typedef struct sim_link {
   struct sim_link *next;
   uint64_t number;
-  uint32_t agent;      /* its process, by index */
-  uint32_t pid;        /* which process that was when it was made */
+  uint32_t agent; /* its process, by index */
+  uint32_t pid;   /* which process that was when it was made */
   uint64_t start;
   bool watched;
-  bool callbacks;      /* a callback link */
-  sim_pipe_t up, down; /* to the node, to the agent */
-  bool agent_closed;   /* the node hears of it after what is in `up` */
-  bool node_closed;    /* the agent hears of it after what is in `down` */
+  bool callbacks;                          /* a callback link */
+  sim_pipe_t up, down;                     /* to the node, to the agent */
+  bool agent_closed;                       /* the node hears of it after what is in `up` */
+  bool node_closed;                        /* the agent hears of it after what is in `down` */
   int64_t agent_closed_ns, node_closed_ns; /* when the other side may notice, at the earliest */
 } sim_link_t;
 

@@ -43,7 +43,7 @@ static bool options_parse(int count, char **arguments, options_t *options) {
   *options = (options_t){.first = 1, .count = SEEDS, .steps = STEPS};
   bool counted = false;
   for (int i = 1; i < count; i++) {
-    uint64_t *to = strcmp(arguments[i], "--seeds") == 0 ? &options->count
+    uint64_t *to = strcmp(arguments[i], "--seeds") == 0   ? &options->count
                    : strcmp(arguments[i], "--steps") == 0 ? &options->steps
                                                           : NULL;
     if (to != NULL) {

@@ -7,8 +7,8 @@
  *                                          '---------------------- resigned, or another was granted -------'
  *
  * It hears of grants in its stream (EPOCH operations), and asks now and then how things are (JOIN again), because a
- * resync may have swallowed the operation. It confirms only when its table is the state at the barrier or behind it: that is
- * where the oracle's rule BARRIER looks.
+ * resync may have swallowed the operation. It confirms only when its table is the state at the barrier or behind it:
+ * that is where the oracle's rule BARRIER looks.
  */
 #include <inttypes.h>
 
@@ -109,11 +109,14 @@ void sim_member_turn(sim_agent_t *agent, sim_handle_t *handle) {
     if (!world->healing && !session_is_member(agent, handle)) {
       member_join(agent, handle);
     }
-  } else if (member->role == SIM_ROLE_CANDIDATE && member_has_all(handle) && (!member->mute || world->healing)) {
+  } else if (member->role == SIM_ROLE_CANDIDATE && member_has_all(handle) &&
+             (world->now_ns >= member->mute_until_ns || world->healing)) {
     member_confirm(agent, handle);
   } else if (world->now_ns >= member->due_ns) {
     member->due_ns = world->now_ns + sim_span(&world->random, SIM_MS, MEMBER_NS_MAX);
-    member->mute = sim_percent(&world->random, 10);
+    if (sim_percent(&world->random, 10)) {
+      member->mute_until_ns = world->now_ns + sim_span(&world->random, SIM_MS, 12 * SIM_SECOND_NS);
+    }
     member_report(agent, handle);
     if (member->role != SIM_ROLE_ACTIVE) {
       member_join(agent, handle);
@@ -237,14 +240,16 @@ const char *sim_member_restless(const sim_world_t *world) {
   directory_checkpoint_t *checkpoint = NULL;
   while ((checkpoint = directory_each(world->nodes[0].node->directory, &bucket, checkpoint)) != NULL) {
     const roles_group_t *group = &checkpoint->group;
-    if (group->state == ROLES_PROMOTING) {
-      return "a promotion is under way";
-    }
     if (group->state == ROLES_VACANT && roles_choose(group, 0) != NULL) {
       return "a group has no active although somebody is eligible";
     }
-    const roles_member_t *active = roles_member(group, group->granted);
+    const roles_member_t *active = roles_member(group, group->granted); /* or about to be */
     const sim_handle_t *handle = active == NULL ? NULL : member_handle(world, active);
+    /* Nobody speaks for a member whose session ended for its process, but not for the node, which died before the end
+     * was in the journal: it goes with the process. */
+    if (group->state == ROLES_PROMOTING && handle != NULL) {
+      return "a promotion is under way";
+    }
     if (handle != NULL && handle->member.role != SIM_ROLE_ACTIVE) {
       return "a member is active and does not know";
     }

@@ -157,17 +157,13 @@ static void act_order(sim_node_t *node, const node_action_t *action) {
 static void act(sim_node_t *node, const node_action_t *action) {
   sim_world_t *world = node->world;
   switch (action->kind) {
-    case NODE_ACTION_SEND:
-      act_send(node, action);
-      break;
+    case NODE_ACTION_SEND: act_send(node, action); break;
     case NODE_ACTION_CLOSE_LINK:
       if (sim_link_find(world, action->link) != NULL) {
         sim_link_close_by_node(world, sim_link_find(world, action->link));
       }
       break;
-    case NODE_ACTION_WATCH:
-      act_watch(node, action);
-      break;
+    case NODE_ACTION_WATCH: act_watch(node, action); break;
     case NODE_ACTION_UNWATCH: {
       sim_watch_t *watch = watch_find(node, action->session);
       if (watch != NULL) {
@@ -175,9 +171,7 @@ static void act(sim_node_t *node, const node_action_t *action) {
       }
       break;
     }
-    case NODE_ACTION_ORDER:
-      act_order(node, action);
-      break;
+    case NODE_ACTION_ORDER: act_order(node, action); break;
     case NODE_ACTION_PUBLISH:
       sim_say(world, "node %" PRIu32 " commits checkpoint=%" PRIu64 " seq=%" PRIu64 " to %" PRIu64, node->id,
               action->checkpoint, action->first_seq, action->last_seq);
@@ -255,8 +249,8 @@ static bool node_run_queue(sim_node_t *node) {
     wire_message_t message;
     vesta_err_t err = wire_decode(node->decoder, packet->head.data, packet->head.size, &message);
     VESTA_ASSERT(err == VESTA_OK);
-    node_event_t event = {.kind = (node_event_kind_t)packet->tag, .message = &message,
-                          .error = (vesta_err_t)packet->error};
+    node_event_t event = {
+        .kind = (node_event_kind_t)packet->tag, .message = &message, .error = (vesta_err_t)packet->error};
     lives = node_make_step(node, &event);
     free(packet);
   }
@@ -328,8 +322,8 @@ static void journal_rewrite(sim_node_t *node) {
   sim_journal_t ops = {0};
   bool whole = node_snapshot(node->node, journal_take, &ops);
   VESTA_ASSERT(whole);
-  sim_say(world, "node %" PRIu32 " writes its journal anew: %" PRIu32 " for %" PRIu32 " operations", node->id, ops.count,
-          node->disk.journal.count);
+  sim_say(world, "node %" PRIu32 " writes its journal anew: %" PRIu32 " for %" PRIu32 " operations", node->id,
+          ops.count, node->disk.journal.count);
   sim_disk_rewrite(&node->disk, &ops);
   node->rewrite_ns = world->now_ns + sim_span(&world->random, SIM_MS, REWRITE_NS_MAX);
   sim_oracle_compare(node);

@@ -32,7 +32,7 @@ typedef struct sim_node {
   publisher_t *publisher;
   stream_server_t *server;
   wire_decoder_t *decoder;
-  int64_t start_ns; /* when it is started again */
+  int64_t start_ns;   /* when it is started again */
   int64_t rewrite_ns; /* when the journal is written anew */
   sim_pipe_t queue;   /* ordered, or refused, and not given to the node yet */
   sim_watch_t watches[SIM_WATCHES_MAX];

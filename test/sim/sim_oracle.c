@@ -11,6 +11,7 @@
 #include "test/sim/sim_world.h"
 
 #define RETENTION_AT_ONCE_NS SIM_MS /* less counts as none */
+#define DISK_TROUBLE_NS (15 * SIM_SECOND_NS)
 
 /* ---- histories ---- */
 
@@ -55,9 +56,29 @@ static void history_follow(sim_world_t *world, const directory_checkpoint_t *che
   }
   if (status.section_count != history->table.count || status.data_bytes != history->table.data_bytes ||
       status.committed.epoch != history->epoch) {
-    sim_fail(world, "REPLICA", "checkpoint %" PRIu64 " counts %" PRIu32 " sections, %" PRIu64 " bytes; it must be %" PRIu32
-             ", %" PRIu64, history->id, status.section_count, status.data_bytes, history->table.count,
-             history->table.data_bytes);
+    sim_fail(world, "REPLICA",
+             "checkpoint %" PRIu64 " counts %" PRIu32 " sections, %" PRIu64 " bytes; it must be %" PRIu32 ", %" PRIu64,
+             history->id, status.section_count, status.data_bytes, history->table.count, history->table.data_bytes);
+  }
+}
+
+/* ---- promotions ---- */
+
+static void must_be_passed_over_in_time(sim_world_t *world, const directory_checkpoint_t *checkpoint,
+                                        sim_history_t *history) {
+  const roles_group_t *group = &checkpoint->group;
+  bool waits = group->state == ROLES_PROMOTING && roles_choose(group, group->granted) != NULL;
+  if (!waits || history->promoting_epoch != group->epoch) {
+    history->promoting_epoch = waits ? group->epoch : 0;
+    history->alternative_since_ns = world->now_ns;
+    return;
+  }
+  int64_t limit_ns = 2 * roles_member(group, group->granted)->promote_timeout_ns + SIM_SECOND_NS;
+  limit_ns += world->faults.of_disk ? DISK_TROUBLE_NS : 0; /* the order of the next promotion may find no room */
+  if (world->now_ns - history->alternative_since_ns > limit_ns) {
+    sim_fail(world, "PASSED-OVER",
+             "checkpoint %" PRIu64 " waits for member %" PRIu64 " although another could be active", history->id,
+             group->granted);
   }
 }
 
@@ -79,6 +100,7 @@ static void histories_begin(sim_world_t *world, const directory_t *directory) {
       sim_fail(world, "RETENTION", "checkpoint %" PRIu64 " is there again", checkpoint->id);
     }
     history_follow(world, checkpoint, history);
+    must_be_passed_over_in_time(world, checkpoint, history);
   }
 }
 
@@ -96,12 +118,13 @@ static const sim_agent_t *opener_of(const sim_world_t *world, uint64_t checkpoin
   return NULL;
 }
 
+/* `op` has removed it; NULL: an operation that was in the journal when the node died, nobody saw which. */
 static void must_be_over(sim_world_t *world, const sim_history_t *history, const wire_message_t *op) {
   bool unlinked = history->dir_unlinked || (op != NULL && op->kind == WIRE_OP_UNLINK);
   bool at_once = history->dir_retention_ns < RETENTION_AT_ONCE_NS;
-  bool over = !history->open && op != NULL && history->retained_until_ns <= op->time_ns;
+  bool over = op == NULL || (!history->open && history->retained_until_ns <= op->time_ns);
   const sim_agent_t *opener = opener_of(world, history->id);
-  if (op == NULL || op->state == WIRE_REMOVE_LOST) {
+  if (op != NULL && op->state == WIRE_REMOVE_LOST) {
     sim_fail(world, "NOTHING-LOST", "checkpoint %" PRIu64 " is forgotten", history->id);
   }
   if (opener != NULL || !(unlinked || at_once || over)) {
@@ -194,9 +217,16 @@ void sim_oracle_step(sim_node_t *node, const node_event_t *event, const node_act
 }
 
 void sim_oracle_started(sim_node_t *node) {
+  for (uint32_t i = 0; i < node->world->histories.count; i++) {
+    node->world->histories.items[i]->promoting_epoch = 0; /* its time begins again */
+  }
   histories_begin(node->world, node->node->directory);
+  histories_end(node->world, node->node->directory, NULL);
   sessions_check(node->world, node->node->directory);
   sim_oracle_compare(node);
+  if (!node->disk_failed) {
+    sim_oracle_follows(node);
+  }
 }
 
 /* ---- the whole ---- */
@@ -221,6 +251,27 @@ static sim_journal_t rows_of(const node_t *node) {
   return rows;
 }
 
+static bool groups_equal(const roles_group_t *a, const roles_group_t *b) {
+  const roles_member_t *x = a->members, *y = b->members;
+  bool same = a->state == b->state && a->granted == b->granted && a->epoch == b->epoch;
+  for (; same && x != NULL && y != NULL; x = x->next, y = y->next) {
+    same = x->id == y->id && x->handle == y->handle && x->priority == y->priority && x->flags == y->flags &&
+           x->promote_timeout_ns == y->promote_timeout_ns && x->passed_over == y->passed_over &&
+           vesta_token_equal(x->session, y->session);
+  }
+  return same && x == NULL && y == NULL;
+}
+
+static bool all_groups_equal(const directory_t *here, const directory_t *there) {
+  size_t bucket = 0;
+  bool same = true;
+  for (directory_checkpoint_t *c = NULL; same && (c = directory_each(here, &bucket, c)) != NULL;) {
+    const directory_checkpoint_t *other = directory_checkpoint(there, c->id);
+    same = other != NULL && groups_equal(&c->group, &other->group);
+  }
+  return same;
+}
+
 /* A node that is given the journal, and nothing else, has to know the same. */
 static void journal_compare(sim_node_t *node) {
   sim_world_t *world = node->world;
@@ -242,7 +293,7 @@ static void journal_compare(sim_node_t *node) {
   for (uint32_t i = 0; same && i < here.count; i++) {
     same = vesta_bytes_equal(here.ops[i], there.ops[i]);
   }
-  if (!same) {
+  if (!same || !all_groups_equal(node->node->directory, other->directory)) {
     sim_fail(world, "JOURNAL", "the journal gives another directory: %" PRIu32 " rows, not %" PRIu32, there.count,
              here.count);
   }
@@ -263,4 +314,36 @@ void sim_oracle_compare(sim_node_t *node) {
     }
   }
   journal_compare(node);
+}
+
+void sim_oracle_follows(sim_node_t *node) {
+  size_t bucket = 0;
+  directory_checkpoint_t *checkpoint = NULL;
+  while ((checkpoint = directory_each(node->node->directory, &bucket, checkpoint)) != NULL) {
+    replica_status_t status;
+    replica_status(checkpoint->local->replica, &status);
+    if (status.committed.epoch != checkpoint->epoch || status.unlinked != checkpoint->unlinked ||
+        status.retention_ns != checkpoint->attributes.retention_ns) {
+      sim_fail(node->world, "FOLLOWS",
+               "checkpoint %" PRIu64 ": the replica's epoch, retention or name is not the directory's", checkpoint->id);
+    }
+  }
+}
+
+void sim_oracle_rest(sim_node_t *node) {
+  sim_world_t *world = node->world;
+  sim_oracle_compare(node);
+  sim_oracle_follows(node);
+  for (uint32_t i = 0; i < world->agent_count; i++) {
+    const sim_agent_t *agent = &world->agents[i];
+    const directory_session_t *session = directory_session(node->node->directory, agent->token);
+    uint32_t known = agent->handles_lost;
+    for (uint32_t h = 0; h < SIM_HANDLES_MAX; h++) {
+      known += agent->handles[h].open;
+    }
+    if (session != NULL && session->handle_count > known) {
+      sim_fail(world, "HANDLES", "process %" PRIu32 " has %" PRIu32 " handles open and knows of %" PRIu32, agent->index,
+               session->handle_count, known);
+    }
+  }
 }

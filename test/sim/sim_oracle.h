@@ -11,8 +11,11 @@
  *   FENCE            in a fenced group only the member that the history's last EPOCH names has written, once active
  *   ONE-ACTIVE       an epoch has one active at most
  *   BARRIER          who becomes active has all that was committed before
+ *   PASSED-OVER      a candidate that does not confirm is passed over in time when there is another
+ *   FOLLOWS          what the directory knows of a checkpoint is in its history after a start, and at rest
  *   RETENTION        a checkpoint goes when it may, not before
  *   SESSION          a process that lives keeps its session and what it has open
+ *   HANDLES          at rest nothing is open that the process does not know of
  *   JOURNAL          the journal gives the directory again
  *   DISK             regions are made, opened and removed once; stores go to reserved pages only (a signal, else)
  *   REST             when the faults have ceased, everything comes to rest
@@ -31,6 +34,11 @@ void sim_oracle_step(sim_node_t *node, const node_event_t *event, const node_act
 void sim_oracle_started(sim_node_t *node);
 /** The whole comparison: every replica with its history, the journal with the directory. */
 void sim_oracle_compare(sim_node_t *node);
+
+/** Does each replica say what the directory says? After a start, and at rest, it must. */
+void sim_oracle_follows(sim_node_t *node);
+/** Everything is at rest. */
+void sim_oracle_rest(sim_node_t *node);
 
 /* ---- sim_answers.c ---- */
 

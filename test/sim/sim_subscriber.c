@@ -131,7 +131,7 @@ void sim_subscribers_publish(sim_world_t *world, const uint8_t topic[NOTIFY_TOPI
       continue;
     }
     subscription(subscriber, true, wanted);
-    if (memcmp(wanted + 1, topic, NOTIFY_TOPIC_BYTES) == 0 &&
+    if (memcmp(wanted + 1, topic, NOTIFY_TOPIC_BYTES) == 0 && subscriber->published.count < world->odds.queue_max &&
         !sim_chance(&world->random, world->odds.drop_published)) {
       sim_pipe_put(&subscriber->published, sim_packet_new(head, payload), sim_arrival_ns(world));
     }
@@ -233,7 +233,9 @@ static void process_turn(sim_subscriber_t *subscriber) {
   }
   subscriber->renew_wanted |= subscriber_silent(subscriber->subscriber, world->now_ns);
   renew(subscriber);
-  subscriber->due_ns = more ? world->now_ns + SIM_US : subscriber->renew_wanted ? world->now_ns + 20 * SIM_MS : INT64_MAX;
+  subscriber->due_ns = more                       ? world->now_ns + SIM_US
+                       : subscriber->renew_wanted ? world->now_ns + 20 * SIM_MS
+                                                  : INT64_MAX;
   if (is_slow(subscriber)) {
     subscriber->due_ns = world->now_ns + sim_span(&world->random, SIM_US, subscriber->pause_ns_max);
   }

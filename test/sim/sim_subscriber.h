@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * A subscriber: the receiver of notify/subscriber.h, the sockets around it, and a consumer that builds a table of what it is
- * handed and knows what it must be.
+ * A subscriber: the receiver of notify/subscriber.h, the sockets around it, and a consumer that builds a table of what
+ * it is handed and knows what it must be.
  *
  * Rules it checks:
  *   STREAM-ORDER   a live change is the next one of the committed history; only LOST and a whole resync may jump
@@ -38,7 +38,7 @@ typedef struct sim_subscriber {
   subscriber_t *subscriber;
   bool renew_wanted, renew_asked; /* a new token, and new sockets */
   /* the SUB socket and the DEALER */
-  bool connected;   /* the node knows the subscription */
+  bool connected;     /* the node knows the subscription */
   int64_t connect_ns; /* when it will; INT64_MAX: not */
   sim_pipe_t published, questions, answers;
   /* the consumer */
@@ -51,8 +51,8 @@ typedef struct sim_subscriber {
   bool has_table;       /* it began with a state, so the table is whole */
   sim_table_t table;
   bool has_staged;
-  sim_table_t staged;   /* during a resync */
-  bool synced;          /* SYNCED was handed out and no LOST since */
+  sim_table_t staged; /* during a resync */
+  bool synced;        /* SYNCED was handed out and no LOST since */
 } sim_subscriber_t;
 
 /** A STREAM request was answered: subscribe. */

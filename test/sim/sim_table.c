@@ -28,20 +28,13 @@ uint64_t sim_change_digest(const sim_change_t *change) {
       facts[2] = change->offset;
       digest = bytes_digest(change->data, digest);
       break;
-    case VESTA_KIND_OVERWRITTEN:
-      digest = bytes_digest(change->data, digest);
-      break;
+    case VESTA_KIND_OVERWRITTEN: digest = bytes_digest(change->data, digest); break;
     case VESTA_KIND_EXPIRY_SET:
-    case VESTA_KIND_RETENTION_SET:
-      facts[1] = (uint64_t)change->expiry_ns;
-      break;
-    case VESTA_KIND_EPOCH:
-      facts[3] = change->member;
-      break;
+    case VESTA_KIND_RETENTION_SET: facts[1] = (uint64_t)change->expiry_ns; break;
+    case VESTA_KIND_EPOCH: facts[3] = change->member; break;
     case VESTA_KIND_DELETED:
     case VESTA_KIND_EXPIRED:
-    case VESTA_KIND_UNLINKED:
-      break;
+    case VESTA_KIND_UNLINKED: break;
   }
   return XXH3_64bits_withSeed(facts, sizeof facts, digest);
 }
@@ -154,8 +147,7 @@ bool sim_table_apply(sim_table_t *table, const sim_change_t *change, sim_section
       return true;
     case VESTA_KIND_UNLINKED:
     case VESTA_KIND_RETENTION_SET:
-    case VESTA_KIND_EPOCH:
-      return true;
+    case VESTA_KIND_EPOCH: return true;
   }
   section->time_ns = change->time_ns;
   section_sum(table, section);

@@ -13,15 +13,15 @@
 typedef struct sim_name {
   char text[8];
   vesta_attributes_t attributes;
-  uint32_t ids;  /* so many different section ids are used */
-  bool of_pair;  /* who opens it joins its group */
-  bool fenced;   /* its members ask for a fence */
+  uint32_t ids; /* so many different section ids are used */
+  bool of_pair; /* who opens it joins its group */
+  bool fenced;  /* its members ask for a fence */
 } sim_name_t;
 
 typedef struct sim_plan {
   sim_name_t names[SIM_NAMES];
-  int64_t pause_ns_max;   /* between two turns of an application */
-  uint32_t burst_max;     /* requests of one turn */
+  int64_t pause_ns_max; /* between two turns of an application */
+  uint32_t burst_max;   /* requests of one turn */
   uint32_t handles_per_name;
 } sim_plan_t;
 

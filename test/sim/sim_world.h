@@ -8,8 +8,8 @@
  *          |
  *     faults (sim_faults) strike all of it           the oracle (sim_oracle) looks on and knows what must be
  *
- * A run has two phases. In the first the faults rage. Then they cease, nothing new is asked for, and everything must come
- * to rest within a bounded time: every request answered, every subscriber in step, an active where one can be.
+ * A run has two phases. In the first the faults rage. Then they cease, nothing new is asked for, and everything must
+ * come to rest within a bounded time: every request answered, every subscriber in step, an active where one can be.
  */
 #ifndef VESTA_TEST_SIM_WORLD_H
 #define VESTA_TEST_SIM_WORLD_H
@@ -49,7 +49,7 @@ typedef struct sim_world {
   sim_subscriber_t subscribers[SIM_SUBSCRIBERS_MAX];
   sim_histories_t histories;
   sim_ledger_t ledger;
-  sim_plan_t plan; /* what applications do in this run */
+  sim_plan_t plan;         /* what applications do in this run */
   wire_decoder_t *decoder; /* of what processes and subscribers receive */
 } sim_world_t;
 

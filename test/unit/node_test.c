@@ -405,6 +405,39 @@ static void a_watched_session_outlives_its_link(void **state) {
   assert_int_equal(client_simple(&a, WIRE_STATUS, handle), VESTA_OK);
 }
 
+static void a_link_that_its_session_has_left_is_not_listened_to(void **state) {
+  client_t a = client_new(*state);
+  uint64_t handle = client_open(&a, "x");
+  client_t before = a;
+  client_resume(&a);
+  assert_int_equal(client_change(&before, handle, VESTA_KIND_CREATED, "s", "late"), VESTA_ERR_BAD_HANDLE);
+  assert_int_equal(client_change(&a, handle, VESTA_KIND_CREATED, "s", "again"), VESTA_OK);
+  before.link = next_link++; /* a link that was made before the last one, heard of only now */
+  client_resume(&a);
+  wire_message_t hello = {.kind = WIRE_HELLO, .token_hi = a.token.hi, .token_lo = a.token.lo};
+  assert_int_equal(client_ask(&before, hello, NULL)->error, VESTA_ERR_BAD_OPERATION);
+  assert_reads(&a, handle, "s", "again");
+}
+
+static void a_session_whose_end_found_no_room_cannot_be_resumed(void **state) {
+  world_t *world = *state;
+  uint64_t link = next_link++;
+  wire_message_t hello = {.kind = WIRE_HELLO, .number = 1};
+  node_event_t event = {.kind = NODE_EVENT_REQUEST, .link = link, .message = &hello, .pid = 100, .uid = 1, .start = 5};
+  world_event(world, event); /* not watched */
+  vesta_token_t token = wire_token(&world->answers[0].message);
+  world->full = true;
+  world_event(world, (node_event_t){.kind = NODE_EVENT_LINK_GONE, .link = link});
+  hello.token_hi = token.hi;
+  hello.token_lo = token.lo;
+  event.link = next_link++;
+  world_event(world, event);
+  assert_int_equal(world->answers[0].message.error, VESTA_ERR_BAD_HANDLE);
+  world->full = false;
+  world_time(world, SECOND_NS);
+  assert_int_equal(node_counter(world->node, NODE_COUNTER_SESSIONS), 0);
+}
+
 static void a_stranger_cannot_resume_a_session(void **state) {
   world_t *world = *state;
   client_t a = client_new(world);
@@ -676,6 +709,8 @@ int main(void) {
       RULE(an_unlinked_checkpoint_lives_until_its_last_close),
       RULE(the_death_of_a_process_closes_what_it_had_open),
       RULE(a_watched_session_outlives_its_link),
+      RULE(a_link_that_its_session_has_left_is_not_listened_to),
+      RULE(a_session_whose_end_found_no_room_cannot_be_resumed),
       RULE(a_stranger_cannot_resume_a_session),
       RULE(everything_is_there_after_a_restart),
       RULE(a_resent_request_is_applied_once),
