@@ -246,6 +246,25 @@ roles_member_t *directory_member_add(directory_t *d, directory_checkpoint_t *che
   return member;
 }
 
+void directory_tracker_add(directory_handle_t *handle, directory_handle_t **trackers) {
+  handle->tracker_next = *trackers;
+  handle->tracker_place = trackers;
+  if (*trackers != NULL) {
+    (*trackers)->tracker_place = &handle->tracker_next;
+  }
+  *trackers = handle;
+}
+
+void directory_tracker_remove(directory_handle_t *handle) {
+  if (handle->tracker_place != NULL) {
+    *handle->tracker_place = handle->tracker_next;
+    if (handle->tracker_next != NULL) {
+      handle->tracker_next->tracker_place = handle->tracker_place;
+    }
+    handle->tracker_place = NULL;
+  }
+}
+
 static void directory_touch(directory_outcome_t *outcome, directory_checkpoint_t *checkpoint) {
   if (!checkpoint->touched && !checkpoint->removed) {
     checkpoint->touched = true;
@@ -306,6 +325,7 @@ static void directory_close(directory_t *d, directory_outcome_t *outcome, direct
   }
   *at = handle->next;
   session->handle_count--;
+  directory_tracker_remove(handle);
   table_remove(&d->handles, &handle->by_id);
   free(handle);
   directory_touch(outcome, checkpoint);

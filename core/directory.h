@@ -50,6 +50,7 @@ typedef struct directory_session {
   uint64_t link, callback_link; /* 0: none now */
   bool watched;
   bool over; /* its end is to be ordered */
+  uint32_t track; /* WIRE_TRACK_..., for all its handles */
 } directory_session_t;
 
 typedef struct directory_checkpoint {
@@ -77,6 +78,9 @@ typedef struct directory_handle {
   directory_session_t *session;
   directory_checkpoint_t *checkpoint;
   uint32_t flags; /* VESTA_OPEN_READ, VESTA_OPEN_WRITE */
+  /* the node's own, not replicated (node_track.c) */
+  uint32_t track;                                         /* WIRE_TRACK_..., for this handle alone */
+  struct directory_handle *tracker_next, **tracker_place; /* among the checkpoint's trackers; place NULL: not there */
 } directory_handle_t;
 
 typedef struct directory directory_t;
@@ -107,6 +111,9 @@ void directory_bury(directory_t *directory, directory_checkpoint_t *checkpoint);
 
 directory_session_t *directory_session(const directory_t *directory, vesta_token_t token);
 directory_handle_t *directory_handle(const directory_t *directory, uint64_t handle);
+/** Put a handle in front of a list of trackers, and take it out again; one that is closed takes itself out. */
+void directory_tracker_add(directory_handle_t *handle, directory_handle_t **trackers);
+void directory_tracker_remove(directory_handle_t *handle);
 directory_checkpoint_t *directory_checkpoint(const directory_t *directory, uint64_t id);
 /** By name, as of now_ns: unlinked ones and those whose retention has run out are not found. */
 directory_checkpoint_t *directory_name(const directory_t *directory, vesta_bytes_t name, int64_t now_ns);

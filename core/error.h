@@ -35,7 +35,9 @@
   X(LOST, 21, "history no longer reaches that far back")                        \
   X(DIVERGED, 22, "the position is of another history")                         \
   X(DENIED, 23, "this user may not connect")                                    \
-  X(BUSY, 24, "in use by another")
+  X(BUSY, 24, "in use by another")                                              \
+  X(CHANGED, 25, "changed since the position that was named")                   \
+  X(NOT_SUPPORTED, 26, "not possible with what is there")
 
 typedef enum vesta_err {
 #define VESTA_ERROR_ENUM(name, number, text) VESTA_ERR_##name = (number),

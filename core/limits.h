@@ -12,7 +12,7 @@
 #include <assert.h>
 
 /* ---- what an application may ask for ---- */
-#define VESTA_NAME_BYTES_MAX 256U                       /* a checkpoint's name; SaNameT holds no more */
+#define VESTA_NAME_BYTES_MAX 2048U                      /* a checkpoint's name; above 256 in SaNameT's extended form */
 #define VESTA_SECTION_ID_BYTES_MAX 1024U                /* one section id */
 #define VESTA_SECTION_BYTES_MAX (64ULL << 20)           /* one section's data */
 #define VESTA_SECTIONS_MAX 1000000U                     /* sections of one checkpoint */
@@ -21,12 +21,13 @@
 #define VESTA_OPERATION_BYTES_MAX (256ULL << 20)        /* data of one operation, all its elements together */
 #define VESTA_GROUP_MEMBERS_MAX 64U                     /* members of one active/standby group */
 #define VESTA_MEMBER_NAME_BYTES_MAX 64U                 /* the name a member joins its group under */
+#define VESTA_WRITER_BYTES_MAX (64ULL << 20)            /* data that one writer has under way, past one operation */
 
 /* ---- a replica's region ---- */
 #define VESTA_LOG_BYTES_MIN (1ULL << 20)                /* soft size of a replica's log ring, smallest */
 #define VESTA_LOG_BYTES_HISTORY (8ULL << 20)            /* soft size wished for when sections are large or many */
 #define VESTA_TOMBSTONES_MAX 4096U                      /* deleted ids remembered per replica */
-#define VESTA_EPOCHS_MAX 128U                           /* rows of a replica's epoch table */
+#define VESTA_EPOCHS_MAX 112U                           /* rows of a replica's epoch table */
 #define VESTA_SESSION_WINDOW 64U                        /* changes of one session whose results are remembered; also in flight */
 #define VESTA_REPLICA_SESSIONS_MAX 10240U               /* sessions that may write one replica */
 #define VESTA_REGION_BYTES_MAX (80ULL << 40)            /* address space of one replica */
@@ -40,6 +41,8 @@
 #define VESTA_LINK_QUEUE_BYTES_MAX (64ULL << 20)        /* replies waiting for one client that does not read, past one reply */
 #define VESTA_LINKS_BYTES_MAX (2ULL << 30)              /* unfinished requests and unread replies of all links together */
 #define VESTA_ITERATE_SECTIONS_MAX 512U                 /* descriptors in one answer of an iteration */
+#define VESTA_APPLIED_WAITS_MAX 4096U                   /* changes that wait for members to apply them, of one daemon */
+#define VESTA_ELEMENT_ID_BYTES_MAX VESTA_NAME_BYTES_MAX /* an element's id: a section's, or in a list a checkpoint's name */
 
 /* ---- the agent ---- */
 #define VESTA_PROCESS_HANDLES_MAX (1U << 20)            /* handles of every kind in one process */
@@ -67,6 +70,9 @@ static_assert(VESTA_VECTOR_ELEMENTS_MAX * (VESTA_SECTION_ID_BYTES_MAX + 96U) <= 
               "the longest vector of the longest ids fits into one message");
 static_assert(VESTA_ITERATE_SECTIONS_MAX * (VESTA_SECTION_ID_BYTES_MAX + 96U) <= VESTA_FRAME_HEAD_BYTES_MAX,
               "one answer of an iteration fits into one message");
+static_assert(VESTA_ELEMENT_ID_BYTES_MAX >= VESTA_SECTION_ID_BYTES_MAX &&
+                  VESTA_ITERATE_SECTIONS_MAX * (VESTA_ELEMENT_ID_BYTES_MAX + 96U) <= VESTA_FRAME_HEAD_BYTES_MAX,
+              "one page of a list of the longest names fits into one message");
 static_assert(VESTA_FRAME_BYTES_MAX + VESTA_LINK_QUEUE_BYTES_MAX < VESTA_LINKS_BYTES_MAX,
               "one link at its limits leaves room for others");
 static_assert(VESTA_SECTIONS_MAX * (VESTA_SECTION_BYTES_MAX + 8192ULL) < VESTA_REGION_BYTES_MAX,

@@ -80,7 +80,7 @@ typedef enum node_action_kind {
   NODE_ACTION_WATCH,      /* link, session: this link's process is the session's: PROCESS_GONE(session) when it dies */
   NODE_ACTION_UNWATCH,    /* session: it is over */
   NODE_ACTION_ORDER,      /* message: have it ordered */
-  NODE_ACTION_PUBLISH,    /* checkpoint, replica, first_seq to last_seq were committed */
+  NODE_ACTION_PUBLISH,    /* checkpoint, replica, first_seq to last_seq were committed; awaited */
   NODE_ACTION_REMOVED,    /* checkpoint: is no more; streams of it end */
 } node_action_kind_t;
 
@@ -94,6 +94,7 @@ typedef struct node_action {
   uint64_t checkpoint;
   const replica_t *replica;
   uint64_t first_seq, last_seq;
+  bool awaited; /* PUBLISH: somebody waits for them to be applied */
 } node_action_t;
 
 typedef struct node_actions {
@@ -161,7 +162,13 @@ bool node_snapshot(const node_t *node, bool (*emit)(void *context, const wire_me
   X(PROMOTIONS, "members promoted")                                  \
   X(REVOKED, "promotions revoked, the barrier was not met in time")  \
   X(ORDER_REFUSED, "ordered operations that found no room")          \
-  X(REPLICAS_LOST, "replicas whose region was gone at start")
+  X(REPLICAS_LOST, "replicas whose region was gone at start")        \
+  X(TRACKED, "changes told to those who track them")                 \
+  X(TRACKED_MISSED, "not told: there was no link of callbacks")      \
+  X(TRACKED_OVERFLOWS, "links of callbacks closed, too much to tell") \
+  X(APPLIED_WAITS, "changes that waited for members to apply them")  \
+  X(APPLIED_LATE, "of these, answered TIMEOUT: not applied in time") \
+  X(APPLIED_REFUSED, "not made to wait, limit of those reached")
 
 typedef enum node_counter {
 #define NODE_COUNTER_ENUM(name, text) NODE_COUNTER_##name,

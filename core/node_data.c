@@ -10,10 +10,11 @@ vesta_err_t node_usable(const directory_checkpoint_t *checkpoint) {
   return all_replicas || checkpoint->active_node != 0 ? VESTA_OK : VESTA_ERR_NOT_EXIST;
 }
 
-static void node_publish(node_t *node, const directory_checkpoint_t *checkpoint, uint64_t seq) {
+static void node_publish(node_t *node, const directory_checkpoint_t *checkpoint, uint64_t seq, bool awaited) {
   node_action_t *last = node->action_count == 0 ? NULL : &node->actions[node->action_count - 1];
   if (last != NULL && last->kind == NODE_ACTION_PUBLISH && last->checkpoint == checkpoint->id) {
     last->last_seq = seq;
+    last->awaited = last->awaited || awaited;
     return;
   }
   node_action_t *publish = node_act(node, NODE_ACTION_PUBLISH);
@@ -21,6 +22,7 @@ static void node_publish(node_t *node, const directory_checkpoint_t *checkpoint,
   publish->replica = checkpoint->local->replica;
   publish->first_seq = seq;
   publish->last_seq = seq;
+  publish->awaited = awaited;
 }
 
 vesta_err_t node_commit(node_t *node, directory_checkpoint_t *checkpoint, const replica_op_t *op,
@@ -28,13 +30,14 @@ vesta_err_t node_commit(node_t *node, directory_checkpoint_t *checkpoint, const 
   vesta_err_t err = replica_apply(checkpoint->local->replica, op, result);
   if (err == VESTA_OK) {
     node_count(node, NODE_COUNTER_COMMITTED);
-    node_publish(node, checkpoint, result->seq);
+    node_publish(node, checkpoint, result->seq, false);
   }
   return err;
 }
 
 void node_expire(node_t *node, directory_checkpoint_t *checkpoint, uint32_t sections_max) {
   replica_t *replica = checkpoint->local->replica;
+  uint32_t first = node->expired_count;
   replica_section_t section;
   vesta_err_t err = VESTA_OK;
   for (uint32_t i = 0; i < sections_max && err == VESTA_OK; i++) {
@@ -44,11 +47,14 @@ void node_expire(node_t *node, directory_checkpoint_t *checkpoint, uint32_t sect
     replica_element_t element = {.kind = VESTA_KIND_EXPIRED, .id = section.id};
     replica_op_t op = {.time_ns = node->wall_ns, .elements = &element, .element_count = 1};
     replica_result_t result;
+    node_track_expiring(node, checkpoint, section.id);
     err = node_commit(node, checkpoint, &op, &result);
     if (err == VESTA_OK) {
       node_count(node, NODE_COUNTER_EXPIRED);
+      node_track_expired(node, checkpoint);
     }
   }
+  node_track_expired_all(node, checkpoint, first);
   node_schedule(node, checkpoint);
   if (err != VESTA_OK) { /* no memory for its log record: it counts as gone all the same, and is removed later */
     deadlines_set(&node->wall, &checkpoint->local->wall, node->wall_ns + NODE_RETRY_NS);
@@ -96,30 +102,55 @@ static vesta_err_t node_change_elements(node_t *node, const node_request_t *requ
   return VESTA_OK;
 }
 
-static void node_change_answer(node_t *node, const node_request_t *request, vesta_err_t err,
-                               const replica_result_t *result) {
-  wire_message_t *reply = node_answer(node, request->event->link, request->message->number, err, NULL);
+void node_change_answer(node_t *node, const directory_checkpoint_t *checkpoint, uint64_t link, uint64_t number,
+                        vesta_err_t err, const replica_result_t *result) {
+  wire_message_t *reply = node_answer(node, link, number, err, NULL);
   if (err != VESTA_OK) {
     reply->element = result->element;
     return;
   }
-  reply->seq = result->seq;
-  if (result->generated_id_size > 0) {
-    memcpy(node->generated_id, result->generated_id, result->generated_id_size);
-    reply->id = vesta_bytes(node->generated_id, result->generated_id_size);
+  wire_pos_set(reply, (vesta_pos_t){.lineage = checkpoint->lineage, .epoch = result->epoch, .seq = result->seq});
+  reply->id = vesta_bytes(result->generated_id, result->generated_id_size);
+}
+
+/* Judge a change and make it, to be answered at once or, with *wait, when it is applied. */
+static vesta_err_t node_change_make(node_t *node, const node_request_t *request, node_wait_t **wait) {
+  const wire_message_t *message = request->message;
+  vesta_err_t err = node_change_elements(node, request);
+  if (err == VESTA_OK) {
+    err = node_wait_new(node, request, wait);
   }
+  if (err == VESTA_OK && *wait != NULL && !node_wait_possible(request)) {
+    err = VESTA_ERR_TRY_AGAIN;
+  }
+  if (err == VESTA_OK) {
+    replica_op_t op = {.session = request->session->token, .request = message->number, .time_ns = node->wall_ns,
+                       .elements = node->replica_elements, .element_count = message->element_count,
+                       .unchanged_since = {.lineage = message->from_lineage, .epoch = message->from_epoch,
+                                           .seq = message->from_seq}};
+    err = replica_apply(request->checkpoint->local->replica, &op, &node->change_result);
+  }
+  if (err != VESTA_OK) {
+    node_wait_discard(wait);
+  }
+  return err;
 }
 
 void node_change(node_t *node, const node_request_t *request) {
   directory_checkpoint_t *checkpoint = request->checkpoint;
-  const wire_message_t *message = request->message;
-  replica_result_t result = {.element = REPLICA_NO_ELEMENT};
+  uint64_t link = request->event->link, number = request->message->number;
+  replica_result_t *result = &node->change_result;
+  *result = (replica_result_t){.element = REPLICA_NO_ELEMENT};
   if (!node_ready(node, request, VESTA_OPEN_WRITE)) {
     return;
   }
-  if (replica_request_find(checkpoint->local->replica, request->session->token, message->number, &result) == VESTA_OK) {
+  if (replica_request_find(checkpoint->local->replica, request->session->token, number, result) == VESTA_OK) {
     node_count(node, NODE_COUNTER_RESENT);
-    node_change_answer(node, request, VESTA_OK, &result);
+    if (request->message->count > 0) {
+      node_wait_again(node, request, result);
+    } else {
+      node_change_answer(node, checkpoint, link, number, VESTA_OK, result);
+    }
     return;
   }
   if (!roles_may_write(&checkpoint->group, request->session->token)) {
@@ -130,17 +161,19 @@ void node_change(node_t *node, const node_request_t *request) {
   if (checkpoint->local->wall.at_ns <= node->wall_ns) {
     node_expire(node, checkpoint, UINT32_MAX); /* their slots and ids are free for this request */
   }
-  vesta_err_t err = node_change_elements(node, request);
-  if (err == VESTA_OK) {
-    replica_op_t op = {.session = request->session->token, .request = message->number, .time_ns = node->wall_ns,
-                       .elements = node->replica_elements, .element_count = message->element_count};
-    err = replica_apply(checkpoint->local->replica, &op, &result);
+  node_wait_t *wait = NULL;
+  vesta_err_t err = node_change_make(node, request, &wait);
+  if (wait == NULL) {
+    node_change_answer(node, checkpoint, link, number, err, result);
   }
-  node_change_answer(node, request, err, &result);
   if (err == VESTA_OK) {
     node_count(node, NODE_COUNTER_COMMITTED);
-    node_publish(node, checkpoint, result.seq);
+    node_track_changed(node, request, result);
+    node_publish(node, checkpoint, result->seq, wait != NULL);
     node_schedule(node, checkpoint);
+  }
+  if (wait != NULL) {
+    node_wait_begin(node, checkpoint, &wait, result);
   }
 }
 

@@ -25,6 +25,7 @@ void node_local_destroy(node_t *node, node_local_t **local) {
   if (*local != NULL) {
     deadlines_set(&node->wall, &(*local)->wall, DEADLINE_NONE);
     deadlines_set(&node->steady, &(*local)->steady, DEADLINE_NONE);
+    node_waits_drop(node, *local);
     replica_destroy(&(*local)->replica);
     free(*local);
     *local = NULL;
@@ -42,7 +43,7 @@ void node_schedule(node_t *node, directory_checkpoint_t *checkpoint) {
   }
 }
 
-static void node_later(node_t *node, directory_checkpoint_t *checkpoint, int64_t at_ns) {
+void node_later(node_t *node, directory_checkpoint_t *checkpoint, int64_t at_ns) {
   if (at_ns < checkpoint->local->steady.at_ns) {
     deadlines_set(&node->steady, &checkpoint->local->steady, at_ns);
   }
@@ -174,6 +175,7 @@ static void node_follow_outcome(node_t *node, const wire_message_t *op, director
       node_count(node, NODE_COUNTER_RETIRED);
     }
     if (removed->local != NULL) {
+      node_applied_end(node, removed->local, removed);
       node_local_destroy(node, &removed->local);
       node->config.storage.remove(node->config.storage.context, removed->id);
     }
@@ -188,6 +190,9 @@ static void node_follow_outcome(node_t *node, const wire_message_t *op, director
     touched->touched = false;
     if (touched->local == NULL) {
       continue;
+    }
+    if (op->kind == WIRE_OP_SESSION_END) {
+      node_applied_forget(node, touched, wire_token(op));
     }
     if (closes && !node_session_has(session, touched)) {
       replica_session_forget(touched->local->replica, wire_token(op));
@@ -214,6 +219,7 @@ void node_ordered(node_t *node, const wire_message_t *op) {
     if (outcome.answer.err == VESTA_ERR_NO_RESOURCES) {
       node_count(node, NODE_COUNTER_HANDLES_REFUSED);
     }
+    node_track_opened(node, outcome.answer.handle);
   }
   if (op->kind == WIRE_OP_PROMOTE && outcome.answer.err == VESTA_OK && op->member != 0) {
     node_count(node, NODE_COUNTER_PROMOTIONS);

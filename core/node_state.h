@@ -6,6 +6,8 @@
  *   node_control.c  requests that concern the directory: sessions, open, close, groups ... -> ordered operations
  *   node_ordered.c  ordered operations delivered: directory, replicas and roles follow, answers go out
  *   node_data.c     requests on sections: straight to the replica
+ *   node_track.c    changes told to those who asked for it, over their links of callbacks
+ *   node_applied.c  changes that are answered when members have applied them
  */
 #ifndef VESTA_CORE_NODE_STATE_H
 #define VESTA_CORE_NODE_STATE_H
@@ -13,6 +15,8 @@
 #include "core/deadlines.h"
 #include "core/directory.h"
 #include "core/node.h"
+
+typedef struct node_wait node_wait_t; /* node_applied.c */
 
 /* What this node keeps for a checkpoint beside the directory's entry. */
 typedef struct node_local {
@@ -22,6 +26,8 @@ typedef struct node_local {
   deadline_t steady; /* a promotion's deadline, or when to try again what found no memory */
   uint64_t promotion_epoch; /* the grant that promotion_until_ns is the deadline of */
   int64_t promotion_until_ns;
+  directory_handle_t *trackers; /* the handles that changes are told to */
+  node_wait_t *waits, *waits_last; /* changes that wait to be applied by members, in the order of seq */
 } node_local_t;
 
 /* A HELLO whose session is being ordered. */
@@ -52,7 +58,13 @@ struct node {
   uint32_t action_count, action_max;
   wire_element_t *elements;            /* of the one answer in a step that has some */
   replica_element_t *replica_elements; /* of the one change in a step */
-  uint8_t generated_id[REPLICA_GENERATED_ID_BYTES_MAX]; /* of the one change in a step */
+  replica_result_t change_result; /* of the one change in a step; its answer points into it */
+  wire_element_t *tracked; /* what is told of the one change in a step */
+  wire_element_t *expired; /* what is told of the sections that expire in a step */
+  uint8_t *expired_ids;    /* theirs; the replica may use their places again */
+  uint32_t expired_count;
+  node_wait_t *waits_done; /* answered in this step */
+  uint32_t wait_count;     /* of all checkpoints */
   int64_t retry_ns; /* steady: when to order the ends of sessions that found no room */
   uint64_t counters[NODE_COUNTER_COUNT];
 };
@@ -94,6 +106,7 @@ void node_answer_ordered(node_t *node, const directory_session_t *session, uint6
                          const directory_answer_t *answer);
 
 #define NODE_RETRY_NS INT64_C(100000000) /* what found no memory is tried again after so long */
+#define NODE_EXPIRED_MAX VESTA_VECTOR_ELEMENTS_MAX /* sections that expire in one turn, and can be told in one step */
 
 /* ---- node_control.c ---- */
 void node_answer_stored(node_t *node, const node_request_t *request, const directory_answer_t *stored);
@@ -133,6 +146,8 @@ void node_session_over(node_t *node, vesta_token_t session);
 void node_schedule(node_t *node, directory_checkpoint_t *checkpoint);
 node_local_t *node_local_new(node_t *node, replica_t *replica);
 void node_local_destroy(node_t *node, node_local_t **local);
+/** Look after this checkpoint at that time (steady), or earlier. */
+void node_later(node_t *node, directory_checkpoint_t *checkpoint, int64_t at_ns);
 
 /* ---- node_data.c ---- */
 void node_change(node_t *node, const node_request_t *request);
@@ -148,5 +163,48 @@ vesta_err_t node_usable(const directory_checkpoint_t *checkpoint);
 /** An operation of our own on a replica, published. */
 vesta_err_t node_commit(node_t *node, directory_checkpoint_t *checkpoint, const replica_op_t *op,
                         replica_result_t *result);
+
+/** Answer a CHANGE: with its result, or with an error and the element that is to blame. */
+void node_change_answer(node_t *node, const directory_checkpoint_t *checkpoint, uint64_t link, uint64_t number,
+                        vesta_err_t err, const replica_result_t *result);
+
+/* ---- node_applied.c ---- */
+/**
+ * What a change that is to be applied by members will wait in, before it is made: *wait is NULL when it need not wait.
+ * @return OK; INVALID_PARAM; NOT_SUPPORTED; NO_RESOURCES when too many wait; NO_MEMORY
+ */
+vesta_err_t node_wait_new(node_t *node, const node_request_t *request, node_wait_t **wait);
+/** Are there members enough? */
+bool node_wait_possible(const node_request_t *request);
+/** NULL is allowed. */
+void node_wait_discard(node_wait_t **wait);
+/** It is committed: wait, or answer when it is applied already. */
+void node_wait_begin(node_t *node, directory_checkpoint_t *checkpoint, node_wait_t **wait,
+                     const replica_result_t *result);
+/** The same for a change that was committed before and is asked for again. */
+void node_wait_again(node_t *node, const node_request_t *request, const replica_result_t *result);
+/** A member has come further: answer what it was that was waited for. */
+void node_applied(node_t *node, directory_checkpoint_t *checkpoint);
+/** Time has passed. */
+void node_applied_late(node_t *node, directory_checkpoint_t *checkpoint);
+/** The session is over. */
+void node_applied_forget(node_t *node, directory_checkpoint_t *checkpoint, vesta_token_t session);
+/** The checkpoint goes. */
+void node_applied_end(node_t *node, node_local_t *local, const directory_checkpoint_t *checkpoint);
+/** Free what waits, without an answer. */
+void node_waits_drop(node_t *node, node_local_t *local);
+/** Free what was answered in the last step. */
+void node_waits_bury(node_t *node);
+
+/* ---- node_track.c ---- */
+void node_track(node_t *node, const node_request_t *request);
+/** A handle was opened: its session may track all its handles. */
+void node_track_opened(node_t *node, uint64_t handle);
+/** A request's change is committed: its elements are node->replica_elements, its result lives as long as the actions. */
+void node_track_changed(node_t *node, const node_request_t *request, const replica_result_t *result);
+/** A section is about to expire; it has expired; all of them that were to, from place `first` of node->expired on. */
+void node_track_expiring(node_t *node, const directory_checkpoint_t *checkpoint, vesta_bytes_t id);
+void node_track_expired(node_t *node, const directory_checkpoint_t *checkpoint);
+void node_track_expired_all(node_t *node, const directory_checkpoint_t *checkpoint, uint32_t first);
 
 #endif

@@ -167,6 +167,16 @@ uint32_t replica_epochs(const replica_t *replica, vesta_epoch_row_t *rows, uint3
   return count;
 }
 
+uint64_t replica_epoch_of(const replica_t *replica, uint64_t seq) {
+  const replica_header_t *h = replica->header;
+  uint64_t epoch = 0;
+  for (uint64_t row = epoch_rows_first(h); row < h->epoch_count; row++) {
+    const vesta_epoch_row_t *r = &h->epochs[row % VESTA_EPOCHS_MAX];
+    epoch = r->first_seq <= seq ? r->epoch : epoch;
+  }
+  return epoch;
+}
+
 vesta_err_t replica_position_check(const replica_t *replica, vesta_pos_t position) {
   const replica_header_t *h = replica->header;
   if (position.lineage != h->lineage || position.seq > h->committed_seq) {

@@ -67,13 +67,14 @@ typedef struct replica_op {
   int64_t time_ns;       /* now, wall clock: becomes the sections' time of last change */
   const replica_element_t *elements;
   uint32_t element_count; /* 1 to VESTA_VECTOR_ELEMENTS_MAX */
+  vesta_pos_t unchanged_since; /* the sections it touches were not changed after that; epoch 0: no condition */
 } replica_op_t;
 
 #define REPLICA_NO_ELEMENT UINT32_MAX
 #define REPLICA_GENERATED_ID_BYTES_MAX 16U
 
 typedef struct replica_result {
-  uint64_t seq;                /* the operation's */
+  uint64_t seq, epoch;         /* the operation's */
   uint32_t element;            /* on an error: the first bad element, else REPLICA_NO_ELEMENT */
   uint8_t generated_id[REPLICA_GENERATED_ID_BYTES_MAX];
   uint32_t generated_id_size;  /* 0: none was generated */
@@ -83,7 +84,7 @@ typedef struct replica_result {
 
 /**
  * The size of the region that these attributes need, and whether they are legal at all.
- * @return OK; INVALID_PARAM when the attributes contradict themselves (SAF-CKPT 3.3.2.1: creation flags, sizes);
+ * @return OK; INVALID_PARAM when the attributes contradict themselves (AIS-CKPT 3.3.2.1: creation flags, sizes);
  *         NO_RESOURCES when they exceed a limit of limits.h
  */
 vesta_err_t replica_region_size(const vesta_attributes_t *attributes, uint64_t *size);
@@ -115,7 +116,7 @@ void replica_destroy(replica_t **replica);
  * Judge an operation and append it to the log; nothing is visible yet. On any error nothing is changed.
  * Several operations may be prepared before the first is committed, unless they touch the same section, or one of
  * them is an EPOCH, UNLINKED or RETENTION_SET: that gives TRY_AGAIN.
- * @param[out] result   seq on OK; element on an error that belongs to one element
+ * @param[out] result   seq, epoch on OK; element on an error that belongs to one element
  * A CREATED finds its slot also among those that elements before it in the same operation free.
  * @return OK
  *         INVALID_PARAM  an id longer than the attributes allow; data larger than a section may be; the default section
@@ -126,6 +127,7 @@ void replica_destroy(replica_t **replica);
  *         NO_SPACE       CREATED and there are sections_max sections already; storage is full
  *         NO_RESOURCES   offset + size over the section's maximum; the operation larger than VESTA_OPERATION_BYTES_MAX;
  *                        no more ids to generate; VESTA_REPLICA_SESSIONS_MAX sessions have written
+ *         CHANGED        a section was changed after op->unchanged_since, or that is no position of this history
  *         TRY_AGAIN      as above: an earlier prepared operation must be committed first (also when it is in the way in
  *                        the log, or may yet free a slot); or CREATED, and a section of that id has expired and was not
  *                        removed yet: EXPIRED comes first, as an operation of its own (replica_expiry_next())

@@ -16,6 +16,7 @@
 typedef struct section_before {
   bool present;
   bool in_plan; /* an element of this operation touched it */
+  bool changed; /* by others, after the position that the operation names */
   uint32_t slot;
   uint64_t size;
   int64_t expiry_ns;
@@ -75,7 +76,12 @@ static section_before_t section_before(replica_t *replica, uint32_t hash, vesta_
     return (section_before_t){.slot = REPLICA_NO_SLOT};
   }
   const replica_descriptor_t *d = replica_descriptor(replica, slot);
-  return (section_before_t){.present = true, .slot = slot, .size = d->size, .expiry_ns = d->expiry_ns};
+  const vesta_pos_t *since = &plan->op->unchanged_since;
+  return (section_before_t){.present = true,
+                            .changed = since->epoch != 0 && d->seq > since->seq, /* one history: seqs tell */
+                            .slot = slot,
+                            .size = d->size,
+                            .expiry_ns = d->expiry_ns};
 }
 
 /* ---- generated ids ---- */
@@ -205,6 +211,9 @@ static vesta_err_t change_judge(replica_t *replica, const section_before_t *befo
   if (!before->present || (before->expiry_ns <= replica->plan.op->time_ns && e->kind != VESTA_KIND_EXPIRED)) {
     return VESTA_ERR_NOT_EXIST;
   }
+  if (before->changed) {
+    return VESTA_ERR_CHANGED;
+  }
   planned->slot = before->slot;
   planned->old_size = before->size;
   planned->new_size = before->size;
@@ -283,6 +292,9 @@ static vesta_err_t op_judge(replica_t *replica, const replica_op_t *op) {
   plan->bad_element = REPLICA_NO_ELEMENT;
   if (op->element_count == 0 || op->element_count > VESTA_VECTOR_ELEMENTS_MAX) {
     return VESTA_ERR_INVALID_PARAM;
+  }
+  if (op->unchanged_since.epoch != 0 && replica_position_check(replica, op->unchanged_since) != VESTA_OK) {
+    return VESTA_ERR_CHANGED;
   }
   plan_begin(replica, op);
   uint64_t data_bytes = 0;
@@ -374,7 +386,10 @@ vesta_err_t replica_prepare(replica_t *replica, const replica_op_t *op, replica_
   }
   uint64_t seq = replica_log_append(replica);
   replica_flight_enter(replica, replica_log_at(replica, seq));
-  *result = (replica_result_t){.seq = seq, .element = REPLICA_NO_ELEMENT, .generated_id_size = plan->generated_id_size};
+  *result = (replica_result_t){.seq = seq,
+                               .epoch = replica_log_at(replica, seq)->epoch,
+                               .element = REPLICA_NO_ELEMENT,
+                               .generated_id_size = plan->generated_id_size};
   memcpy(result->generated_id, plan->generated_id, plan->generated_id_size);
   return VESTA_OK;
 }

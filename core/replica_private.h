@@ -198,6 +198,8 @@ static inline bool replica_kind_deletes(uint32_t kind) {
 
 /** The private part of a replica, empty; NULL when there is no memory. */
 replica_t *replica_new(void *region, const replica_layout_t *layout, const replica_storage_t *storage);
+/** The epoch of a committed operation; 0 when it has been forgotten. */
+uint64_t replica_epoch_of(const replica_t *replica, uint64_t seq);
 
 /* ---- replica_recover.c ---- */
 

@@ -60,9 +60,18 @@ static bool roles_eligible(const roles_member_t *member) {
          (member->synced || (member->flags & WIRE_JOIN_REQUIRE_SYNCED) == 0);
 }
 
-static bool roles_better(const roles_member_t *a, const roles_member_t *b) {
+/* How far it has come of what was confirmed. */
+static uint64_t roles_reached(const roles_group_t *group, const roles_member_t *member) {
+  return member->applied.seq < group->confirmed ? member->applied.seq : group->confirmed;
+}
+
+static bool roles_better(const roles_group_t *group, const roles_member_t *a, const roles_member_t *b) {
+  uint64_t reached_a = roles_reached(group, a), reached_b = roles_reached(group, b);
   if (a->synced != b->synced) {
     return a->synced;
+  }
+  if (reached_a != reached_b) {
+    return reached_a > reached_b;
   }
   if (a->priority != b->priority) {
     return a->priority > b->priority;
@@ -73,7 +82,7 @@ static bool roles_better(const roles_member_t *a, const roles_member_t *b) {
 roles_member_t *roles_choose(const roles_group_t *group, uint64_t except) {
   roles_member_t *best = NULL;
   for (roles_member_t *member = group->members; member != NULL; member = member->next) {
-    if (member->id != except && roles_eligible(member) && (best == NULL || roles_better(member, best))) {
+    if (member->id != except && roles_eligible(member) && (best == NULL || roles_better(group, member, best))) {
       best = member;
     }
   }

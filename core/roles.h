@@ -19,6 +19,11 @@
  * Members, state, grant and barrier are part of the directory: they change by ordered operations only. How far a member
  * has come (`synced`, `applied`) is what it last said; it guides the choice and is not replicated.
  *
+ * Who is promoted must have what was said to be applied. `confirmed` is the highest seq whose writer was told that
+ * members had applied it; a member counts by how far it has come up to there, and only members that are level then
+ * count by priority. What they have applied beyond it does not count: reports of it are some time old and differ by
+ * chance, so that would take the meaning from priorities and keep nothing that was promised to anybody.
+ *
  * A group is a value inside its checkpoint's entry: no allocation but the members, whom the directory owns.
  */
 #ifndef VESTA_CORE_ROLES_H
@@ -57,6 +62,7 @@ typedef struct roles_group {
   uint64_t granted; /* member: the candidate or the active; 0 when VACANT */
   uint64_t epoch;   /* of the grant */
   uint64_t barrier; /* seq of the grant in the checkpoint's history; 0: not in it yet */
+  uint64_t confirmed; /* said to its writer to be applied by members. Not replicated */
 } roles_group_t;
 
 roles_member_t *roles_member(const roles_group_t *group, uint64_t id);
@@ -68,7 +74,7 @@ void roles_remove(roles_group_t *group, roles_member_t *member);
 
 /**
  * Who is to be promoted now, other than `except`: of those that are not MANUAL and not passed over, the synced ones first,
- * then by priority, then by joining. One that asked for REQUIRE_SYNCED and isn't is not eligible.
+ * then by position (see `confirmed` above), then by priority, then by joining. One that asked for REQUIRE_SYNCED and isn't is not eligible.
  * NULL: nobody.
  */
 roles_member_t *roles_choose(const roles_group_t *group, uint64_t except);

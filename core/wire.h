@@ -5,7 +5,8 @@
  * A message is a msgpack map from field number to value, optionally followed by a payload of raw bytes. Agents and
  * daemon exchange them over AF_UNIX, the change stream carries them as ZeroMQ frames, and the ordered operations of the
  * directory are kept in the journal as such messages. A field that is absent is zero (or empty); a field that is
- * unknown is skipped, so a newer minor version may add some; another major version is refused with VERSION.
+ * unknown is skipped, so a newer minor version may add some; a kind that is unknown and another major version are
+ * refused with VERSION.
  *
  *   agent link      frame = size of head, u32 LE | size of payload, u32 LE | head (msgpack) | payload
  *   change stream   topic frame | head frame | payload frame            (SUB and XPUB)
@@ -42,7 +43,9 @@
   X(ACTIVE_SET, 8, WIRE_F(HANDLE), "make this node's replica the active one")                                        \
   X(STATUS, 9, WIRE_F(HANDLE), "reply: attributes, count of sections, size in bytes, position")                      \
   X(MAP, 10, WIRE_F(HANDLE), "reply carries a read-only descriptor of the replica's file; checkpoint, attributes")   \
-  X(CHANGE, 11, WIRE_F(HANDLE) | WIRE_F(ELEMENTS), "one operation on sections, all or nothing; data in the payload") \
+  X(CHANGE, 11, WIRE_F(HANDLE) | WIRE_F(ELEMENTS),                                                                   \
+    "one operation on sections, all or nothing; data in the payload; from_...: if they were not changed since; "     \
+    "count: reply when so many members have applied it, timeout_ns at most; reply: its lineage/epoch/seq, id")       \
   X(READ, 12, WIRE_F(HANDLE), "id, offset, size: at most so much; reply: payload, size")                             \
   X(ITERATE, 13, WIRE_F(HANDLE), "flags: which, expiry_ns, cursor (slot), seq as of; reply: elements, cursor")       \
   X(SYNCHRONIZE, 14, WIRE_F(HANDLE), "what was done is in every replica when the reply comes")                       \
@@ -51,12 +54,15 @@
   X(LEAVE, 17, WIRE_F(HANDLE), "leave it")                                                                           \
   X(RESIGN, 18, WIRE_F(HANDLE), "the active hands over")                                                             \
   X(CONFIRM, 19, WIRE_F(HANDLE) | WIRE_F(EPOCH), "a promoted member has applied all up to its barrier (epoch, seq)") \
-  X(PROGRESS, 20, WIRE_F(HANDLE), "a member's applied position; state: 1 synced. No reply.")                         \
+  X(PROGRESS, 20, WIRE_F(HANDLE), "a member's applied position; state: WIRE_PROGRESS_.... No reply.")                \
   X(LIST, 21, 0, "cursor; reply: the checkpoints from there on, one element each (id: name)")                        \
   X(INFO, 22, 0, "reply: text: the daemon's counters as key=value lines")                                            \
+  X(TRACK, 23, WIRE_F(FLAGS), "tell changes of this handle's checkpoint (0: of all handles); state: 1 on, 0 off")    \
   /* daemon to agent */                                                                                              \
   X(REPLY, 32, 0, "answer to `number`: error, element, and what the request's line says")                            \
   X(CALLBACK, 33, 0, "on a callback link: as a REPLY, for a request that asked for its answer there")                \
+  X(TRACKED, 34, WIRE_F(HANDLE) | WIRE_F(FLAGS) | WIRE_F(ELEMENTS),                                                  \
+    "on a callback link: a change by another handle; elements: kind, id, offset, size; no payload")                  \
   /* ordered operations: the directory's input, kept in the journal */                                               \
   X(OP_SESSION_BEGIN, 48, WIRE_F(TOKEN_HI), "token, uid, pid, process start")                                        \
   X(OP_SESSION_END, 49, WIRE_F(TOKEN_HI), "token: all its handles are closed, its memberships ended")                \
@@ -92,9 +98,10 @@ enum {
   WIRE_CHUNK_LAST = 1, /* no slots beyond cursor_end: the walk is done */
   WIRE_CHUNK_FULL = 2, /* everything is sent although a delta was asked for: ids not named are gone */
 };
-/* state of CHANGES */
+/* state of CHANGES, added up */
 enum {
-  WIRE_CHANGES_KEYS = 1, /* the elements' sizes are told, their data is not in the payload, which is empty */
+  WIRE_CHANGES_KEYS = 1,    /* the elements' sizes are told, their data is not in the payload, which is empty */
+  WIRE_CHANGES_AWAITED = 2, /* somebody waits for these to be applied: members say PROGRESS when they have */
 };
 /* state of a BEACON */
 enum {
@@ -103,6 +110,16 @@ enum {
 /* state of an OP_REMOVE */
 enum {
   WIRE_REMOVE_LOST = 1, /* the memory it was in is gone: its handles are closed */
+};
+/* flags of a CHANGE */
+enum {
+  WIRE_CHANGE_ANY_NODE = 1, /* members on this node count as well as those on others */
+};
+/* state of PROGRESS */
+enum {
+  WIRE_PROGRESS_NOT_SYNCED = 0, /* what the member has is not a state of the checkpoint */
+  WIRE_PROGRESS_SYNCED = 1,     /* it is, as of its position, and changes come as they are made */
+  WIRE_PROGRESS_ALIVE = 2,      /* says nothing of a position: the link is tried, no more */
 };
 /* flags of a JOIN */
 enum {
@@ -114,6 +131,11 @@ enum {
 #define WIRE_FLAG_CALLBACK 0x100U
 /* flag of OPEN: an existing checkpoint must have the same retention duration too (B.01.01) */
 #define WIRE_FLAG_COMPARE_RETENTION 0x200U
+/* flags of TRACK and TRACKED: who wants to know */
+enum {
+  WIRE_TRACK_ARRIVAL = 1, /* of data that came: CREATED, WRITTEN, OVERWRITTEN */
+  WIRE_TRACK_CHANGES = 2, /* of that, and of DELETED and EXPIRED */
+};
 
 /* ---- fields ---- name in C, NAME, number, type (U: uint64, I: int64, B: bytes), greatest value or size */
 #define WIRE_FIELDS(X)                                            \
@@ -162,7 +184,7 @@ enum {
  * skipped. name in C, type, greatest value or size */
 #define WIRE_ELEMENT_ITEMS(X)                \
   X(kind, U, 255)                            \
-  X(id, B, VESTA_SECTION_ID_BYTES_MAX)       \
+  X(id, B, VESTA_ELEMENT_ID_BYTES_MAX)       \
   X(size, U, VESTA_OPERATION_BYTES_MAX)      \
   X(offset, U, UINT64_MAX)                   \
   X(expiry_ns, I, INT64_MAX)                 \
@@ -230,9 +252,9 @@ void wire_decoder_destroy(wire_decoder_t **decoder);
 /**
  * Read a message's head. Byte fields point into `from`; elements live in the decoder until its next use.
  * @return OK; MALFORMED when the bytes are no message, a field has another type or exceeds its bound, a required
- *         field is missing or zero, a known field comes twice, the kind is unknown, or bytes follow; VERSION when the
- *         major version differs (out->version, out->kind and out->number are set then, so that it can be answered);
- *         TOO_LARGE above VESTA_FRAME_HEAD_BYTES_MAX; NO_MEMORY
+ *         field is missing or zero, a known field comes twice, or bytes follow; VERSION when the major version differs
+ *         or the kind is not known here (out->version, out->kind and out->number are set then, so that it can be
+ *         answered); TOO_LARGE above VESTA_FRAME_HEAD_BYTES_MAX; NO_MEMORY
  */
 vesta_err_t wire_decode(wire_decoder_t *decoder, const void *from, size_t size, wire_message_t *out);
 

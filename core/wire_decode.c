@@ -283,6 +283,9 @@ static vesta_err_t fields_read(wire_decoder_t *decoder, const msgpack_object_map
       return VESTA_ERR_MALFORMED;
     }
   }
+  if (message->kind != 0 && wire_kinds[message->kind].name == NULL) {
+    return VESTA_ERR_VERSION; /* of a newer minor version: it can be told that we don't know it */
+  }
   return wire_kind_complete(message->kind, wire_present(message)) ? VESTA_OK : VESTA_ERR_MALFORMED;
 }
 

@@ -12,33 +12,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "saf_api/agent_call.h"
 #include "saf_api/agent_clock.h"
-#include "saf_api/agent_session.h"
+#include "saf_api/agent_queue.h"
 
 #define SEND_LOCKED_BYTES_MAX 65536U /* a socket takes that much at once */
 #define FRAME_BYTES_INLINE 1536U     /* head of the usual request: on the stack */
 #define PARTS_INLINE 4U
 #define ORPHANS_MAX 1024U
-
-/* One call that waits: on the stack of its thread. */
-typedef struct agent_call {
-  struct agent_call *next; /* in its bucket */
-  struct agent_call *change_previous, *change_next;
-  uint64_t number;
-  uint64_t change; /* which change of the session it is, from 1; 0: it changes nothing */
-  uint64_t kind;
-  const struct iovec *parts;
-  size_t part_count;
-  size_t bytes;
-  int64_t deadline_ns;
-  uint64_t sent_on; /* the connection on which it went out whole; 0: none */
-  bool sent;        /* on any: it may have had its effect */
-  bool oneway;
-  bool answered;
-  vesta_err_t err;
-  pthread_cond_t wake;
-  agent_reply_t *reply;
-} agent_call_t;
 
 /* An open whose caller went away with TIMEOUT. If its answer brings a handle after all, that is closed. */
 typedef struct agent_orphan {
@@ -188,34 +169,39 @@ static agent_call_t **call_bucket(agent_session_t *session, uint64_t number) {
 void agent_calls_wake(agent_session_t *session) {
   for (size_t i = 0; i < AGENT_CALL_BUCKETS; i++) {
     for (agent_call_t *call = session->waiting[i]; call != NULL; call = call->next) {
-      (void)pthread_cond_signal(&call->wake);
+      if (call->queue == NULL) {
+        (void)pthread_cond_signal(&call->wake);
+      }
     }
   }
+  agent_queues_wake(session);
   (void)pthread_cond_broadcast(&session->window);
 }
 
-/* Another thread that waits for its answer has to read now. */
+/* Another thread that waits for its answer has to read now; or for one of a queue, or for a place in the window. */
 static void reading_hand_on(agent_session_t *session) {
   if (session->waiting_count == 0 || session->reading || session->state != AGENT_LINK_UP) {
     return;
   }
   for (size_t i = 0; i < AGENT_CALL_BUCKETS; i++) {
     for (agent_call_t *call = session->waiting[i]; call != NULL; call = call->next) {
-      if (!call->answered && call->sent_on == session->incarnation) {
+      if (call->queue == NULL && !call->answered && call->sent_on == session->incarnation) {
         (void)pthread_cond_signal(&call->wake);
         return;
       }
     }
   }
+  if (!agent_queues_read(session)) {
+    (void)pthread_cond_broadcast(&session->window);
+  }
 }
 
-static bool window_full(const agent_session_t *session) {
+bool agent_window_full(const agent_session_t *session) {
   return session->change_first != NULL &&
          session->change_count - session->change_first->change + 1 >= VESTA_SESSION_WINDOW;
 }
 
-/* Wait on a condition variable up to a moment. */
-static void wait_until(agent_session_t *session, pthread_cond_t *wake, int64_t until_ns) {
+void agent_wait_until(agent_session_t *session, pthread_cond_t *wake, int64_t until_ns) {
   if (until_ns == AGENT_NEVER) {
     (void)pthread_cond_wait(wake, &session->lock);
     return;
@@ -224,17 +210,33 @@ static void wait_until(agent_session_t *session, pthread_cond_t *wake, int64_t u
   (void)pthread_cond_clockwait(wake, &session->lock, CLOCK_MONOTONIC, &until);
 }
 
-static vesta_err_t call_enter(agent_session_t *session, agent_call_t *call) {
-  bool changes = kind_changes(call->kind) && !call->oneway;
-  while (changes && window_full(session)) {
+/* Wait for a place in the window. What is in a queue has no thread that waits for it, so this one looks after it. */
+static vesta_err_t window_wait(agent_session_t *session, int64_t deadline_ns) {
+  while (agent_window_full(session)) {
+    int64_t now_ns = agent_clock_ns();
     if (atomic_load(&session->over) || atomic_load(&session->lost)) {
       return VESTA_ERR_BAD_HANDLE;
     }
-    if (agent_clock_ns() >= call->deadline_ns) {
+    if (now_ns >= deadline_ns) {
+      reading_hand_on(session);
       return VESTA_ERR_TRY_AGAIN;
     }
-    wait_until(session, &session->window, call->deadline_ns);
+    const agent_call_t *oldest = session->change_first;
+    bool pausing = session->state == AGENT_LINK_DOWN && session->retry_at_ns > now_ns;
+    if (oldest->queue != NULL && session->state == AGENT_LINK_UP && !session->reading &&
+        oldest->sent_on == session->incarnation) {
+      agent_call_read(session, deadline_ns, now_ns);
+    } else if (oldest->queue != NULL && agent_link_can_connect(session, now_ns)) {
+      (void)agent_link_connect(session, deadline_ns);
+    } else {
+      agent_wait_until(session, &session->window,
+                       pausing && session->retry_at_ns < deadline_ns ? session->retry_at_ns : deadline_ns);
+    }
   }
+  return VESTA_OK;
+}
+
+void agent_call_enlist(agent_session_t *session, agent_call_t *call, bool changes) {
   if (changes) {
     call->change = ++session->change_count;
     call->change_previous = session->change_last;
@@ -245,10 +247,18 @@ static vesta_err_t call_enter(agent_session_t *session, agent_call_t *call) {
   call->next = *bucket;
   *bucket = call;
   session->waiting_count++;
-  return VESTA_OK;
 }
 
-static void call_leave(agent_session_t *session, agent_call_t *call) {
+static vesta_err_t call_enter(agent_session_t *session, agent_call_t *call) {
+  bool changes = kind_changes(call->kind) && !call->oneway;
+  vesta_err_t err = changes ? window_wait(session, call->deadline_ns) : VESTA_OK;
+  if (err == VESTA_OK) {
+    agent_call_enlist(session, call, changes);
+  }
+  return err;
+}
+
+void agent_call_leave(agent_session_t *session, agent_call_t *call) {
   agent_call_t **at = call_bucket(session, call->number);
   while (*at != call) {
     at = &(*at)->next;
@@ -275,7 +285,6 @@ static void call_answer(agent_session_t *session, agent_call_t *call, const wire
     call->reply->fd = agent_receiver_fd(&session->calls.receiver);
   }
   call->answered = true;
-  session->failures = 0;
   (void)pthread_cond_signal(&call->wake);
 }
 
@@ -306,7 +315,12 @@ static void frames_take(agent_session_t *session) {
       call = call->next;
     }
     if (call != NULL && !call->answered) {
-      call_answer(session, call, &message, &frame);
+      session->failures = 0;
+      if (call->queue != NULL) {
+        agent_queue_answered(session, call, &message);
+      } else {
+        call_answer(session, call, &message, &frame);
+      }
     } else if (session->orphans != NULL) {
       orphan_answered(session, &message);
     }
@@ -320,16 +334,15 @@ static void frames_take(agent_session_t *session) {
   }
 }
 
-/* Read for all who wait, up to the end of a slice. */
-static void call_read(agent_session_t *session, const agent_call_t *call, int64_t now_ns) {
+void agent_call_read(agent_session_t *session, int64_t deadline_ns, int64_t now_ns) {
   uint64_t incarnation = session->incarnation;
   int fd = session->calls.fd;
   session->reading = true;
   (void)pthread_mutex_unlock(&session->lock);
   int flags = 0;
-  if (call->deadline_ns - now_ns < AGENT_SLICE_MS * 1000000LL) { /* the socket's own timeout would be too long */
+  if (deadline_ns - now_ns < AGENT_SLICE_MS * 1000000LL) { /* the socket's own timeout would be too long */
     struct pollfd readable = {.fd = fd, .events = POLLIN};
-    struct timespec left = agent_timespec(call->deadline_ns - now_ns);
+    struct timespec left = agent_timespec(deadline_ns - now_ns);
     (void)ppoll(&readable, 1, &left, NULL);
     flags = MSG_DONTWAIT;
   }
@@ -347,15 +360,15 @@ static void call_read(agent_session_t *session, const agent_call_t *call, int64_
 
 /* ---- sending ---- */
 
-static void call_send(agent_session_t *session, agent_call_t *call) {
+void agent_call_send(agent_session_t *session, agent_call_t *call) {
   uint64_t incarnation = session->incarnation;
   int fd = session->calls.fd;
   size_t sent = 0;
   vesta_err_t err = VESTA_ERR_TRY_AGAIN;
-  if (call->bytes <= SEND_LOCKED_BYTES_MAX) {
+  if (call->bytes <= SEND_LOCKED_BYTES_MAX || call->queue != NULL) {
     err = agent_frame_send(fd, call->parts, call->part_count, MSG_DONTWAIT, &sent);
   }
-  if (err == VESTA_ERR_TRY_AGAIN) {
+  if (err == VESTA_ERR_TRY_AGAIN && (sent > 0 || call->queue == NULL)) {
     session->sending = true;
     (void)pthread_mutex_unlock(&session->lock);
     do {
@@ -366,6 +379,7 @@ static void call_send(agent_session_t *session, agent_call_t *call) {
     agent_calls_wake(session); /* who wants to send, or to connect anew */
   }
   if (err == VESTA_OK) {
+    call->sent_again = call->sent;
     call->sent = true;
     call->sent_on = incarnation;
   } else if (session->state == AGENT_LINK_UP && (err != VESTA_ERR_TRY_AGAIN || sent > 0)) {
@@ -383,7 +397,7 @@ static vesta_err_t call_run(agent_session_t *session, agent_call_t *call) {
     bool up = session->state == AGENT_LINK_UP;
     bool out = up && call->sent_on == session->incarnation;
     if (up && !out && !session->sending) {
-      call_send(session, call);
+      agent_call_send(session, call);
       if (call->oneway && call->sent) {
         return VESTA_OK;
       }
@@ -398,14 +412,17 @@ static vesta_err_t call_run(agent_session_t *session, agent_call_t *call) {
     up = session->state == AGENT_LINK_UP;
     out = up && call->sent_on == session->incarnation;
     if (out && !session->reading) {
-      call_read(session, call, now_ns);
+      agent_call_read(session, call->deadline_ns, now_ns);
     } else if (agent_link_can_connect(session, now_ns)) {
       (void)agent_link_connect(session, call->deadline_ns);
     } else if (out || !up || session->sending) {
       bool pausing = session->state == AGENT_LINK_DOWN && session->retry_at_ns > now_ns;
-      wait_until(session, &call->wake,
-                 pausing && session->retry_at_ns < call->deadline_ns ? session->retry_at_ns : call->deadline_ns);
+      agent_wait_until(session, &call->wake,
+                       pausing && session->retry_at_ns < call->deadline_ns ? session->retry_at_ns : call->deadline_ns);
     }
+  }
+  if (call->kind == WIRE_CHANGE && call->sent_again && call->err == VESTA_ERR_BAD_HANDLE) {
+    return VESTA_ERR_TIMEOUT; /* another thread's close overtook it, and took the stored answer along */
   }
   return call->err;
 }
@@ -469,7 +486,7 @@ vesta_err_t agent_call(agent_session_t *session, agent_request_t *request, agent
   err = call_enter(session, &call);
   if (err == VESTA_OK) {
     err = call_run(session, &call);
-    call_leave(session, &call);
+    agent_call_leave(session, &call);
   }
   (void)pthread_mutex_unlock(&session->lock);
   (void)pthread_cond_destroy(&call.wake);

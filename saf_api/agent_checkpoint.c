@@ -29,8 +29,7 @@ static void checkpoint_destroy(agent_object_t *object) {
   free(checkpoint);
 }
 
-vesta_err_t agent_checkpoint_new(agent_session_t *session, uint32_t flags, int64_t retention_asked_ns,
-                                 agent_checkpoint_t **out) {
+vesta_err_t agent_checkpoint_new(agent_session_t *session, uint32_t flags, agent_checkpoint_t **out) {
   agent_checkpoint_t *checkpoint = malloc(sizeof *checkpoint);
   if (checkpoint == NULL) {
     return VESTA_ERR_NO_MEMORY;
@@ -38,7 +37,6 @@ vesta_err_t agent_checkpoint_new(agent_session_t *session, uint32_t flags, int64
   *checkpoint = (agent_checkpoint_t){.object = {.kind = AGENT_CHECKPOINT, .destroy = checkpoint_destroy},
                                      .session = session,
                                      .flags = flags,
-                                     .retention_asked_ns = retention_asked_ns,
                                      .map_lock = PTHREAD_MUTEX_INITIALIZER,
                                      .region_fd = -1};
   vesta_err_t err = agent_handle_new(&checkpoint->object);
@@ -51,18 +49,10 @@ vesta_err_t agent_checkpoint_new(agent_session_t *session, uint32_t flags, int64
   return VESTA_OK;
 }
 
-vesta_err_t agent_checkpoint_opened(agent_checkpoint_t *checkpoint, const wire_message_t *reply) {
+void agent_checkpoint_opened(agent_checkpoint_t *checkpoint, const wire_message_t *reply) {
   agent_session_t *session = checkpoint->session;
   checkpoint->remote = reply->handle;
   checkpoint->attributes = wire_attributes(reply);
-  bool creating = (checkpoint->flags & VESTA_OPEN_CREATE) != 0;
-  if (session->version_b1 && creating && checkpoint->retention_asked_ns != checkpoint->attributes.retention_ns) {
-    wire_message_t message = {.kind = WIRE_CLOSE};
-    agent_reply_t answer;
-    (void)agent_checkpoint_call(checkpoint, &message, NULL, 0, &answer);
-    agent_reply_fini(&answer);
-    return VESTA_ERR_EXIST; /* S 3.5.1: the attributes differ; B.02 leaves retention out of the comparison */
-  }
   (void)pthread_mutex_lock(&session->lock);
   checkpoint->next = session->checkpoints;
   if (checkpoint->next != NULL) {
@@ -74,7 +64,6 @@ vesta_err_t agent_checkpoint_opened(agent_checkpoint_t *checkpoint, const wire_m
     agent_handle_publish(&checkpoint->object);
   }
   (void)pthread_mutex_unlock(&session->lock);
-  return VESTA_OK;
 }
 
 agent_checkpoint_t *agent_checkpoint_acquire(SaCkptCheckpointHandleT handle) {

@@ -22,12 +22,12 @@ typedef struct agent_checkpoint {
   struct agent_checkpoint *previous, *next; /* in the session's list; `listed` says whether it is there */
   bool listed;
   struct agent_iteration *iterations; /* under the session's lock */
+  bool tracks;                        /* under the session's lock: saCkptCheckpointTrack() was called for it */
 
   /* what the daemon said when it was opened */
   uint64_t remote; /* its number of this handle */
   uint32_t flags;  /* VESTA_OPEN_... */
   vesta_attributes_t attributes;
-  int64_t retention_asked_ns; /* what the caller gave; compared by B.01 */
 
   /* local reads (agent_read.c) */
   pthread_mutex_t map_lock;
@@ -39,13 +39,9 @@ typedef struct agent_checkpoint {
 } agent_checkpoint_t;
 
 /** A checkpoint object whose handle nobody finds yet. @return OK; NO_MEMORY; NO_RESOURCES */
-vesta_err_t agent_checkpoint_new(agent_session_t *session, uint32_t flags, int64_t retention_asked_ns,
-                                 agent_checkpoint_t **out);
-/**
- * The daemon has opened it: fill in what it said and publish the handle.
- * @return OK; EXIST when a B.01 caller asked for another retention (the daemon's handle is closed again)
- */
-vesta_err_t agent_checkpoint_opened(agent_checkpoint_t *checkpoint, const wire_message_t *reply);
+vesta_err_t agent_checkpoint_new(agent_session_t *session, uint32_t flags, agent_checkpoint_t **out);
+/** The daemon has opened it: fill in what it said and publish the handle. */
+void agent_checkpoint_opened(agent_checkpoint_t *checkpoint, const wire_message_t *reply);
 /** The object of a handle, with a reference; NULL: the handle is bad. */
 agent_checkpoint_t *agent_checkpoint_acquire(SaCkptCheckpointHandleT handle);
 static inline void agent_checkpoint_release(agent_checkpoint_t *checkpoint) {

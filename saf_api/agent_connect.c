@@ -15,8 +15,9 @@
 
 #include "saf_api/agent_async.h"
 #include "saf_api/agent_clock.h"
-#include "saf_api/agent_session.h"
+#include "saf_api/agent_queue.h"
 #include "saf_api/agent_spawn.h"
+#include "saf_api/agent_track.h"
 
 static int64_t pause_ns(uint32_t failures) {
   static const uint8_t pauses_ms[] = {0, 1, 2, 5, 10, 20, 50, VESTA_RECONNECT_MS_MAX};
@@ -34,6 +35,7 @@ static void link_reset(agent_link_t *link) {
 
 void agent_link_close(agent_session_t *session) {
   agent_dispatch_remove(session);
+  agent_queues_link_down(session);
   link_reset(&session->calls);
   link_reset(&session->events);
 }
@@ -50,12 +52,14 @@ void agent_link_break(agent_session_t *session) {
     return;
   }
   agent_dispatch_remove(session);
+  agent_queues_link_down(session);
   (void)shutdown(session->calls.fd, SHUT_RDWR); /* wakes who reads or sends; closed when they have left */
   link_down(session);
 }
 
 bool agent_link_can_connect(const agent_session_t *session, int64_t now_ns) {
-  return session->state == AGENT_LINK_DOWN && !session->reading && !session->sending && now_ns >= session->retry_at_ns;
+  return session->state == AGENT_LINK_DOWN && !session->reading && !session->sending && !session->greeting &&
+         now_ns >= session->retry_at_ns;
 }
 
 /* ---- one socket: connected and greeted ---- */
@@ -133,6 +137,13 @@ static vesta_err_t link_greet(agent_session_t *session, agent_link_t *link, wire
   return err == VESTA_OK ? (vesta_err_t)reply->error : err;
 }
 
+static vesta_err_t callbacks_greet(agent_session_t *session, agent_link_t *link, vesta_token_t token,
+                                   int64_t deadline_ns) {
+  wire_message_t hello = {.kind = WIRE_HELLO_CALLBACKS, .token_hi = token.hi, .token_lo = token.lo};
+  wire_message_t reply;
+  return link_greet(session, link, &hello, -1, deadline_ns, &reply);
+}
+
 /* Without the lock: only the thread that connects touches the links now. */
 static vesta_err_t session_greet(agent_session_t *session, vesta_token_t *token, int64_t deadline_ns) {
   wire_message_t hello = {.kind = WIRE_HELLO, .token_hi = token->hi, .token_lo = token->lo, .pid = (uint64_t)getpid()};
@@ -149,11 +160,16 @@ static vesta_err_t session_greet(agent_session_t *session, vesta_token_t *token,
     return VESTA_ERR_TRY_AGAIN; /* no session: not a sound daemon */
   }
   *token = wire_token(&reply);
-  if (agent_session_has_callbacks(session)) {
-    wire_message_t callbacks = {.kind = WIRE_HELLO_CALLBACKS, .token_hi = token->hi, .token_lo = token->lo};
-    err = link_greet(session, &session->events, &callbacks, -1, deadline_ns, &reply);
+  return agent_session_has_callbacks(session) ? callbacks_greet(session, &session->events, *token, deadline_ns) : err;
+}
+
+/* A first greeting that failed half way, or whose answer found no memory, may have begun a session in the daemon. Nobody
+ * will ever speak for it: say so before the link goes. */
+static void session_disown(agent_session_t *session) {
+  if (session->calls.fd >= 0) {
+    wire_message_t finalize = {.kind = WIRE_FINALIZE, .number = agent_number(session)};
+    (void)greeting_send(session->calls.fd, &finalize, -1);
   }
-  return err;
 }
 
 /* The daemon has answered, and will not answer otherwise. */
@@ -170,12 +186,19 @@ vesta_err_t agent_link_connect(agent_session_t *session, int64_t deadline_ns) {
   vesta_err_t err = session_greet(session, &token, deadline_ns);
   (void)pthread_mutex_lock(&session->lock);
   bool known = !vesta_token_is_none(session->token);
-  session->token = token; /* the session is there even if its link of callbacks is not */
   if (err == VESTA_OK) {
+    session->token = token;
     session->incarnation++;
     session->state = AGENT_LINK_UP;
     agent_dispatch_add(session);
-    err = agent_async_resend(session);
+    agent_queues_link_up(session);
+    err = agent_queues_resend(session);
+    if (err == VESTA_OK) {
+      err = agent_async_resend(session);
+    }
+    if (err == VESTA_OK) {
+      err = agent_track_resend(session);
+    }
     if (err != VESTA_OK) {
       agent_link_break(session);
       return err;
@@ -183,11 +206,50 @@ vesta_err_t agent_link_connect(agent_session_t *session, int64_t deadline_ns) {
     agent_calls_wake(session);
     return VESTA_OK;
   }
+  if (!known) {
+    session_disown(session);
+  }
   agent_link_close(session);
   if (refused_for_good(err) && known) {
     atomic_store(&session->lost, true);
     agent_dispatch_wake(session);
   }
   link_down(session);
+  return err;
+}
+
+vesta_err_t agent_link_add_callbacks(agent_session_t *session, int64_t deadline_ns) {
+  while (session->state == AGENT_LINK_CONNECTING) { /* perhaps without one: it began before there were callbacks */
+    struct timespec until = agent_timespec(deadline_ns);
+    if (pthread_cond_clockwait(&session->window, &session->lock, CLOCK_MONOTONIC, &until) != 0) {
+      return VESTA_ERR_TRY_AGAIN;
+    }
+  }
+  if (session->state != AGENT_LINK_UP || session->events.fd >= 0) {
+    return VESTA_OK;
+  }
+  agent_link_t made = {.fd = -1, .decoder = wire_decoder_new()};
+  vesta_err_t err = agent_receiver_init(&made.receiver);
+  if (err == VESTA_OK && made.decoder == NULL) {
+    err = VESTA_ERR_NO_MEMORY;
+  }
+  if (err == VESTA_OK) {
+    uint64_t incarnation = session->incarnation;
+    session->greeting = true; /* nobody connects anew meanwhile: the daemon knows only the last such link */
+    (void)pthread_mutex_unlock(&session->lock);
+    err = callbacks_greet(session, &made, session->token, deadline_ns);
+    (void)pthread_mutex_lock(&session->lock);
+    session->greeting = false;
+    if (err == VESTA_OK && session->state == AGENT_LINK_UP && session->incarnation == incarnation) {
+      agent_link_t none = session->events;
+      session->events = made;
+      made = none;
+      agent_dispatch_add(session);
+    }
+    agent_calls_wake(session);
+  }
+  link_reset(&made);
+  agent_receiver_fini(&made.receiver);
+  wire_decoder_destroy(&made.decoder);
   return err;
 }

@@ -14,6 +14,7 @@
 #include "saf_api/agent_async.h"
 #include "saf_api/agent_checkpoint.h"
 #include "saf_api/agent_clock.h"
+#include "saf_api/agent_track.h"
 #include "saf_api/sa_error.h"
 
 #define CONNECT_LIMIT_NS 200000000LL /* a dispatch that finds the link down waits this long for the daemon's greeting */
@@ -89,7 +90,8 @@ void agent_dispatch_timer(agent_session_t *session, int64_t at_ns) {
 }
 
 void agent_dispatch_wake(agent_session_t *session) {
-  bool wanted = session->ready_first != NULL || atomic_load(&session->over) || atomic_load(&session->lost);
+  bool wanted = session->ready_first != NULL || session->tracked_first != NULL || atomic_load(&session->over) ||
+                atomic_load(&session->lost);
   uint64_t count = 1;
   if (session->wake_fd < 0 || wanted == session->wake_set) {
     return;
@@ -123,10 +125,16 @@ static vesta_err_t events_parse(agent_session_t *session) {
   while ((err = agent_receiver_next(&session->events.receiver, &frame)) == VESTA_OK) {
     wire_message_t message;
     err = wire_decode(session->events.decoder, frame.head.data, frame.head.size, &message);
-    if (err != VESTA_OK || message.kind != WIRE_CALLBACK) {
-      return VESTA_ERR_MALFORMED;
+    if (err == VESTA_OK && message.kind == WIRE_CALLBACK) {
+      agent_async_answered(session, &message);
+    } else if (err == VESTA_OK && message.kind == WIRE_TRACKED) {
+      err = agent_track_arrived(session, &message);
+    } else {
+      err = VESTA_ERR_MALFORMED;
     }
-    agent_async_answered(session, &message);
+    if (err != VESTA_OK) {
+      return err;
+    }
   }
   agent_receiver_drop_fds(&session->events.receiver);
   return err;
@@ -163,7 +171,7 @@ static void events_read(agent_session_t *session) {
 static void open_callback(const agent_session_t *session, agent_async_t *async) {
   vesta_err_t err = (vesta_err_t)async->reply.error;
   if (err == VESTA_OK) {
-    err = agent_checkpoint_opened(async->checkpoint, &async->reply);
+    agent_checkpoint_opened(async->checkpoint, &async->reply);
   }
   SaCkptCheckpointHandleT handle = err == VESTA_OK ? async->checkpoint->object.handle : 0;
   SaCkptCheckpointOpenCallbackT callback = session->callbacks.saCkptCheckpointOpenCallback;
@@ -182,12 +190,17 @@ static void synchronize_callback(const agent_session_t *session, agent_async_t *
 
 bool agent_dispatch_one(agent_session_t *session) {
   (void)pthread_mutex_lock(&session->lock);
-  if (session->ready_first == NULL) {
+  if (session->ready_first == NULL && session->tracked_first == NULL) {
     events_read(session);
   }
-  agent_async_t *async = agent_async_take(session);
+  agent_async_t *async = agent_async_take(session); /* first: an open comes before the changes it is told of */
+  agent_tracked_t *tracked = async == NULL ? agent_track_take(session) : NULL;
   agent_dispatch_wake(session);
   (void)pthread_mutex_unlock(&session->lock);
+  if (tracked != NULL) {
+    agent_track_callback(tracked);
+    return true;
+  }
   if (async == NULL) {
     return false;
   }

@@ -10,6 +10,7 @@
 #include "saf_api/agent_async.h"
 #include "saf_api/agent_checkpoint.h"
 #include "saf_api/agent_clock.h"
+#include "saf_api/agent_track.h"
 
 static void session_free(agent_session_t *session) {
   agent_orphans_drop(session);
@@ -24,6 +25,7 @@ static void session_free(agent_session_t *session) {
       (void)close(fds[i]);
     }
   }
+  (void)pthread_mutex_destroy(&session->track_lock);
   (void)pthread_cond_destroy(&session->window);
   (void)pthread_mutex_destroy(&session->lock);
   free(session);
@@ -44,7 +46,7 @@ static vesta_err_t session_connect(agent_session_t *session) {
   return err;
 }
 
-vesta_err_t agent_session_new(const SaCkptCallbacksT *callbacks, bool version_b1, agent_session_t **out) {
+vesta_err_t agent_session_new(const SaCkptCallbacksT_2 *callbacks, bool version_b1, agent_session_t **out) {
   agent_session_t *session = malloc(sizeof *session);
   if (session == NULL) {
     return VESTA_ERR_NO_MEMORY;
@@ -52,6 +54,7 @@ vesta_err_t agent_session_new(const SaCkptCallbacksT *callbacks, bool version_b1
   *session = (agent_session_t){.object = {.kind = AGENT_LIBRARY, .destroy = session_destroy},
                                .version_b1 = version_b1,
                                .lock = PTHREAD_MUTEX_INITIALIZER,
+                               .track_lock = PTHREAD_MUTEX_INITIALIZER,
                                .window = PTHREAD_COND_INITIALIZER,
                                .calls = {.fd = -1},
                                .events = {.fd = -1},
@@ -130,4 +133,5 @@ void agent_session_end(agent_session_t *session) {
   agent_dispatch_wake(session);
   (void)pthread_mutex_unlock(&session->lock);
   agent_async_drop_all(session); /* what they wait for holds references on the session */
+  agent_track_drop_all(session);
 }

@@ -16,8 +16,9 @@
  * knows a request that comes again by its number and answers it from what it kept, for the last VESTA_SESSION_WINDOW
  * changes; so no more than that are let out past the oldest unanswered one.
  *
- * Files: agent_session.c life and children, agent_call.c calls, agent_connect.c the link, agent_async.c requests whose
- * answer is a callback, agent_dispatch.c the selection object and the callbacks.
+ * Files: agent_session.c life and children, agent_call.c calls, agent_queue.c changes whose answers are fetched later,
+ * agent_connect.c the link, agent_async.c requests whose answer is a callback, agent_track.c changes that are told as
+ * callbacks, agent_dispatch.c the selection object and the callbacks.
  */
 #ifndef VESTA_SAF_API_AGENT_SESSION_H
 #define VESTA_SAF_API_AGENT_SESSION_H
@@ -28,12 +29,15 @@
 #include "saf_api/agent_endpoint.h"
 #include "saf_api/agent_frame.h"
 #include "saf_api/agent_handles.h"
-#include "saf_api/saCkpt.h"
+#include "saf_api/cpsv_papi.h"
+#include "saf_api/saCkpt_B_02_03.h"
 
 struct agent_async;
 struct agent_call;
 struct agent_checkpoint;
 struct agent_orphan;
+struct agent_queue;
+struct agent_tracked;
 
 typedef enum agent_link_state { AGENT_LINK_DOWN, AGENT_LINK_CONNECTING, AGENT_LINK_UP } agent_link_state_t;
 
@@ -49,8 +53,9 @@ typedef struct agent_link {
 typedef struct agent_session {
   agent_object_t object;
   agent_endpoint_t endpoint;
-  SaCkptCallbacksT callbacks;
-  bool version_b1; /* asked for B.01: behaves as that */
+  SaCkptCallbacksT_2 callbacks;
+  _Atomic(ncsCkptCkptArrivalCallbackT) arrival; /* registered later; NULL: not */
+  bool version_b1;                              /* asked for B.01: behaves as that */
 
   _Atomic uint64_t number_last; /* of the requests */
   atomic_bool ending;           /* being finalized: no daemon is started for that */
@@ -76,6 +81,7 @@ typedef struct agent_session {
   struct agent_orphan *orphans;                  /* opens that nobody waits for any more */
 
   struct agent_checkpoint *checkpoints; /* open ones */
+  struct agent_queue *queues;           /* changes whose answers nobody waits for in a call */
 
   agent_link_t events;   /* where callbacks come; only with callbacks */
   int epoll_fd;          /* the selection object; -1: not asked for yet */
@@ -84,12 +90,18 @@ typedef struct agent_session {
   struct agent_async *async_first, *async_last; /* waiting for their answer */
   struct agent_async *ready_first, *ready_last; /* answered, to be dispatched */
   uint32_t async_count;                         /* in both */
+  bool greeting;                                /* a thread makes a link of callbacks for a session that had none */
+
+  uint32_t track;                                     /* WIRE_TRACK_...: wanted for all checkpoint handles */
+  struct agent_tracked *tracked_first, *tracked_last; /* changes, to be dispatched */
+  pthread_mutex_t track_lock;                         /* one registration at a time; taken before `lock` */
 } agent_session_t;
 
 /** Is there anything that would be called back? Only then there is a link of callbacks. */
 static inline bool agent_session_has_callbacks(const agent_session_t *session) {
   return session->callbacks.saCkptCheckpointOpenCallback != NULL ||
-         session->callbacks.saCkptCheckpointSynchronizeCallback != NULL;
+         session->callbacks.saCkptCheckpointSynchronizeCallback != NULL ||
+         session->callbacks.saCkptCheckpointTrackCallback != NULL || atomic_load(&session->arrival) != NULL;
 }
 
 /* ---- life ---- */
@@ -99,7 +111,7 @@ static inline bool agent_session_has_callbacks(const agent_session_t *session) {
  * @return OK; UNAVAILABLE when there is no daemon; TRY_AGAIN when it does not answer; DENIED; NO_RESOURCES; NO_MEMORY;
  *         VERSION; TOO_LARGE
  */
-vesta_err_t agent_session_new(const SaCkptCallbacksT *callbacks, bool version_b1, agent_session_t **out);
+vesta_err_t agent_session_new(const SaCkptCallbacksT_2 *callbacks, bool version_b1, agent_session_t **out);
 
 /** The session of a library handle, with a reference; NULL: the handle is bad. */
 agent_session_t *agent_session_acquire(SaCkptHandleT handle);
@@ -161,6 +173,11 @@ void agent_calls_wake(agent_session_t *session);
 vesta_err_t agent_link_connect(agent_session_t *session, int64_t deadline_ns);
 /** Whether agent_link_connect() would try now. */
 bool agent_link_can_connect(const agent_session_t *session, int64_t now_ns);
+/**
+ * There are callbacks now that there were not: see that there is a link for them. Leaves the lock meanwhile.
+ * @return OK, also when the link is down and will be made with one; as agent_link_connect()
+ */
+vesta_err_t agent_link_add_callbacks(agent_session_t *session, int64_t deadline_ns);
 /** Close what is left of the links. Nobody uses them any more. */
 void agent_link_close(agent_session_t *session);
 /** Forget whom nobody waits for. */

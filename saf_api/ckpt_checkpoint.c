@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Opening and closing checkpoints, and what concerns a checkpoint as a whole (AIS-CKPT-B.02.02 3.5; SAF-CKPT 5 to 10).
+ * Opening and closing checkpoints, and what concerns a checkpoint as a whole (AIS-CKPT-B.02.02 3.5; COMPLIANCE 5 to
+ * 10).
  */
 #include "saf_api/agent_async.h"
 #include "saf_api/agent_checkpoint.h"
 #include "saf_api/agent_clock.h"
+#include "saf_api/ais_name.h"
 #include "saf_api/sa_error.h"
-
-static bool name_good(const SaNameT *name) {
-  return name != NULL && name->length > 0 && name->length <= SA_MAX_NAME_LENGTH;
-}
 
 static bool attributes_good(const SaCkptCheckpointCreationAttributesT *attributes) {
   switch (attributes->creationFlags & ~(SaUint32T)SA_CKPT_CHECKPOINT_COLLOCATED) {
@@ -19,16 +17,16 @@ static bool attributes_good(const SaCkptCheckpointCreationAttributesT *attribute
     default: return false; /* none, more than one, or unknown */
   }
   SaSizeT sections_bytes;
-  return __builtin_mul_overflow(attributes->maxSections, attributes->maxSectionSize, &sections_bytes) ||
-         attributes->checkpointSize <= sections_bytes;
+  bool unlimited = __builtin_mul_overflow(attributes->maxSections, attributes->maxSectionSize, &sections_bytes);
+  return attributes->maxSections > 0 && (unlimited || attributes->checkpointSize <= sections_bytes);
 }
 
 /* Everything that can be judged without the service: what both opens refuse at once. */
 static vesta_err_t open_judge(const SaNameT *name, const SaCkptCheckpointCreationAttributesT *attributes,
-                              SaCkptCheckpointOpenFlagsT flags) {
+                              SaCkptCheckpointOpenFlagsT flags, vesta_bytes_t *name_bytes) {
   const SaCkptCheckpointOpenFlagsT known =
       SA_CKPT_CHECKPOINT_READ | SA_CKPT_CHECKPOINT_WRITE | SA_CKPT_CHECKPOINT_CREATE;
-  if (!name_good(name)) {
+  if (!ais_name_bytes(name, name_bytes)) {
     return VESTA_ERR_INVALID_PARAM;
   }
   if (flags == 0 || (flags & ~known) != 0) {
@@ -42,15 +40,17 @@ static vesta_err_t open_judge(const SaNameT *name, const SaCkptCheckpointCreatio
 }
 
 /* The request, and the object that its answer will make good. Parameters have been judged. */
-static vesta_err_t open_prepare(agent_session_t *session, const SaNameT *name,
+static vesta_err_t open_prepare(agent_session_t *session, vesta_bytes_t name,
                                 const SaCkptCheckpointCreationAttributesT *attributes, SaCkptCheckpointOpenFlagsT flags,
                                 wire_message_t *message, agent_checkpoint_t **checkpoint) {
-  *message = (wire_message_t){.kind = WIRE_OPEN, .name = vesta_bytes(name->value, name->length), .flags = flags};
-  vesta_attributes_t wanted = {.creation_flags = 0};
+  *message = (wire_message_t){.kind = WIRE_OPEN, .name = name, .flags = flags};
+  if (session->version_b1) {
+    message->flags |= WIRE_FLAG_COMPARE_RETENTION; /* S 3.5.1; B.02 leaves it out of the comparison */
+  }
   if (attributes != NULL) {
     bool for_ever = attributes->retentionDuration < 0;
     bool long_ids = attributes->maxSectionIdSize > UINT32_MAX; /* too long anyway: the service says so */
-    wanted = (vesta_attributes_t){
+    vesta_attributes_t wanted = {
         .creation_flags = attributes->creationFlags,
         .checkpoint_bytes = attributes->checkpointSize,
         .retention_ns = for_ever ? VESTA_TIME_END : attributes->retentionDuration,
@@ -60,14 +60,15 @@ static vesta_err_t open_prepare(agent_session_t *session, const SaNameT *name,
     };
     wire_attributes_set(message, &wanted);
   }
-  return agent_checkpoint_new(session, flags, wanted.retention_ns, checkpoint);
+  return agent_checkpoint_new(session, flags, checkpoint);
 }
 
 SaAisErrorT saCkptCheckpointOpen(SaCkptHandleT ckptHandle, const SaNameT *checkpointName,
                                  const SaCkptCheckpointCreationAttributesT *checkpointCreationAttributes,
                                  SaCkptCheckpointOpenFlagsT checkpointOpenFlags, SaTimeT timeout,
                                  SaCkptCheckpointHandleT *checkpointHandle) {
-  vesta_err_t err = open_judge(checkpointName, checkpointCreationAttributes, checkpointOpenFlags);
+  vesta_bytes_t name;
+  vesta_err_t err = open_judge(checkpointName, checkpointCreationAttributes, checkpointOpenFlags, &name);
   if (checkpointHandle == NULL) {
     err = VESTA_ERR_INVALID_PARAM;
   }
@@ -80,15 +81,12 @@ SaAisErrorT saCkptCheckpointOpen(SaCkptHandleT ckptHandle, const SaNameT *checkp
   }
   agent_request_t request = {.deadline_ns = agent_deadline(timeout)};
   agent_checkpoint_t *checkpoint;
-  err = open_prepare(session, checkpointName, checkpointCreationAttributes, checkpointOpenFlags, &request.message,
-                     &checkpoint);
+  err = open_prepare(session, name, checkpointCreationAttributes, checkpointOpenFlags, &request.message, &checkpoint);
   if (err == VESTA_OK) {
     agent_reply_t reply;
     err = agent_call(session, &request, &reply);
     if (err == VESTA_OK) {
-      err = agent_checkpoint_opened(checkpoint, &reply.message);
-    }
-    if (err == VESTA_OK) {
+      agent_checkpoint_opened(checkpoint, &reply.message);
       *checkpointHandle = checkpoint->object.handle;
     }
     agent_reply_fini(&reply);
@@ -101,7 +99,8 @@ SaAisErrorT saCkptCheckpointOpen(SaCkptHandleT ckptHandle, const SaNameT *checkp
 SaAisErrorT saCkptCheckpointOpenAsync(SaCkptHandleT ckptHandle, SaInvocationT invocation, const SaNameT *checkpointName,
                                       const SaCkptCheckpointCreationAttributesT *checkpointCreationAttributes,
                                       SaCkptCheckpointOpenFlagsT checkpointOpenFlags) {
-  vesta_err_t err = open_judge(checkpointName, checkpointCreationAttributes, checkpointOpenFlags);
+  vesta_bytes_t name;
+  vesta_err_t err = open_judge(checkpointName, checkpointCreationAttributes, checkpointOpenFlags, &name);
   if (err != VESTA_OK) {
     return sa_error(err);
   }
@@ -113,8 +112,7 @@ SaAisErrorT saCkptCheckpointOpenAsync(SaCkptHandleT ckptHandle, SaInvocationT in
   if (session->callbacks.saCkptCheckpointOpenCallback != NULL) {
     wire_message_t message;
     agent_checkpoint_t *checkpoint;
-    err =
-        open_prepare(session, checkpointName, checkpointCreationAttributes, checkpointOpenFlags, &message, &checkpoint);
+    err = open_prepare(session, name, checkpointCreationAttributes, checkpointOpenFlags, &message, &checkpoint);
     if (err == VESTA_OK) {
       message.flags |= WIRE_FLAG_CALLBACK;
       err = agent_async_send(session, &message, invocation, true, checkpoint);
@@ -150,16 +148,15 @@ SaAisErrorT saCkptCheckpointClose(SaCkptCheckpointHandleT checkpointHandle) {
 }
 
 SaAisErrorT saCkptCheckpointUnlink(SaCkptHandleT ckptHandle, const SaNameT *checkpointName) {
-  if (!name_good(checkpointName)) {
+  vesta_bytes_t name;
+  if (!ais_name_bytes(checkpointName, &name)) {
     return SA_AIS_ERR_INVALID_PARAM;
   }
   agent_session_t *session = agent_session_acquire(ckptHandle);
   if (session == NULL) {
     return SA_AIS_ERR_BAD_HANDLE;
   }
-  agent_request_t request = {
-      .message = {.kind = WIRE_UNLINK, .name = vesta_bytes(checkpointName->value, checkpointName->length)},
-      .deadline_ns = agent_call_limit()};
+  agent_request_t request = {.message = {.kind = WIRE_UNLINK, .name = name}, .deadline_ns = agent_call_limit()};
   agent_reply_t reply;
   vesta_err_t err = agent_call(session, &request, &reply);
   agent_reply_fini(&reply);

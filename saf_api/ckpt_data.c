@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Data: write, overwrite, read, synchronize (AIS-CKPT-B.02.02 3.7; SAF-CKPT 17 to 20 and 21.2).
+ * Data: write, overwrite, read, synchronize (AIS-CKPT-B.02.02 3.7; COMPLIANCE 17 to 20 and 21.2).
  *
- * The elements of a vector are judged in order, and the first bad one decides (SAF-CKPT 0.4). Some faults are seen here
- * (a missing buffer, a size over the limit), others by the daemon alone (a section that does not exist). So a vector
+ * The elements of a vector are judged in order, and the first bad one decides (COMPLIANCE 0.4). Some faults are seen
+ * here (a missing buffer, a size over the limit), others by the daemon alone (a section that does not exist). So a vector
  * whose element k is bad is sent all the same, cut behind k, with k made one that the daemon can't accept: if the
  * daemon stumbles earlier, that is the answer, else it is what was found here. Nothing of it is written in either case.
  */
@@ -222,6 +222,10 @@ static vesta_err_t element_read(agent_checkpoint_t *checkpoint, SaCkptIOVectorEl
  * know of them. */
 static vesta_err_t checkpoint_read(agent_checkpoint_t *checkpoint, SaCkptIOVectorElementT *vector, uint32_t count,
                                    uint32_t *bad) {
+  if (count > VESTA_VECTOR_ELEMENTS_MAX) {
+    *bad = VESTA_VECTOR_ELEMENTS_MAX;
+    return VESTA_ERR_NO_RESOURCES;
+  }
   uint64_t *made = NULL; /* a bit for each element whose buffer was made here */
   vesta_err_t err = VESTA_OK;
   uint32_t i = 0;
@@ -238,7 +242,7 @@ static vesta_err_t checkpoint_read(agent_checkpoint_t *checkpoint, SaCkptIOVecto
       made[i / 64] |= 1ULL << (i % 64);
     }
   }
-  if (err != VESTA_OK) {
+  if (error_has_element(err)) {
     *bad = i - 1;
   }
   for (uint32_t k = 0; err != VESTA_OK && made != NULL && k < i; k++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Iterations over sections (AIS-CKPT-B.02.02 3.6.4 to 3.6.6; SAF-CKPT 14 to 16).
+ * Iterations over sections (AIS-CKPT-B.02.02 3.6.4 to 3.6.6; COMPLIANCE 14).
  *
  * Descriptors come in chunks. The daemon walks its section slots, in which a section stays all its life, and leaves out
  * what was created after the first chunk: so every section is shown once at most. What was deleted after its chunk was

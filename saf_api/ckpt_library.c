@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * saCkptInitialize, SelectionObjectGet, Dispatch, Finalize (AIS-CKPT-B.02.02 3.4; SAF-CKPT 1 to 4).
+ * saCkptInitialize, SelectionObjectGet, Dispatch, Finalize (AIS-CKPT-B.02.02 3.4; COMPLIANCE 1 to 4), and
+ * saCkptInitialize_2 (saCkpt_B_02_03.h).
  */
 #include <errno.h>
 
@@ -25,19 +26,29 @@ static SaAisErrorT initialize_error(vesta_err_t err) {
 }
 
 SaAisErrorT saCkptInitialize(SaCkptHandleT *ckptHandle, const SaCkptCallbacksT *callbacks, SaVersionT *version) {
+  SaCkptCallbacksT_2 all = {.saCkptCheckpointTrackCallback = NULL};
+  if (callbacks != NULL) {
+    all.saCkptCheckpointOpenCallback = callbacks->saCkptCheckpointOpenCallback;
+    all.saCkptCheckpointSynchronizeCallback = callbacks->saCkptCheckpointSynchronizeCallback;
+  }
+  return saCkptInitialize_2(ckptHandle, &all, version);
+}
+
+SaAisErrorT saCkptInitialize_2(SaCkptHandleT *ckptHandle, const SaCkptCallbacksT_2 *callbacks, SaVersionT *version) {
   if (ckptHandle == NULL || version == NULL) {
     return SA_AIS_ERR_INVALID_PARAM;
   }
-  SaVersionT asked = *version;
-  *version = (SaVersionT){.releaseCode = RELEASE_CODE, .majorVersion = MAJOR_MAX, .minorVersion = MINOR_MAX};
-  if (asked.releaseCode != RELEASE_CODE || asked.majorVersion > MAJOR_MAX) {
+  const SaVersionT supported = {.releaseCode = RELEASE_CODE, .majorVersion = MAJOR_MAX, .minorVersion = MINOR_MAX};
+  if (version->releaseCode != RELEASE_CODE || version->majorVersion > MAJOR_MAX) {
+    *version = supported;
     return SA_AIS_ERR_VERSION;
   }
   agent_session_t *session;
-  vesta_err_t err = agent_session_new(callbacks, asked.majorVersion < 2, &session);
+  vesta_err_t err = agent_session_new(callbacks, version->majorVersion < 2, &session);
   if (err != VESTA_OK) {
-    return initialize_error(err);
+    return initialize_error(err); /* the version stays: who tries again asks for the same */
   }
+  *version = supported;
   *ckptHandle = session->object.handle;
   agent_handle_publish(&session->object);
   agent_session_release(session);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Sections: create, delete, expiration time (AIS-CKPT-B.02.02 3.6; SAF-CKPT 11 to 13 and 21.1).
+ * Sections: create, delete, expiration time (AIS-CKPT-B.02.02 3.6; COMPLIANCE 11 to 13 and 21.1).
  */
 #include <stdlib.h>
 

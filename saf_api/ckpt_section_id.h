@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * How section ids are judged, in the two stages of SAF-CKPT 0.4: alone, and against the checkpoint.
+ * How section ids are judged, in the two stages of clause 0.4 (doc/COMPLIANCE.md): alone, and against the checkpoint.
  */
 #ifndef VESTA_SAF_API_CKPT_SECTION_ID_H
 #define VESTA_SAF_API_CKPT_SECTION_ID_H

@@ -4,8 +4,8 @@
  *
  * The names, numbers and layouts are those of AIS B.05 (SAI-AIS-CPROG-B.05.01), so that a program compiled against
  * another implementation's header, OpenSAF's for one, on a 64-bit Linux machine runs against this one's libraries and
- * the other way round. Of AIS it has what a user of the Checkpoint Service comes across; extended names
- * (SA_EXTENDED_NAME_SOURCE) are not offered.
+ * the other way round. All of AIS B.05's common types are here, and what OpenSAF adds to them: names longer than 256
+ * bytes for programs that define SA_EXTENDED_NAME_SOURCE, and saAisStrError(). The functions are in libSaCkpt.
  *
  * Usable from C99 on and from C++.
  */
@@ -61,6 +61,8 @@ typedef enum { SA_FALSE = 0, SA_TRUE = 1 } SaBoolT;
 
 /* ---- names, versions and other small structures ---- */
 
+#ifndef SA_EXTENDED_NAME_SOURCE
+
 #define SA_MAX_NAME_LENGTH 256 /**< bytes of a name */
 
 /** A name: `length` bytes, any values, not ended by a NUL. What is behind them is ignored. */
@@ -68,6 +70,46 @@ typedef struct {
   SaUint16T length; /**< 1 to SA_MAX_NAME_LENGTH */
   SaUint8T value[SA_MAX_NAME_LENGTH];
 } SaNameT;
+
+#else
+
+#define SA_MAX_UNEXTENDED_NAME_LENGTH 256 /**< bytes that an SaNameT holds itself, with the NUL behind a text */
+
+/** A name that may be long: set it with saAisNameLend() and read it with saAisNameBorrow(), nothing else. */
+typedef struct {
+  SaUint16T _opaque[129];
+} SaNameT;
+
+#endif
+
+/**
+ * Make a name of a text. A text shorter than SA_MAX_UNEXTENDED_NAME_LENGTH is copied, and the name is one that older
+ * programs understand; of a longer one the name has the address.
+ *
+ * Calls of libSaCkpt take names of the second kind, with up to 2,048 bytes, only if SA_ENABLE_EXTENDED_NAMES=1 is in
+ * the environment; otherwise SA_AIS_ERR_INVALID_PARAM.
+ *
+ * @param value      not NULL
+ * @param[out] name  not NULL
+ *
+ * Owns:    a longer text is lent: it must stay as it is while the name is used
+ * Threads: any.   Blocks: never
+ * Spec:    OpenSAF's extension
+ */
+void saAisNameLend(SaConstStringT value, SaNameT *name);
+
+/**
+ * The text of a name.
+ *
+ * @param name  not NULL; set by saAisNameLend(), or by another program in the plain form
+ * @return the text, in the name itself or where saAisNameLend() was given it; NULL if the name is plain and its bytes
+ *         do not end with NUL
+ *
+ * Owns:    the text lives as long as the name and what it was made of
+ * Threads: any.   Blocks: never
+ * Spec:    OpenSAF's extension
+ */
+SaConstStringT saAisNameBorrow(const SaNameT *name);
 
 /** A version of a service: 'B', 2, 3 is B.02.03. */
 typedef struct {
@@ -173,6 +215,17 @@ typedef enum {
   SA_AIS_ERR_NOT_READY = 39,
   SA_AIS_ERR_DEPLOYMENT = 40
 } SaAisErrorT;
+
+/**
+ * An error's name and number, for messages: "SA_AIS_ERR_TIMEOUT (5)".
+ *
+ * @return never NULL; "unknown SaAisErrorT" for a number that is none
+ *
+ * Owns:    static text
+ * Threads: any.   Blocks: never
+ * Spec:    OpenSAF's extension
+ */
+SaConstStringT saAisStrError(SaAisErrorT error);
 
 #ifdef __cplusplus
 }

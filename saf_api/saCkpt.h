@@ -14,7 +14,8 @@
  * - **Errors of any call.** Besides what it lists, every call that asks the daemon may return SA_AIS_ERR_TRY_AGAIN
  *   (there is no daemon just now, or it is overloaded: no effect), SA_AIS_ERR_TIMEOUT (no answer in time: the effect is
  *   unknown), SA_AIS_ERR_NO_MEMORY, SA_AIS_ERR_NO_RESOURCES (descriptors, or a limit below), SA_AIS_ERR_LIBRARY (the
- *   library cannot go on: finalize), and, in a cluster, SA_AIS_ERR_UNAVAILABLE (this node has left it).
+ *   library cannot go on: finalize). One that changes something may also return SA_AIS_ERR_NO_SPACE (the memory that
+ *   holds checkpoints is used up: no effect).
  * - **A call that fails changes nothing**, neither in the checkpoint nor in what the caller's pointers point to, unless
  *   it says otherwise.
  * - **Order of checks.** Required pointers and flags first, then the handle, the access mode, the parameters against
@@ -22,7 +23,8 @@
  *   crash.
  * - **Handles.** Zero, garbage, a closed or finalized handle is SA_AIS_ERR_BAD_HANDLE. A checkpoint handle ends with
  *   its library handle, an iteration with its checkpoint handle. When a process dies its handles are finalized. In a
- *   forked child every handle is SA_AIS_ERR_BAD_HANDLE; the parent's are not disturbed.
+ *   forked child every handle is SA_AIS_ERR_BAD_HANDLE; the parent's are not disturbed. If the daemon comes back
+ *   without its memory (after the machine was started anew), all handles are bad: initialize again.
  * - **Threads.** Every call may be made from any thread at any time, also from inside a callback, but not from a signal
  *   handler. The library starts no thread of its own.
  * - **The default section.** A checkpoint whose maxSections is 1 has one section from the start, with the id
@@ -36,8 +38,8 @@
  *
  * Clauses are those of SAI-AIS-CKPT-B.01.01, whose text B.02.02 keeps where nothing else is said.
  *
- * Limits here: names of 256 bytes, section ids of 1,024, sections of 64 MiB, 1,000,000 sections in a checkpoint, 1,000
- * elements and 256 MiB in one vector.
+ * Limits here: names of 256 bytes (2,048 in the extended form, see saAisNameLend()), section ids of 1,024, sections of
+ * 64 MiB, 1,000,000 sections in a checkpoint, 1,000 elements and 256 MiB in one vector.
  */
 #ifndef SA_CKPT_H
 #define SA_CKPT_H
@@ -124,7 +126,7 @@ typedef struct {
 /** Whether a section may be read. */
 typedef enum {
   SA_CKPT_SECTION_VALID = 1,
-  SA_CKPT_SECTION_CORRUPTED = 2 /**< the active replica could not follow a change: only overwrite and delete work */
+  SA_CKPT_SECTION_CORRUPTED = 2 /**< a replica could not follow a change; on a single node no section ever is */
 } SaCkptSectionStateT;
 
 /** What an iteration tells of a section. */
@@ -195,15 +197,17 @@ typedef struct {
  *
  * @param[out] ckptHandle  set on SA_AIS_OK only; end it with saCkptFinalize()
  * @param callbacks        copied; NULL: none
- * @param[in,out] version  in: what the caller was written for; 'B', major 0 to 2, any minor. Out, also with
+ * @param[in,out] version  in: what the caller was written for; 'B', major 0 to 2, any minor. Out, with SA_AIS_OK and
  *                         SA_AIS_ERR_VERSION: what is supported, 'B', 2, 3
  * @return SA_AIS_OK
  *         SA_AIS_ERR_INVALID_PARAM  ckptHandle or version is NULL
  *         SA_AIS_ERR_VERSION        the release is not 'B', or the major version above 2
- *         SA_AIS_ERR_ACCESS_DENIED  the daemon there is does not serve this user
- *         and the errors of any call: SA_AIS_ERR_NO_RESOURCES also when the daemon has all the clients it can serve
+ *         SA_AIS_ERR_ACCESS         the daemon does not serve this user, or its directory is not safe to use
+ *         SA_AIS_ERR_NO_RESOURCES   no descriptors are left, or the daemon has all the clients it can serve
+ *         SA_AIS_ERR_LIBRARY        the daemon speaks another protocol, or the path of its socket is too long
+ *         and the errors of any call
  *
- * Threads: any.   Blocks: until the daemon answers, a few seconds at most
+ * Threads: any.   Blocks: until the daemon answers, ten seconds at most
  * Spec:    3.4.1
  */
 SaAisErrorT saCkptInitialize(SaCkptHandleT *ckptHandle, const SaCkptCallbacksT *callbacks, SaVersionT *version);
@@ -216,6 +220,7 @@ SaAisErrorT saCkptInitialize(SaCkptHandleT *ckptHandle, const SaCkptCallbacksT *
  * @return SA_AIS_OK
  *         SA_AIS_ERR_INVALID_PARAM  selectionObject is NULL
  *         SA_AIS_ERR_BAD_HANDLE     ckptHandle is none
+ *         SA_AIS_ERR_NO_RESOURCES   no descriptors are left
  *
  * Threads: any.   Blocks: never
  * Spec:    3.4.2
@@ -231,6 +236,7 @@ SaAisErrorT saCkptSelectionObjectGet(SaCkptHandleT ckptHandle, SaSelectionObject
  * @return SA_AIS_OK
  *         SA_AIS_ERR_INVALID_PARAM  dispatchFlags is none of the three
  *         SA_AIS_ERR_BAD_HANDLE     ckptHandle is none; also for SA_DISPATCH_BLOCKING at once
+ *         SA_AIS_ERR_NO_RESOURCES   SA_DISPATCH_BLOCKING only: no descriptors are left to wait with
  *
  * Threads: any.   Blocks: only with SA_DISPATCH_BLOCKING
  * Spec:    3.4.3
@@ -243,11 +249,12 @@ SaAisErrorT saCkptDispatch(SaCkptHandleT ckptHandle, SaDispatchFlagsT dispatchFl
  * still run.
  *
  * @return SA_AIS_OK
- *         SA_AIS_ERR_BAD_HANDLE  ckptHandle is none, or was finalized before
+ *         SA_AIS_ERR_BAD_HANDLE  ckptHandle is none, or was finalized before, or was bad already when the daemon came
+ *                                back without its memory; there is nothing more to do then
  *
  * Owns:    frees everything of the handle: its descriptor, ids lent by its iterations. Ids and buffers handed over to
  *          the caller stay the caller's
- * Threads: any.   Blocks: for a round trip to the daemon at most; without a daemon not at all
+ * Threads: any.   Blocks: for a round trip to the daemon, one second at most
  * Spec:    3.4.4
  */
 SaAisErrorT saCkptFinalize(SaCkptHandleT ckptHandle);
@@ -275,7 +282,7 @@ SaAisErrorT saCkptFinalize(SaCkptHandleT ckptHandle);
  *                                   only)
  *         SA_AIS_ERR_TIMEOUT        not done in time; it may have been made, but no handle is left open
  *         SA_AIS_ERR_NO_RESOURCES   a limit of the service: attributes above it, or all checkpoints or handles in use
- *         SA_AIS_ERR_NO_SPACE       no memory for the replica's index
+ *         SA_AIS_ERR_NO_SPACE       there is no memory for a new checkpoint
  *         and the errors of any call
  *
  * Units:   nanoseconds, bytes
@@ -288,14 +295,15 @@ SaAisErrorT saCkptCheckpointOpen(SaCkptHandleT ckptHandle, const SaNameT *checkp
                                  SaCkptCheckpointHandleT *checkpointHandle);
 
 /**
- * The same without waiting: the open callback brings the handle or the error. Any number may be under way.
+ * Open a checkpoint without waiting: the open callback brings the handle or the error. Any number may be under way. The
+ * other parameters are those of saCkptCheckpointOpen(), and copied.
  *
  * @param invocation  any value; comes back with the callback
- *                    The other parameters are those of saCkptCheckpointOpen(), and copied
  * @return SA_AIS_OK                 exactly one callback will come, with SA_AIS_ERR_NOT_EXIST, SA_AIS_ERR_EXIST and
  *                                   what else only the daemon can judge
  *         SA_AIS_ERR_INIT           no open callback was given to saCkptInitialize()
  *         SA_AIS_ERR_INVALID_PARAM, SA_AIS_ERR_BAD_FLAGS, SA_AIS_ERR_BAD_HANDLE  as saCkptCheckpointOpen(), at once
+ *         SA_AIS_ERR_NO_RESOURCES   1,024 callbacks of this library handle are waited for already
  *         and the errors of any call
  *
  * Threads: any.   Blocks: never
@@ -312,7 +320,7 @@ SaAisErrorT saCkptCheckpointOpenAsync(SaCkptHandleT ckptHandle, SaInvocationT in
  *
  * @return SA_AIS_OK
  *         SA_AIS_ERR_BAD_HANDLE  checkpointHandle is none, or was closed before
- *         and the errors of any call
+ *         and the errors of any call, after which the handle is as good as before
  *
  * Threads: any.   Blocks: for a round trip to the daemon
  * Spec:    3.5.3
@@ -423,7 +431,8 @@ SaAisErrorT saCkptSectionCreate(SaCkptCheckpointHandleT checkpointHandle,
  *
  * @param sectionId  copied
  * @return SA_AIS_OK
- *         SA_AIS_ERR_INVALID_PARAM  sectionId is NULL; or it is the default section's and maxSections is 1
+ *         SA_AIS_ERR_INVALID_PARAM  sectionId is NULL, no id, or longer than maxSectionIdSize; or it is the default
+ *                                   section's and maxSections is 1
  *         SA_AIS_ERR_BAD_HANDLE     checkpointHandle is none
  *         SA_AIS_ERR_ACCESS         the handle was not opened with WRITE
  *         SA_AIS_ERR_NOT_EXIST      there is no such section, or no active replica
@@ -456,8 +465,8 @@ SaAisErrorT saCkptSectionIdFree(SaCkptCheckpointHandleT checkpointHandle, SaUint
  * @param sectionId       copied
  * @param expirationTime  a point in time; SA_TIME_END: never; one that has passed: the section is gone at once
  * @return SA_AIS_OK
- *         SA_AIS_ERR_INVALID_PARAM  sectionId is NULL, or the default section's and maxSections is 1; expirationTime
- *                                   negative
+ *         SA_AIS_ERR_INVALID_PARAM  sectionId is NULL, no id, or longer than maxSectionIdSize; or it is the default
+ *                                   section's and maxSections is 1; or expirationTime is negative
  *         SA_AIS_ERR_BAD_HANDLE     checkpointHandle is none
  *         SA_AIS_ERR_ACCESS         the handle was not opened with WRITE
  *         SA_AIS_ERR_NOT_EXIST      there is no such section, it has expired, or there is no active replica
@@ -507,7 +516,7 @@ SaAisErrorT saCkptSectionIterationInitialize(SaCkptCheckpointHandleT checkpointH
  *         and the errors of any call
  *
  * Units:   nanoseconds, bytes
- * Owns: sectionDescriptor->sectionId.id is the library's, and lives until the next call for this iteration, the end
+ * Owns:    sectionDescriptor->sectionId.id is the library's, and lives until the next call for this iteration, the end
  *          of the iteration, of its checkpoint handle or of its library handle
  * Threads: any; one at a time for each iteration, for the id's sake.   Blocks: for a round trip now and then
  * Spec:    3.6.5
@@ -546,7 +555,7 @@ SaAisErrorT saCkptSectionIterationFinalize(SaCkptSectionIterationHandleT section
  *         SA_AIS_ERR_NO_RESOURCES   dataOffset + dataSize is above maxSectionSize; more elements, or bytes in all, than
  *                                   one vector may have
  *         SA_AIS_ERR_NO_SPACE       memory for the data is used up
- *         SA_AIS_ERR_BAD_OPERATION  fenced, as in saCkptSectionCreate(); or a section is corrupted
+ *         SA_AIS_ERR_BAD_OPERATION  fenced, as in saCkptSectionCreate()
  *         SA_AIS_ERR_TIMEOUT        no answer in time: all was written or nothing
  *         and the errors of any call
  *
@@ -558,15 +567,14 @@ SaAisErrorT saCkptCheckpointWrite(SaCkptCheckpointHandleT checkpointHandle, cons
                                   SaUint32T numberOfElements, SaUint32T *erroneousVectorIndex);
 
 /**
- * Replace all data of a section; its size becomes dataSize. The one call that may write a corrupted section, which is
- * valid afterwards.
+ * Replace all data of a section; its size becomes dataSize.
  *
  * @param sectionId   copied
  * @param dataBuffer  copied
  * @param dataSize    0 to maxSectionSize
  * @return SA_AIS_OK
- *         SA_AIS_ERR_INVALID_PARAM  sectionId or dataBuffer is NULL; dataSize above maxSectionSize; idLen above
- *                                   maxSectionIdSize
+ *         SA_AIS_ERR_INVALID_PARAM  sectionId or dataBuffer is NULL, also when dataSize is 0; dataSize above
+ *                                   maxSectionSize; sectionId no id, or longer than maxSectionIdSize
  *         SA_AIS_ERR_BAD_HANDLE     checkpointHandle is none
  *         SA_AIS_ERR_ACCESS         the handle was not opened with WRITE
  *         SA_AIS_ERR_NOT_EXIST      the section is not there or has expired; or there is no active replica
@@ -593,11 +601,11 @@ SaAisErrorT saCkptSectionOverwrite(SaCkptCheckpointHandleT checkpointHandle, con
  * @param[out] erroneousVectorIndex  the first bad element, when an error is about one; untouched otherwise; may be NULL
  * @return SA_AIS_OK
  *         SA_AIS_ERR_INVALID_PARAM  ioVector is NULL; no elements; of an element: dataSize above maxSectionSize,
- *                                   dataOffset beyond the section's end (at the end it is SA_AIS_OK and readSize 0)
+ *                                   dataOffset beyond the section's end (at the end it is SA_AIS_OK and readSize 0),
+ *                                   idLen above maxSectionIdSize, or no id pointer
  *         SA_AIS_ERR_BAD_HANDLE     checkpointHandle is none
  *         SA_AIS_ERR_ACCESS         the handle was not opened with READ
  *         SA_AIS_ERR_NOT_EXIST      a section is not there or has expired; or there is no active replica
- *         SA_AIS_ERR_BAD_OPERATION  a section is corrupted
  *         SA_AIS_ERR_NO_RESOURCES   more elements than one vector may have
  *         and the errors of any call. On an error the caller's buffers of elements before the bad one may have been
  *         filled; buffers made by the library are freed again and the pointers NULL
@@ -645,12 +653,14 @@ SaAisErrorT saCkptIOVectorElementDataFree(SaCkptCheckpointHandleT checkpointHand
 SaAisErrorT saCkptCheckpointSynchronize(SaCkptCheckpointHandleT checkpointHandle, SaTimeT timeout);
 
 /**
- * The same without waiting: the synchronize callback of the library handle brings the result, unless the checkpoint
+ * Synchronize without waiting: the synchronize callback of the library handle brings the result, unless the checkpoint
  * handle is closed before.
  *
  * @param invocation  any value; comes back with the callback
- * @return SA_AIS_OK                 exactly one callback will come
+ * @return SA_AIS_OK                 exactly one callback will come, with SA_AIS_ERR_NOT_EXIST if there is no active
+ *                                   replica
  *         SA_AIS_ERR_INIT           no synchronize callback was given to saCkptInitialize()
+ *         SA_AIS_ERR_NO_RESOURCES   1,024 callbacks of this library handle are waited for already
  *         SA_AIS_ERR_BAD_HANDLE, SA_AIS_ERR_ACCESS, SA_AIS_ERR_BAD_OPERATION  as saCkptCheckpointSynchronize(), at once
  *         and the errors of any call
  *

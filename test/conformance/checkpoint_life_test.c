@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Close, unlink, retention, active replica, status: SAF-CKPT 6 to 10, and what of 0 is about checkpoint handles.
+ * Close, unlink, retention, active replica, status (clauses 6 to 10), and what clause 0
+ * says of checkpoint handles.
  */
 #include "test/conformance/ckpt_fixture.h"
 
@@ -28,7 +29,7 @@ static bool is_gone_soon(const char *text, SaTimeT retention) {
   return false;
 }
 
-/* SAF-CKPT 0.1, 6.1, 22 */
+/* clauses 0.1, 6.1, 19.5, 21.1, 21.2 */
 static void bad_checkpoint_handles_are_bad_everywhere(void **state) {
   (void)state;
   SaCkptCheckpointHandleT closed = checkpoint_usual(lib, "bad-handles");
@@ -48,7 +49,7 @@ static void bad_checkpoint_handles_are_bad_everywhere(void **state) {
   OK(section_create(open, "s", "x")); /* the others stay good */
 }
 
-/* SAF-CKPT 0.2, 6.1 */
+/* clauses 0.2, 6.1 */
 static void closing_a_checkpoint_ends_its_iterations_and_no_others(void **state) {
   (void)state;
   SaCkptCheckpointHandleT first = checkpoint_usual(lib, "iterations-closed");
@@ -65,7 +66,7 @@ static void closing_a_checkpoint_ends_its_iterations_and_no_others(void **state)
   OK(saCkptSectionIterationNext(of_second, &descriptor));
 }
 
-/* SAF-CKPT 6.2, 8.3, 8.4 */
+/* clauses 6.2, 8.3, 8.4 */
 static void the_last_close_deletes_when_retention_is_shorter_than_a_millisecond(void **state) {
   (void)state;
   SaTimeT durations[] = {0, 1, 100, 1000, 100000, 999999};
@@ -79,7 +80,7 @@ static void the_last_close_deletes_when_retention_is_shorter_than_a_millisecond(
   }
 }
 
-/* SAF-CKPT 6.2, 7.5, 8.3 */
+/* clauses 6.2, 7.5, 8.3, 8.4 */
 static void retention_runs_out_after_the_last_close_and_is_compared_at_look_up(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_retained("retention-ends", 50 * SA_TIME_ONE_MILLISECOND);
@@ -90,7 +91,7 @@ static void retention_runs_out_after_the_last_close_and_is_compared_at_look_up(v
   EXPECT(SA_AIS_ERR_NOT_EXIST, saCkptCheckpointUnlink(lib, &name));
 }
 
-/* SAF-CKPT 0.10, 6.5: see threads_and_forks_test; 8.3, 22 negative retention */
+/* clauses 8.3, 8.6, 22.7 */
 static void a_negative_retention_at_open_is_for_ever(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_retained("for-ever", -1);
@@ -99,7 +100,7 @@ static void a_negative_retention_at_open_is_for_ever(void **state) {
   OK(checkpoint_try(lib, "for-ever"));
 }
 
-/* SAF-CKPT 7.1, 7.2, 7.5 */
+/* clauses 7.1, 7.2, 7.5 */
 static void unlink_of_a_checkpoint_in_retention_deletes_it_at_once(void **state) {
   (void)state;
   OK(saCkptCheckpointClose(checkpoint_usual(lib, "unlinked-retained")));
@@ -113,7 +114,7 @@ static void unlink_of_a_checkpoint_in_retention_deletes_it_at_once(void **state)
   OK(saCkptFinalize(stranger));
 }
 
-/* SAF-CKPT 7.3, 22 handle of an unlinked checkpoint */
+/* clauses 7.3, 22.28 */
 static void open_handles_of_an_unlinked_checkpoint_keep_full_access(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_usual(lib, "unlinked-open");
@@ -131,7 +132,7 @@ static void open_handles_of_an_unlinked_checkpoint_keep_full_access(void **state
   EXPECT(SA_AIS_ERR_NOT_EXIST, checkpoint_try(lib, "unlinked-open"));
 }
 
-/* SAF-CKPT 7.4 */
+/* clause 7.4 */
 static void a_name_may_be_used_again_at_once_beside_the_unlinked_instance(void **state) {
   (void)state;
   SaNameT name = name_of("twice");
@@ -149,7 +150,7 @@ static void a_name_may_be_used_again_at_once_beside_the_unlinked_instance(void *
   assert_section(new, "s", "new");
 }
 
-/* SAF-CKPT 8.1, 8.3, 8.5 */
+/* clauses 8.1, 8.3, 8.5 */
 static void the_retention_that_was_set_is_the_one_used_at_the_last_close(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_retained("retention-set", SA_TIME_END);
@@ -169,7 +170,7 @@ static void the_retention_that_was_set_is_the_one_used_at_the_last_close(void **
   assert_true(is_gone_soon("retention-set", SA_TIME_ONE_MILLISECOND));
 }
 
-/* SAF-CKPT 8.1, 1.5 */
+/* clauses 8.1, 1.5 */
 static void setting_the_retention_needs_write_in_b_02_and_any_handle_in_b_01(void **state) {
   (void)state;
   (void)checkpoint_usual(lib, "retention-access");
@@ -180,7 +181,7 @@ static void setting_the_retention_needs_write_in_b_02_and_any_handle_in_b_01(voi
   OK(saCkptFinalize(old));
 }
 
-/* SAF-CKPT 8.2, 8.6 */
+/* clauses 8.2, 8.6 */
 static void the_retention_of_an_unlinked_checkpoint_and_a_negative_one_can_not_be_set(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_usual(lib, "retention-unlinked");
@@ -191,7 +192,7 @@ static void the_retention_of_an_unlinked_checkpoint_and_a_negative_one_can_not_b
   EXPECT(SA_AIS_ERR_BAD_OPERATION, saCkptCheckpointRetentionDurationSet(checkpoint, SECOND));
 }
 
-/* SAF-CKPT 9.1, 9.2 */
+/* clauses 9.1, 9.2 */
 static void the_active_replica_is_set_for_collocated_asynchronous_checkpoints_by_writers_alone(void **state) {
   (void)state;
   for (SaUint32T mode = 1; mode <= 4; mode *= 2) {
@@ -207,7 +208,7 @@ static void the_active_replica_is_set_for_collocated_asynchronous_checkpoints_by
   }
 }
 
-/* SAF-CKPT 9.3, 9.7, 14.3, 19.1 */
+/* clauses 9.3, 9.7, 14.3, 19.1 */
 static void without_an_active_replica_sections_can_not_be_used_and_with_one_by_every_handle(void **state) {
   (void)state;
   SaCkptCheckpointCreationAttributesT attributes =
@@ -234,7 +235,7 @@ static void without_an_active_replica_sections_can_not_be_used_and_with_one_by_e
   OK(saCkptCheckpointSynchronize(other, SECOND));
 }
 
-/* SAF-CKPT 9.6, 21.4 */
+/* clauses 9.6, 21.4 */
 static void a_collocated_checkpoint_with_all_replicas_needs_no_active_one(void **state) {
   (void)state;
   SaCkptCheckpointCreationAttributesT attributes =
@@ -244,7 +245,7 @@ static void a_collocated_checkpoint_with_all_replicas_needs_no_active_one(void *
   assert_section(checkpoint, "s", "x");
 }
 
-/* SAF-CKPT 10.1, 10.2 */
+/* clauses 10.1, 10.2 */
 static void status_tells_attributes_sections_and_bytes_of_data(void **state) {
   (void)state;
   SaCkptCheckpointCreationAttributesT made = {.creationFlags = SA_CKPT_WR_ACTIVE_REPLICA_WEAK,
@@ -275,7 +276,7 @@ static void status_tells_attributes_sections_and_bytes_of_data(void **state) {
   assert_int_equal(status.memoryUsed, 0);
 }
 
-/* SAF-CKPT 10.2 */
+/* clause 10.2 */
 static void the_default_section_counts_in_the_status(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_default_section(lib, "status-default");
@@ -283,7 +284,7 @@ static void the_default_section_counts_in_the_status(void **state) {
   assert_int_equal(status_of(checkpoint).memoryUsed, 0);
 }
 
-/* SAF-CKPT 10.3, 10.4, 1.5 */
+/* clauses 10.3, 10.4, 1.5 */
 static void status_needs_read_in_b_02_and_any_handle_in_b_01(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_usual(lib, "status-access");

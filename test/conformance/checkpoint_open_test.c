@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * saCkptCheckpointOpen and OpenAsync: SAF-CKPT 5, and what of 0 is about names.
+ * saCkptCheckpointOpen and OpenAsync (clause 5), and what clause 0 says of names.
  */
 #include "test/conformance/ckpt_fixture.h"
 
@@ -17,7 +17,7 @@ static SaAisErrorT open_with(const char *text, const SaCkptCheckpointCreationAtt
   return result;
 }
 
-/* SAF-CKPT 5.1, 22 open without any flag */
+/* clauses 5.1, 22.3 */
 static void open_flags_other_than_read_write_create_are_bad_flags(void **state) {
   (void)state;
   EXPECT(SA_AIS_ERR_BAD_FLAGS, open_with("flags", NULL, 0));
@@ -26,7 +26,7 @@ static void open_flags_other_than_read_write_create_are_bad_flags(void **state) 
   EXPECT(SA_AIS_ERR_BAD_FLAGS, open_with("flags", NULL, 0x100U | SA_CKPT_CHECKPOINT_READ));
 }
 
-/* SAF-CKPT 5.2 */
+/* clause 5.2 */
 static void attributes_go_with_create_and_only_with_it(void **state) {
   (void)state;
   SaCkptCheckpointCreationAttributesT attributes = attributes_of(SA_CKPT_WR_ALL_REPLICAS);
@@ -34,7 +34,7 @@ static void attributes_go_with_create_and_only_with_it(void **state) {
   EXPECT(SA_AIS_ERR_INVALID_PARAM, open_with("create-attributes", &attributes, READ_WRITE));
 }
 
-/* SAF-CKPT 5.3 */
+/* clause 5.3 */
 static void create_alone_is_a_legal_open_whose_handle_may_neither_read_nor_write(void **state) {
   (void)state;
   SaCkptCheckpointCreationAttributesT attributes = attributes_of(SA_CKPT_WR_ALL_REPLICAS);
@@ -46,7 +46,7 @@ static void create_alone_is_a_legal_open_whose_handle_may_neither_read_nor_write
   OK(saCkptCheckpointClose(checkpoint));
 }
 
-/* SAF-CKPT 5.4, 5.5, 22 creation flags */
+/* clauses 5.4, 5.5, 22.6 */
 static void creation_flags_are_exactly_one_mode_with_or_without_collocated(void **state) {
   (void)state;
   for (SaUint32T flags = 0; flags < 32; flags++) {
@@ -61,7 +61,7 @@ static void creation_flags_are_exactly_one_mode_with_or_without_collocated(void 
   EXPECT(SA_AIS_ERR_INVALID_PARAM, open_with("creation-flags", &attributes, READ_WRITE_CREATE));
 }
 
-/* SAF-CKPT 5.6 */
+/* clause 5.6 */
 static void checkpoint_size_may_equal_sections_times_size_but_not_exceed_it(void **state) {
   (void)state;
   SaCkptCheckpointCreationAttributesT attributes = attributes_of(SA_CKPT_WR_ALL_REPLICAS);
@@ -75,7 +75,7 @@ static void checkpoint_size_may_equal_sections_times_size_but_not_exceed_it(void
   EXPECT(SA_AIS_ERR_NO_RESOURCES, open_with("size-overflow", &attributes, READ_WRITE_CREATE));
 }
 
-/* SAF-CKPT 5.7, 0.12, 22 name */
+/* clauses 0.12, 5.7, 7.5, 22.5 */
 static void names_are_1_to_256_bytes_of_any_value(void **state) {
   (void)state;
   SaCkptCheckpointCreationAttributesT attributes = attributes_of(SA_CKPT_WR_ALL_REPLICAS);
@@ -104,14 +104,14 @@ static void names_are_1_to_256_bytes_of_any_value(void **state) {
   OK(open_with("safCkpt=distinguished,safApp=name", &attributes, READ_WRITE_CREATE));
 }
 
-/* SAF-CKPT 5.7 */
+/* clause 5.7 */
 static void open_without_a_place_for_the_handle_is_an_invalid_param(void **state) {
   (void)state;
   SaNameT name = name_of("no-place");
   EXPECT(SA_AIS_ERR_INVALID_PARAM, saCkptCheckpointOpen(lib, &name, NULL, SA_CKPT_CHECKPOINT_READ, SECOND, NULL));
 }
 
-/* SAF-CKPT 5.8, 5.9, 5.12 */
+/* clauses 5.8, 5.9, 5.12, 22.31 */
 static void a_checkpoint_is_made_by_create_alone_and_opened_by_anybody_after_that(void **state) {
   (void)state;
   EXPECT(SA_AIS_ERR_NOT_EXIST, checkpoint_try(lib, "made"));
@@ -124,7 +124,7 @@ static void a_checkpoint_is_made_by_create_alone_and_opened_by_anybody_after_tha
   assert_section(third, "s", "data");
 }
 
-/* SAF-CKPT 5.10 */
+/* clause 5.10 */
 static void create_with_other_attributes_than_the_creators_is_exist(void **state) {
   (void)state;
   SaCkptCheckpointCreationAttributesT made = attributes_of(SA_CKPT_WR_ACTIVE_REPLICA);
@@ -147,7 +147,7 @@ static void create_with_other_attributes_than_the_creators_is_exist(void **state
   OK(open_with("attributes", &made, READ_WRITE_CREATE));
 }
 
-/* SAF-CKPT 5.11, 1.5 */
+/* clauses 5.11, 1.5 */
 static void retention_is_compared_for_b_01_only_and_stays_the_creators(void **state) {
   (void)state;
   SaCkptCheckpointCreationAttributesT attributes = attributes_of(SA_CKPT_WR_ALL_REPLICAS);
@@ -163,7 +163,7 @@ static void retention_is_compared_for_b_01_only_and_stays_the_creators(void **st
   OK(saCkptFinalize(old));
 }
 
-/* SAF-CKPT 5.13 */
+/* clause 5.13 */
 static void the_access_mode_is_the_handles(void **state) {
   (void)state;
   (void)checkpoint_usual(lib, "modes");
@@ -175,7 +175,7 @@ static void the_access_mode_is_the_handles(void **state) {
   EXPECT(SA_AIS_ERR_ACCESS, section_try(writer, "s"));
 }
 
-/* SAF-CKPT 5.14 */
+/* clause 5.14 */
 static void a_checkpoint_opened_during_its_retention_has_its_old_content(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_usual(lib, "retained");
@@ -184,7 +184,7 @@ static void a_checkpoint_opened_during_its_retention_has_its_old_content(void **
   assert_section(checkpoint_again(lib, "retained", SA_CKPT_CHECKPOINT_READ), "s", "kept");
 }
 
-/* SAF-CKPT 5.16, 22 timeouts of 0 or below */
+/* clauses 5.16, 22.4 */
 static void timeouts_of_zero_and_below_and_for_ever_are_no_limit(void **state) {
   (void)state;
   SaTimeT timeouts[] = {0, -1, SA_TIME_END, SA_TIME_UNKNOWN, 1000000000000000000};
@@ -196,7 +196,7 @@ static void timeouts_of_zero_and_below_and_for_ever_are_no_limit(void **state) {
   }
 }
 
-/* SAF-CKPT 5.16 */
+/* clause 5.16 */
 static void an_open_that_was_given_no_time_is_a_timeout(void **state) {
   (void)state;
   SaNameT name = name_of("no-time");
@@ -236,7 +236,7 @@ static void dispatch_until(SaCkptHandleT handle, SaSelectionObjectT object, int 
   }
 }
 
-/* SAF-CKPT 5.17, 5.18 */
+/* clauses 5.17, 5.18 */
 static void open_async_reports_what_it_can_judge_at_once(void **state) {
   (void)state;
   SaSelectionObjectT object;
@@ -253,7 +253,7 @@ static void open_async_reports_what_it_can_judge_at_once(void **state) {
   OK(saCkptFinalize(async));
 }
 
-/* SAF-CKPT 5.19, 5.20, 5.21 */
+/* clauses 5.19, 5.20, 5.21 */
 static void open_async_answers_each_invocation_once_through_its_callback(void **state) {
   (void)state;
   SaSelectionObjectT object;
@@ -287,7 +287,7 @@ static void open_async_answers_each_invocation_once_through_its_callback(void **
   OK(saCkptFinalize(async));
 }
 
-/* SAF-CKPT 5.11 with 5.19 */
+/* clauses 5.11, 5.19 */
 static void open_async_of_b_01_compares_the_retention_too(void **state) {
   (void)state;
   SaSelectionObjectT object;
@@ -302,7 +302,7 @@ static void open_async_of_b_01_compares_the_retention_too(void **state) {
   OK(saCkptFinalize(async));
 }
 
-/* SAF-CKPT 22 OpenAsync issued before a close: the operation completes */
+/* clause 22.27 */
 static void open_async_completes_although_other_handles_of_the_checkpoint_are_closed(void **state) {
   (void)state;
   SaSelectionObjectT object;

@@ -2,8 +2,8 @@
  *
  * What the conformance tests share: a daemon for the whole program, and short ways to say what they mean.
  *
- * The numbers in the tests' comments (SAF-CKPT 5.10) are those of doc/COMPLIANCE.md, which names the clause of the
- * standard behind each.
+ * The numbers in the comments above the tests (clause 5.10) are those of clauses.txt, which names the clause of the
+ * standard behind each; doc/COMPLIANCE.md is made of both.
  */
 #ifndef VESTA_TEST_CONFORMANCE_CKPT_FIXTURE_H
 #define VESTA_TEST_CONFORMANCE_CKPT_FIXTURE_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The daemon is killed and started again under a program that uses it: SAF-CKPT 0.5, 0.6, 17.9, and what Vesta
+ * The daemon is killed and started again under a program that uses it (clauses 0.5, 0.6, 17.9), and what Vesta
  * promises on top of the standard: handles stay valid, what was acknowledged stays, no change is applied twice.
  *
  * Each test has a daemon of its own.
@@ -104,7 +104,7 @@ static void a_call_waits_for_a_daemon_that_comes_back(void **state) {
   assert_section(overwrite.checkpoint, "s", "written after it came back");
 }
 
-/* SAF-CKPT 0.5, 0.6 */
+/* clauses 0.5, 0.6 */
 static void without_a_daemon_a_call_is_try_again_within_its_time_and_has_no_effect(void **state) {
   (void)state;
   SaCkptCheckpointCreationAttributesT attributes = attributes_of(SA_CKPT_WR_ALL_REPLICAS);
@@ -125,7 +125,7 @@ static void without_a_daemon_a_call_is_try_again_within_its_time_and_has_no_effe
   OK(checkpoint_try(lib, "other"));
 }
 
-/* SAF-CKPT 0.6: sent, not answered */
+/* clause 0.6: sent, not answered */
 static void a_daemon_that_stands_still_is_a_timeout(void **state) {
   (void)state;
   SaCkptCheckpointCreationAttributesT attributes = attributes_of(SA_CKPT_WR_ALL_REPLICAS);
@@ -281,7 +281,7 @@ static void *write_rising_numbers(void *argument) {
   return NULL;
 }
 
-/* SAF-CKPT 17.9: one writer's updates are seen in order, also across faults */
+/* clause 17.9: one writer's updates are seen in order, also across faults */
 static void nothing_acknowledged_is_lost_and_no_call_fails_when_the_daemon_is_killed_during_writes(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_usual(lib, "under-fire");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Read, synchronize, and the memory that a read makes: SAF-CKPT 18, 19, 21.2.
+ * Read, synchronize, and the memory that a read makes (clauses 18, 19, 21.2).
  */
 #include "test/conformance/ckpt_fixture.h"
 
@@ -18,7 +18,7 @@ static int ckpt_open(void **state) {
 
 #define WITH_CHECKPOINT(test) cmocka_unit_test_setup_teardown(test, ckpt_open, lib_close)
 
-/* SAF-CKPT 18.1, 22 short read */
+/* clauses 18.1, 18.3, 22.16, 22.17, 22.20 */
 static void a_read_gives_what_is_there_and_says_how_much(void **state) {
   (void)state;
   struct {
@@ -48,7 +48,7 @@ static void a_read_gives_what_is_there_and_says_how_much(void **state) {
   }
 }
 
-/* SAF-CKPT 18.1, 22 of an empty section */
+/* clauses 18.1, 22.16 */
 static void an_empty_section_reads_as_nothing(void **state) {
   (void)state;
   char buffer[8] = {0};
@@ -57,7 +57,7 @@ static void an_empty_section_reads_as_nothing(void **state) {
   assert_int_equal(element.readSize, 0);
 }
 
-/* SAF-CKPT 18.2, 0.14, 21.2, 22 read with NULL buffer */
+/* clauses 0.14, 18.2, 21.2, 22.19 */
 static void a_missing_buffer_is_made_for_all_that_is_there_whatever_size_was_asked(void **state) {
   (void)state;
   SaSizeT sizes[] = {0, 3, 1000, ~0ULL};
@@ -81,7 +81,7 @@ static void a_missing_buffer_is_made_for_all_that_is_there_whatever_size_was_ask
   EXPECT(SA_AIS_ERR_INVALID_PARAM, saCkptIOVectorElementDataFree(ckpt, NULL));
 }
 
-/* SAF-CKPT 18.3, 22 read beyond the size */
+/* clauses 18.3, 22.18 */
 static void sizes_and_offsets_beyond_what_may_be_are_invalid_params_with_their_index(void **state) {
   (void)state;
   static char buffer[2000];
@@ -99,7 +99,7 @@ static void sizes_and_offsets_beyond_what_may_be_are_invalid_params_with_their_i
   }
 }
 
-/* SAF-CKPT 18.4 */
+/* clauses 18.4, 22.14 */
 static void reading_needs_read_a_vector_and_sections_that_exist(void **state) {
   (void)state;
   char buffer[10] = {0};
@@ -120,7 +120,7 @@ static void reading_needs_read_a_vector_and_sections_that_exist(void **state) {
   EXPECT(SA_AIS_ERR_INVALID_PARAM, saCkptCheckpointRead(0, &no_id, 1, &index));
 }
 
-/* SAF-CKPT 18.5 */
+/* clause 18.5 */
 static void buffers_made_for_a_read_that_fails_are_taken_back(void **state) {
   (void)state;
   SaCkptIOVectorElementT vector[] = {element_of("s", NULL, 0, 0), element_of("missing", NULL, 0, 0)};
@@ -129,7 +129,7 @@ static void buffers_made_for_a_read_that_fails_are_taken_back(void **state) {
   assert_null(vector[1].dataBuffer);
 }
 
-/* SAF-CKPT 18.6, 17.8 */
+/* clauses 18.6, 17.8 */
 static void a_reader_sees_what_was_written_through_any_handle_before(void **state) {
   (void)state;
   SaCkptHandleT other = library_b2();
@@ -143,7 +143,7 @@ static void a_reader_sees_what_was_written_through_any_handle_before(void **stat
   OK(saCkptFinalize(other));
 }
 
-/* SAF-CKPT 18.1: more checkpoints than one process maps */
+/* clause 18.1: more checkpoints than one process maps */
 static void reads_are_the_same_whether_they_are_local_or_asked_for(void **state) {
   (void)state;
   enum { COUNT = 300 };
@@ -176,7 +176,7 @@ static SaCkptCheckpointHandleT checkpoint_asynchronous(SaCkptHandleT library, co
   return checkpoint_create(library, text, &attributes);
 }
 
-/* SAF-CKPT 19.1, 19.2, 19.3, 22 timeouts */
+/* clauses 19.1, 19.2, 19.3, 22.4 */
 static void synchronize_is_for_asynchronous_checkpoints_and_writers(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_asynchronous(lib, "synchronize");
@@ -200,7 +200,7 @@ static void note_synchronized(SaInvocationT invocation, SaAisErrorT error) {
   synchronized_error = error;
 }
 
-/* SAF-CKPT 19.4, 19.5 */
+/* clauses 19.4, 19.5 */
 static void synchronize_async_calls_back_once_with_its_invocation(void **state) {
   (void)state;
   SaCkptCallbacksT callbacks = {NULL, note_synchronized};
@@ -224,7 +224,7 @@ static void synchronize_async_calls_back_once_with_its_invocation(void **state) 
   OK(saCkptFinalize(library));
 }
 
-/* SAF-CKPT 6.3, 22 a callback is dropped only if its own handle was closed */
+/* clauses 6.3, 22.27 */
 static void closing_a_handle_drops_its_pending_callbacks_and_no_others(void **state) {
   (void)state;
   SaCkptCallbacksT callbacks = {NULL, note_synchronized};

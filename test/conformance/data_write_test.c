@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Write and overwrite: SAF-CKPT 17 and 20.
+ * Write and overwrite (clauses 17 and 20).
  */
 #include "test/conformance/ckpt_fixture.h"
 
@@ -28,7 +28,7 @@ static void expect_refused(SaAisErrorT expected, SaUint32T at, SaCkptIOVectorEle
   assert_section(ckpt, "b", "bbbb");
 }
 
-/* SAF-CKPT 17.1 */
+/* clauses 17.1, 17.3, 22.20 */
 static void a_write_grows_a_section_and_leaves_the_bytes_it_does_not_cover(void **state) {
   (void)state;
   SaCkptIOVectorElementT vector[] = {element_of("a", "12", 2, 1), element_of("b", "345", 3, 3),
@@ -40,7 +40,7 @@ static void a_write_grows_a_section_and_leaves_the_bytes_it_does_not_cover(void 
   assert_section(ckpt, "b", "bbb345");
 }
 
-/* SAF-CKPT 17.2, 17.3, 22 a vector with one bad element */
+/* clauses 17.2, 17.3, 22.13 */
 static void a_vector_with_a_bad_element_writes_nothing_of_itself_in_any_mode(void **state) {
   (void)state;
   for (SaUint32T mode = 1; mode <= 4; mode *= 2) {
@@ -58,7 +58,7 @@ static void a_vector_with_a_bad_element_writes_nothing_of_itself_in_any_mode(voi
   }
 }
 
-/* SAF-CKPT 17.4, 17.6, 17.7, 22, 0.4: the first bad element decides, whatever the reasons are */
+/* clauses 0.4, 17.4, 17.6, 17.7, 22.2, 22.12, 22.13: the first bad element decides, whatever the reasons are */
 static void the_first_bad_element_of_a_write_decides_code_and_index(void **state) {
   (void)state;
   static char big[1001];
@@ -91,7 +91,7 @@ static void the_first_bad_element_of_a_write_decides_code_and_index(void **state
   }
 }
 
-/* SAF-CKPT 17.4 */
+/* clause 17.4 */
 static void a_write_up_to_the_maximum_size_is_accepted(void **state) {
   (void)state;
   char big[1000];
@@ -101,7 +101,7 @@ static void a_write_up_to_the_maximum_size_is_accepted(void **state) {
   assert_int_equal(status_of(ckpt).memoryUsed, 2000);
 }
 
-/* SAF-CKPT 17.5, 22 hole */
+/* clauses 17.5, 22.11 */
 static void a_hole_that_a_write_leaves_reads_as_zeros_even_where_old_bytes_were(void **state) {
   (void)state;
   OK(section_overwrite(ckpt, "a", "old bytes that were here before"));
@@ -117,7 +117,7 @@ static void a_hole_that_a_write_leaves_reads_as_zeros_even_where_old_bytes_were(
   assert_memory_equal(read, expected, 21);
 }
 
-/* SAF-CKPT 17.6, 22 numberOfElements 0 */
+/* clauses 17.6, 22.14 */
 static void a_write_without_vector_or_elements_is_an_invalid_param(void **state) {
   (void)state;
   SaCkptIOVectorElementT element = element_of("a", "1", 1, 0);
@@ -127,7 +127,7 @@ static void a_write_without_vector_or_elements_is_an_invalid_param(void **state)
   assert_int_equal(index, 4711);
 }
 
-/* SAF-CKPT 22 write with dataSize 0; write of size 0 beyond the end */
+/* clauses 22.15, 22.26 */
 static void a_write_of_nothing_is_nothing_wherever_it_is(void **state) {
   (void)state;
   SaOffsetT offsets[] = {0, 2, 4, 500, 1000};
@@ -140,7 +140,7 @@ static void a_write_of_nothing_is_nothing_wherever_it_is(void **state) {
   EXPECT(SA_AIS_ERR_NOT_EXIST, saCkptCheckpointWrite(ckpt, &missing, 1, NULL));
 }
 
-/* SAF-CKPT 17.7, 0.4: parameters, handle, access, in this order */
+/* clauses 17.7, 0.4: parameters, handle, access, in this order */
 static void parameters_come_before_the_handle_and_the_handle_before_access(void **state) {
   (void)state;
   SaCkptCheckpointHandleT reader = checkpoint_again(lib, "data", SA_CKPT_CHECKPOINT_READ);
@@ -159,7 +159,7 @@ static void parameters_come_before_the_handle_and_the_handle_before_access(void 
   assert_int_equal(index, 4711);
 }
 
-/* SAF-CKPT 17.7, 20.3 */
+/* clauses 17.7, 20.3 */
 static void the_default_section_is_written_where_it_is_the_only_one(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_default_section(lib, "write-default");
@@ -173,7 +173,7 @@ static void the_default_section_is_written_where_it_is_the_only_one(void **state
   EXPECT(SA_AIS_ERR_NOT_EXIST, saCkptSectionOverwrite(ckpt, &id, "x", 1));
 }
 
-/* SAF-CKPT 17.9, and the limit of elements with one past it */
+/* clause 17.9, and the limit of elements with one past it */
 static void a_vector_of_a_thousand_elements_is_written_and_one_more_is_refused(void **state) {
   (void)state;
   static SaCkptIOVectorElementT vector[1001];
@@ -197,7 +197,7 @@ static void a_vector_of_a_thousand_elements_is_written_and_one_more_is_refused(v
   assert_int_equal(index, 999);
 }
 
-/* SAF-CKPT 20.1 */
+/* clause 20.1 */
 static void an_overwrite_replaces_content_and_size(void **state) {
   (void)state;
   OK(section_overwrite(ckpt, "a", "longer than before"));
@@ -206,7 +206,7 @@ static void an_overwrite_replaces_content_and_size(void **state) {
   assert_section(ckpt, "a", "s");
 }
 
-/* SAF-CKPT 20.2, 22 overwrite with 0 */
+/* clauses 20.2, 22.15 */
 static void an_overwrite_takes_up_to_the_maximum_and_may_empty_the_section(void **state) {
   (void)state;
   char big[1001] = {0};
@@ -222,7 +222,7 @@ static void an_overwrite_takes_up_to_the_maximum_and_may_empty_the_section(void 
   EXPECT(SA_AIS_ERR_INVALID_PARAM, saCkptSectionOverwrite(ckpt, NULL, big, 1));
 }
 
-/* SAF-CKPT 20.3, 22 what clients rely on: overwrite, NOT_EXIST, create */
+/* clauses 20.3, 22.32 */
 static void an_overwrite_of_an_unknown_section_tells_the_client_to_create_it(void **state) {
   (void)state;
   EXPECT(SA_AIS_ERR_NOT_EXIST, section_overwrite(ckpt, "new", "x"));
@@ -231,7 +231,7 @@ static void an_overwrite_of_an_unknown_section_tells_the_client_to_create_it(voi
   EXPECT(SA_AIS_ERR_ACCESS, section_overwrite(checkpoint_again(lib, "data", SA_CKPT_CHECKPOINT_READ), "missing", "x"));
 }
 
-/* SAF-CKPT 17.4, 20.2: sizes that take more than one packet, and more than the receive buffers */
+/* clauses 17.4, 20.2: sizes that take more than one packet, and more than the receive buffers */
 static void large_sections_are_written_and_read_whole(void **state) {
   (void)state;
   SaCkptCheckpointCreationAttributesT attributes = attributes_of(SA_CKPT_WR_ALL_REPLICAS);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * saCkptInitialize, SelectionObjectGet, Dispatch, Finalize: SAF-CKPT 1 to 4, and what of 0 is about library handles.
+ * saCkptInitialize, SelectionObjectGet, Dispatch, Finalize (clauses 1 to 4), and what clause 0 says
+ * of library handles.
  */
 #include "test/conformance/ckpt_fixture.h"
 
@@ -16,7 +17,7 @@ static void nothing_synchronized(SaInvocationT invocation, SaAisErrorT error) {
   (void)error;
 }
 
-/* SAF-CKPT 1.1 */
+/* clause 1.1 */
 static void initialize_takes_all_some_or_no_callbacks(void **state) {
   (void)state;
   SaCkptCallbacksT all = {nothing_opened, nothing_synchronized};
@@ -28,7 +29,7 @@ static void initialize_takes_all_some_or_no_callbacks(void **state) {
   }
 }
 
-/* SAF-CKPT 1.2, 1.3, 22 version */
+/* clauses 1.2, 1.3, 22.1 */
 static void versions_b_0_to_b_2_are_accepted_and_answered_with_the_highest(void **state) {
   (void)state;
   for (SaUint8T major = 0; major <= 2; major++) {
@@ -44,7 +45,7 @@ static void versions_b_0_to_b_2_are_accepted_and_answered_with_the_highest(void 
   }
 }
 
-/* SAF-CKPT 1.4 */
+/* clause 1.4 */
 static void other_versions_are_refused_and_the_supported_one_is_told(void **state) {
   (void)state;
   SaVersionT versions[] = {{'A', 1, 1}, {'C', 1, 1}, {'B', 3, 1}, {'B', 255, 0}, {0, 0, 0}, {255, 2, 3}};
@@ -58,7 +59,7 @@ static void other_versions_are_refused_and_the_supported_one_is_told(void **stat
   }
 }
 
-/* SAF-CKPT 0.3, 0.4 */
+/* clauses 0.3, 0.4 */
 static void initialize_without_handle_or_version_is_an_invalid_param(void **state) {
   (void)state;
   SaVersionT version = {'B', 2, 2};
@@ -68,7 +69,7 @@ static void initialize_without_handle_or_version_is_an_invalid_param(void **stat
   EXPECT(SA_AIS_ERR_INVALID_PARAM, saCkptInitialize(NULL, NULL, NULL));
 }
 
-/* SAF-CKPT 0.9 */
+/* clause 0.9 */
 static void every_initialize_gives_another_handle_with_its_own_selection_object(void **state) {
   (void)state;
   enum { COUNT = 20 };
@@ -87,7 +88,7 @@ static void every_initialize_gives_another_handle_with_its_own_selection_object(
   }
 }
 
-/* SAF-CKPT 0.1, 2.2, 3.5, 4.3: and never blocks */
+/* clauses 0.1, 2.2, 3.5, 4.3, 7.5: and never blocks */
 static void bad_library_handles_are_bad_everywhere(void **state) {
   (void)state;
   SaCkptHandleT finalized = library_b2();
@@ -109,7 +110,7 @@ static void bad_library_handles_are_bad_everywhere(void **state) {
   }
 }
 
-/* SAF-CKPT 2.2, 0.4 */
+/* clauses 2.2, 0.4 */
 static void selection_object_get_without_a_place_for_it_is_an_invalid_param(void **state) {
   (void)state;
   SaCkptHandleT library = library_b2();
@@ -126,7 +127,7 @@ static void count_opened(SaInvocationT invocation, SaCkptCheckpointHandleT check
   opened_count++;
 }
 
-/* SAF-CKPT 2.1, 3.1, 3.2 */
+/* clauses 2.1, 3.1, 3.2 */
 static void selection_object_is_readable_exactly_while_a_callback_is_pending(void **state) {
   (void)state;
   SaCkptCallbacksT callbacks = {count_opened, NULL};
@@ -149,7 +150,7 @@ static void selection_object_is_readable_exactly_while_a_callback_is_pending(voi
   OK(saCkptFinalize(library));
 }
 
-/* SAF-CKPT 3.2 */
+/* clause 3.2 */
 static void dispatch_one_and_all_return_at_once_when_nothing_is_pending(void **state) {
   (void)state;
   SaCkptCallbacksT callbacks = {count_opened, NULL};
@@ -165,7 +166,7 @@ static void dispatch_one_and_all_return_at_once_when_nothing_is_pending(void **s
   OK(saCkptFinalize(without));
 }
 
-/* SAF-CKPT 3.4 */
+/* clause 3.4 */
 static void other_dispatch_flags_are_an_invalid_param(void **state) {
   (void)state;
   SaCkptHandleT library = library_b2();
@@ -181,7 +182,7 @@ static void *dispatch_blocking(void *argument) {
   return result == SA_AIS_OK || result == SA_AIS_ERR_BAD_HANDLE ? argument : NULL; /* BAD_HANDLE: it came too late */
 }
 
-/* SAF-CKPT 3.3, 4.3 */
+/* clauses 3.3, 22.35 */
 static void finalize_releases_every_thread_that_blocks_in_dispatch(void **state) {
   (void)state;
   enum { THREADS = 5 };
@@ -209,7 +210,7 @@ static void finalize_in_callback(SaInvocationT invocation, SaCkptCheckpointHandl
   OK(saCkptFinalize(finalized_by_callback));
 }
 
-/* SAF-CKPT 0.8, 3.3 */
+/* clauses 0.8, 3.3 */
 static void a_callback_may_finalize_the_handle_that_is_being_dispatched(void **state) {
   (void)state;
   SaDispatchFlagsT flags[] = {SA_DISPATCH_ONE, SA_DISPATCH_ALL, SA_DISPATCH_BLOCKING};
@@ -241,7 +242,7 @@ static void dispatch_in_callback(SaInvocationT invocation, SaCkptCheckpointHandl
   depth--;
 }
 
-/* SAF-CKPT 0.8, 22 last line */
+/* clauses 0.8, 22.34 */
 static void a_callback_may_call_everything_dispatch_included(void **state) {
   (void)state;
   SaCkptCallbacksT callbacks = {dispatch_in_callback, NULL};
@@ -260,7 +261,7 @@ static void a_callback_may_call_everything_dispatch_included(void **state) {
   OK(saCkptFinalize(library));
 }
 
-/* SAF-CKPT 4.1, 4.2, 0.2 */
+/* clauses 4.1, 4.2, 0.2 */
 static void finalize_closes_everything_that_was_opened_through_the_handle(void **state) {
   (void)state;
   SaCkptHandleT library = library_b2();
@@ -280,7 +281,7 @@ static void finalize_closes_everything_that_was_opened_through_the_handle(void *
   OK(saCkptFinalize(other));
 }
 
-/* SAF-CKPT 4.1 */
+/* clause 4.1 */
 static void finalize_drops_callbacks_that_are_pending(void **state) {
   (void)state;
   SaCkptCallbacksT callbacks = {count_opened, NULL};

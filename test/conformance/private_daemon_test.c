@@ -182,15 +182,20 @@ static void a_private_daemon_ends_when_nothing_is_open_or_retained_and_the_next_
   OK(saCkptFinalize(library));
 }
 
+/* clauses 0.5, 1.3, 1.6 */
 static void autospawn_can_be_turned_off(void **state) {
   (void)state;
   (void)setenv("VESTA_AUTOSPAWN", "0", 1);
-  SaCkptHandleT library;
-  SaVersionT version = {'B', 2, 2};
+  SaCkptHandleT library = 4711;
+  SaVersionT version = {'B', 1, 1};
   EXPECT(SA_AIS_ERR_TRY_AGAIN, saCkptInitialize(&library, NULL, &version));
   assert_int_equal(daemon_pid(), 0);
+  assert_int_equal(library, 4711);
+  assert_int_equal(version.majorVersion, 1); /* who tries again with the same structure asks for the same */
+  assert_int_equal(version.minorVersion, 1);
 }
 
+/* clause 1.6 */
 static void a_program_that_is_not_there_is_try_again_and_no_daemon(void **state) {
   (void)state;
   char *vestad = strdup(getenv("VESTA_VESTAD"));
@@ -206,6 +211,7 @@ static void a_program_that_is_not_there_is_try_again_and_no_daemon(void **state)
   free(vestad);
 }
 
+/* clause 1.6 */
 static void a_directory_that_others_could_use_is_refused(void **state) {
   (void)state;
   char directory[128];
@@ -221,6 +227,7 @@ static void a_directory_that_others_could_use_is_refused(void **state) {
   assert_int_equal(unlink(directory), 0);
 }
 
+/* clause 1.6 */
 static void a_socket_path_that_is_too_long_is_a_library_error(void **state) {
   (void)state;
   char path[200];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Iterations over sections: SAF-CKPT 14 to 16, 0.15.
+ * Iterations over sections (clauses 14 and 0.15).
  */
 #include "test/conformance/ckpt_fixture.h"
 
@@ -45,7 +45,7 @@ static SaCkptCheckpointHandleT checkpoint_many(const char *text) {
   return checkpoint;
 }
 
-/* SAF-CKPT 14.1, 14.2, 22 LEQ with SA_TIME_END */
+/* clauses 14.1, 14.2, 22.24 */
 static void sections_are_chosen_by_their_expiration_time(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_usual(lib, "chosen");
@@ -63,7 +63,7 @@ static void sections_are_chosen_by_their_expiration_time(void **state) {
   assert_int_equal(count_chosen(checkpoint, SA_CKPT_SECTIONS_GEQ_EXPIRATION_TIME, SA_TIME_END), 1);
 }
 
-/* SAF-CKPT 22 a section whose expiration is later set to SA_TIME_END */
+/* clause 22.25 */
 static void a_section_that_no_longer_expires_is_forever(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_usual(lib, "becomes-forever");
@@ -74,7 +74,7 @@ static void a_section_that_no_longer_expires_is_forever(void **state) {
   assert_int_equal(count_chosen(checkpoint, SA_CKPT_SECTIONS_FOREVER, 0), 1);
 }
 
-/* SAF-CKPT 14.1, 14.3, 14.7 */
+/* clauses 14.1, 14.3, 14.7 */
 static void iteration_parameters_that_are_none_are_refused(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_usual(lib, "iteration-params");
@@ -97,7 +97,7 @@ static void iteration_parameters_that_are_none_are_refused(void **state) {
   EXPECT(SA_AIS_ERR_BAD_HANDLE, saCkptSectionIterationFinalize(iteration));
 }
 
-/* SAF-CKPT 14.4, 1.5 */
+/* clauses 14.4, 1.5 */
 static void iterating_needs_read_in_b_02_and_any_handle_in_b_01(void **state) {
   (void)state;
   OK(section_create(checkpoint_usual(lib, "iteration-access"), "s", "x"));
@@ -111,7 +111,7 @@ static void iterating_needs_read_in_b_02_and_any_handle_in_b_01(void **state) {
   OK(saCkptFinalize(old));
 }
 
-/* SAF-CKPT 14.5, 0.15, 17.10 */
+/* clauses 0.11, 14.5, 17.10 */
 static void a_descriptor_tells_id_size_state_expiration_and_last_update(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_usual(lib, "descriptor");
@@ -136,7 +136,7 @@ static void a_descriptor_tells_id_size_state_expiration_and_last_update(void **s
   assert_true(descriptor.lastUpdate >= between && descriptor.lastUpdate <= wall_now());
 }
 
-/* SAF-CKPT 14.5 */
+/* clause 14.5 */
 static void an_iteration_over_nothing_has_no_sections(void **state) {
   (void)state;
   assert_int_equal(count_chosen(checkpoint_usual(lib, "nothing"), SA_CKPT_SECTIONS_ANY, 0), 0);
@@ -149,8 +149,7 @@ static unsigned number_of(const SaCkptSectionDescriptorT *descriptor) {
   return (unsigned)strtoul(text, NULL, 10);
 }
 
-/* SAF-CKPT 14.6, 22 iteration: a snapshot of ids; deleted ones are skipped, created ones not shown, each at most once
- * */
+/* clauses 14.6, 22.22: deleted ones are left out, new ones not shown, none twice */
 static void sections_that_stay_are_shown_once_whatever_happens_meanwhile(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_many("meanwhile");
@@ -183,7 +182,7 @@ static void sections_that_stay_are_shown_once_whatever_happens_meanwhile(void **
   }
 }
 
-/* SAF-CKPT 14.6 */
+/* clause 14.6 */
 static void a_section_deleted_and_made_again_during_an_iteration_is_not_shown_twice(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_usual(lib, "made-again");
@@ -198,7 +197,7 @@ static void a_section_deleted_and_made_again_during_an_iteration_is_not_shown_tw
   assert_true(count_rest(iteration) <= 1);
 }
 
-/* SAF-CKPT 14.8, 14.9 */
+/* clauses 14.8, 14.9 */
 static void several_iterations_at_once_do_not_disturb_each_other(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_many("several");
@@ -218,7 +217,7 @@ static void several_iterations_at_once_do_not_disturb_each_other(void **state) {
   assert_int_equal(count_rest(iterations[2]), MANY - 1400);
 }
 
-/* SAF-CKPT 14.10, 22 default section in an iteration */
+/* clauses 14.10, 22.23 */
 static void the_default_section_is_iterated_with_an_id_of_no_length(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_default_section(lib, "iterate-default");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Sections are made, deleted and expire: SAF-CKPT 11 to 13, 21.1, and what of 0 is about section ids.
+ * Sections are made, deleted and expire (clauses 11 to 13, 21.1), and what clause 0 says of section
+ * ids.
  */
 #include "test/conformance/ckpt_fixture.h"
 
@@ -26,7 +27,7 @@ static SaAisErrorT delete_section(SaCkptCheckpointHandleT checkpoint, const char
   return saCkptSectionDelete(checkpoint, &id);
 }
 
-/* SAF-CKPT 11.1, 0.13, 21.1, 0.14 */
+/* clauses 11.1, 0.13, 21.1, 0.14 */
 static void generated_ids_are_unique_and_given_back_with_id_free_or_free(void **state) {
   (void)state;
   SaCkptSectionIdT ids[20];
@@ -51,7 +52,7 @@ static void generated_ids_are_unique_and_given_back_with_id_free_or_free(void **
   EXPECT(SA_AIS_ERR_INVALID_PARAM, saCkptSectionIdFree(ckpt, NULL));
 }
 
-/* SAF-CKPT 11.1 */
+/* clause 11.1 */
 static void generated_ids_fit_into_a_tiny_maximum(void **state) {
   (void)state;
   SaCkptCheckpointCreationAttributesT attributes = attributes_of(SA_CKPT_WR_ALL_REPLICAS);
@@ -66,7 +67,7 @@ static void generated_ids_fit_into_a_tiny_maximum(void **state) {
   }
 }
 
-/* SAF-CKPT 0.13, 11.2 */
+/* clauses 0.13, 11.2 */
 static void ids_are_any_bytes_up_to_the_maximum_and_not_one_more(void **state) {
   (void)state;
   SaUint8T bytes[17] = {0, 255, 0, '/', '%', 10};
@@ -79,7 +80,7 @@ static void ids_are_any_bytes_up_to_the_maximum_and_not_one_more(void **state) {
   EXPECT(SA_AIS_ERR_INVALID_PARAM, create_with(&id, SA_TIME_END, "x", 1));
 }
 
-/* SAF-CKPT 11.3 */
+/* clause 11.3 */
 static void initial_data_is_at_most_a_section_and_may_be_empty(void **state) {
   (void)state;
   char data[1001] = {0};
@@ -96,7 +97,7 @@ static void initial_data_is_at_most_a_section_and_may_be_empty(void **state) {
   EXPECT(SA_AIS_ERR_INVALID_PARAM, create_with(&d, SA_TIME_END, NULL, 1));
 }
 
-/* SAF-CKPT 11.4 */
+/* clause 11.4 */
 static void an_id_that_exists_can_not_be_created_again(void **state) {
   (void)state;
   OK(section_create(ckpt, "s", "first"));
@@ -104,7 +105,7 @@ static void an_id_that_exists_can_not_be_created_again(void **state) {
   assert_section(ckpt, "s", "first");
 }
 
-/* SAF-CKPT 11.4 */
+/* clause 11.4 */
 static void where_the_default_section_is_the_only_one_create_is_always_exist(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_default_section(lib, "create-default");
@@ -115,7 +116,7 @@ static void where_the_default_section_is_the_only_one_create_is_always_exist(voi
   assert_null(generated.id);
 }
 
-/* SAF-CKPT 11.5, 12.4 */
+/* clauses 11.5, 12.4 */
 static void max_sections_can_be_made_and_one_more_is_no_space_until_one_is_deleted(void **state) {
   (void)state;
   char text[16];
@@ -131,7 +132,7 @@ static void max_sections_can_be_made_and_one_more_is_no_space_until_one_is_delet
   EXPECT(SA_AIS_ERR_NO_SPACE, section_create(ckpt, "50", "x"));
 }
 
-/* SAF-CKPT 11.6, 12.3, 13.3 */
+/* clauses 11.6, 12.3, 13.3 */
 static void changing_sections_needs_write(void **state) {
   (void)state;
   OK(section_create(ckpt, "s", "x"));
@@ -142,7 +143,7 @@ static void changing_sections_needs_write(void **state) {
   EXPECT(SA_AIS_ERR_ACCESS, saCkptSectionExpirationTimeSet(reader, &id, SA_TIME_END));
 }
 
-/* SAF-CKPT 11.6, 12.3, 22 id length 0 with a pointer, 0.3, 0.4 */
+/* clauses 0.3, 0.4, 11.6, 12.3, 22.10 */
 static void ids_that_are_none_are_invalid_params_before_anything_else(void **state) {
   (void)state;
   SaUint8T byte = 'x';
@@ -164,7 +165,7 @@ static void ids_that_are_none_are_invalid_params_before_anything_else(void **sta
   EXPECT(SA_AIS_ERR_INVALID_PARAM, saCkptSectionCreate(ckpt, NULL, "x", 1));
 }
 
-/* SAF-CKPT 11.7, 13.5, 22 expiration in the past */
+/* clauses 11.7, 13.5, 22.8 */
 static void a_section_that_expires_in_the_past_is_accepted_and_gone_at_once(void **state) {
   (void)state;
   SaTimeT past[] = {0, 1, wall_now() - SECOND, wall_now()};
@@ -181,7 +182,7 @@ static void a_section_that_expires_in_the_past_is_accepted_and_gone_at_once(void
   EXPECT(SA_AIS_ERR_NOT_EXIST, section_try(ckpt, "t"));
 }
 
-/* SAF-CKPT 11.8, 22 sum of sections */
+/* clauses 11.8, 22.9 */
 static void the_sum_of_sections_may_exceed_the_checkpoint_size(void **state) {
   (void)state;
   SaCkptCheckpointCreationAttributesT attributes = attributes_of(SA_CKPT_WR_ALL_REPLICAS);
@@ -191,7 +192,7 @@ static void the_sum_of_sections_may_exceed_the_checkpoint_size(void **state) {
   OK(section_create(checkpoint, "b", "0123456789"));
 }
 
-/* SAF-CKPT 12.1, 12.4 */
+/* clauses 12.1, 12.4 */
 static void a_deleted_section_is_gone_and_its_id_is_free(void **state) {
   (void)state;
   OK(section_create(ckpt, "s", "old content"));
@@ -202,7 +203,7 @@ static void a_deleted_section_is_gone_and_its_id_is_free(void **state) {
   assert_section(ckpt, "s", "new");
 }
 
-/* SAF-CKPT 12.2, 13.2 */
+/* clauses 12.2, 13.2 */
 static void the_default_section_can_not_be_deleted_nor_expire(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_default_section(lib, "default-stays");
@@ -213,7 +214,7 @@ static void the_default_section_can_not_be_deleted_nor_expire(void **state) {
   EXPECT(SA_AIS_ERR_NOT_EXIST, saCkptSectionExpirationTimeSet(ckpt, &id, SA_TIME_END));
 }
 
-/* SAF-CKPT 13.1, 13.5, 22 expired section: to the millisecond, on every way of looking */
+/* clauses 13.1, 13.5, 22.21: to the millisecond, on every way of looking */
 static void an_expired_section_does_not_exist_for_any_call(void **state) {
   (void)state;
   SaCkptSectionIdT id = id_of("s");
@@ -241,7 +242,7 @@ static void an_expired_section_does_not_exist_for_any_call(void **state) {
   OK(section_create(ckpt, "s", "again"));
 }
 
-/* SAF-CKPT 13.5, 22 its slot is free */
+/* clauses 13.5, 22.21: their slots are free */
 static void expired_sections_make_room_for_new_ones(void **state) {
   (void)state;
   char text[16];
@@ -256,7 +257,7 @@ static void expired_sections_make_room_for_new_ones(void **state) {
   EXPECT(SA_AIS_ERR_NO_SPACE, section_create(ckpt, "more", "x"));
 }
 
-/* SAF-CKPT 13.4 */
+/* clause 13.4 */
 static void the_expiration_time_of_an_unknown_section_can_not_be_set(void **state) {
   (void)state;
   SaCkptSectionIdT id = id_of("unknown");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Threads, forks, and the death of a process: SAF-CKPT 0.1, 0.7, 0.9, 0.10, 22 fork.
+ * Threads, forks, and the death of a process (clauses 0.1, 0.7 to 0.10, 22.29).
  */
 #include "test/conformance/ckpt_fixture.h"
 
@@ -60,7 +60,7 @@ static void *write_and_read_own_section(void *argument) {
   return NULL;
 }
 
-/* SAF-CKPT 0.7: each gets its own answers, in whatever order they come */
+/* clause 0.7: each gets its own answers, in whatever order they come */
 static void many_threads_use_one_handle_without_mixing_their_answers(void **state) {
   (void)state;
   run_threads(write_and_read_own_section, checkpoint_usual(lib, "threads"));
@@ -82,7 +82,7 @@ static void *write_large(void *argument) {
   return NULL;
 }
 
-/* SAF-CKPT 0.7: requests larger than a socket takes at once, between small ones */
+/* clause 0.7: requests larger than a socket takes at once, between small ones */
 static void threads_that_write_much_and_threads_that_write_little_share_a_link(void **state) {
   (void)state;
   SaCkptCheckpointCreationAttributesT attributes = attributes_of(SA_CKPT_WR_ALL_REPLICAS);
@@ -103,7 +103,7 @@ static void *open_use_close(void *argument) {
   return NULL;
 }
 
-/* SAF-CKPT 0.1, 0.7 */
+/* clauses 0.1, 0.7 */
 static void threads_open_and_close_handles_side_by_side(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_usual(lib, "threads-open");
@@ -143,7 +143,7 @@ static void *use_or_close(void *argument) {
   return use_until_bad(argument);
 }
 
-/* SAF-CKPT 0.1, 0.2, 0.7 */
+/* clauses 0.1, 0.2, 0.7 */
 static void handles_may_be_closed_and_finalized_while_other_threads_use_them(void **state) {
   (void)state;
   to_finalize = library_b2();
@@ -186,7 +186,7 @@ static int handles_are_bad(SaCkptCheckpointHandleT checkpoint) {
   return 0;
 }
 
-/* SAF-CKPT 0.7, 22 fork */
+/* clauses 0.7, 22.29 */
 static void in_a_forked_child_every_handle_is_bad_and_the_parent_is_untouched(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_usual(lib, "forked");
@@ -210,7 +210,7 @@ static int initialize_anew(SaCkptCheckpointHandleT checkpoint) {
   return 0;
 }
 
-/* SAF-CKPT 0.7: daemons initialise, fork, and initialise again */
+/* clause 0.7: daemons initialise, fork, and initialise again */
 static void a_forked_child_may_initialize_anew(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_usual(lib, "forked-anew");
@@ -232,7 +232,7 @@ static void fork_in_callback(SaInvocationT invocation, SaCkptCheckpointHandleT c
   }
 }
 
-/* SAF-CKPT 0.7, 0.8: the child comes back from the callback into Dispatch, and leaves the parent's link alone */
+/* clauses 0.7, 0.8: the child comes back from the callback into Dispatch, and leaves the parent's link alone */
 static void a_callback_may_fork(void **state) {
   (void)state;
   SaCkptCallbacksT callbacks = {fork_in_callback, NULL};
@@ -290,7 +290,7 @@ static void expect_gone_soon(const char *text) {
   EXPECT(SA_AIS_ERR_NOT_EXIST, found);
 }
 
-/* SAF-CKPT 0.10, 6.5 */
+/* clauses 0.10, 6.5 */
 static void the_death_of_a_process_closes_what_it_had_open(void **state) {
   (void)state;
   pid_t lives_on;
@@ -301,7 +301,7 @@ static void the_death_of_a_process_closes_what_it_had_open(void **state) {
   expect_gone_soon("dies");
 }
 
-/* SAF-CKPT 22 fork: noticed although a child lives on with the inherited socket */
+/* clauses 0.10, 22.29: noticed although a child lives on with the inherited socket */
 static void the_death_of_a_parent_is_noticed_although_its_child_lives_on(void **state) {
   (void)state;
   pid_t lives_on;

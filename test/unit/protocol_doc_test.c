@@ -3,8 +3,8 @@
  * The tables of doc/PROTOCOL.md say what core/wire.h says.
  *
  * In the document a table stands between the lines `<!-- table NAME -->` and `<!-- end -->`. Here each is made anew,
- * from the X-macros of wire.h and error.h, the enums of wire.h (read as text), and the vectors; the document must be
- * the same to the byte. After a change of the protocol run
+ * from the X-macros of wire.h and error.h and the enums of wire.h (read as text); the document must be the same to the
+ * byte. After a change of the protocol run
  *
  *     protocol_doc_test --write doc/PROTOCOL.md
  *
@@ -20,7 +20,6 @@
 #include <cmocka.h>
 
 #include "core/wire.h"
-#include "test/unit/wire_vectors.h"
 
 #define PATH_BYTES 4096
 #define LINE_BYTES 1024
@@ -127,13 +126,6 @@ static void limits_print(FILE *out) {
   }
 }
 
-static void vectors_print(FILE *out) {
-  for (size_t i = 0; i < sizeof wire_vectors / sizeof *wire_vectors; i++) {
-    const wire_vector_t *vector = &wire_vectors[i];
-    (void)fprintf(out, "%s: %s\n\n```\n%s\n```\n\n", wire_kind_name(vector->message.kind), vector->name, vector->hex);
-  }
-}
-
 /* The anonymous enums of wire.h: a comment line that says of which field, then a line for each value. */
 static void values_print(FILE *out, FILE *wire_h) {
   char line[LINE_BYTES];
@@ -181,8 +173,6 @@ static bool table_print(FILE *out, const char *name, FILE *wire_h) {
     errors_print(out);
   } else if (strcmp(name, "limits") == 0) {
     limits_print(out);
-  } else if (strcmp(name, "vectors") == 0) {
-    vectors_print(out);
   } else {
     return false;
   }
@@ -261,7 +251,7 @@ static void the_tables_of_the_protocol_document_are_those_of_the_code(void **sta
   if (!same) {
     fail_msg("the tables are not up to date: protocol_doc_test --write doc/PROTOCOL.md");
   }
-  assert_int_equal(tables, 10);
+  assert_int_equal(tables, 9);
 }
 
 int main(int argc, char **argv) {

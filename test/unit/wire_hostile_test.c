@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #include "core/wire.h"
-#include "test/unit/wire_vectors.h"
+#include "test/support/wire_vectors.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -137,11 +137,14 @@ static void mutated_messages_give_an_error_or_a_message_that_can_be_written_agai
   (void)state;
   uint64_t seed = 20250102;
   unsigned accepted = 0;
+  size_t vector_count;
+  const wire_vector_t *vectors = wire_vectors(&vector_count);
   for (unsigned round = 0; round < 40000; round++) {
-    const wire_vector_t *vector = &wire_vectors[round % (sizeof wire_vectors / sizeof *wire_vectors)];
+    vesta_bytes_t head = vectors[round % vector_count].head;
     uint8_t bytes[512];
-    size_t size;
-    assert_int_equal(wire_encode(&vector->message, bytes, sizeof bytes, &size), VESTA_OK);
+    size_t size = head.size;
+    assert_true(size <= sizeof bytes);
+    memcpy(bytes, head.data, size);
     for (uint64_t changes = 1 + random_next(&seed) % 4; changes != 0; changes--) {
       bytes[random_next(&seed) % size] = (uint8_t)random_next(&seed);
     }

@@ -17,7 +17,6 @@
 #include <cmocka.h>
 
 #include "core/wire.h"
-#include "test/unit/wire_vectors.h"
 
 #define ONE(...) +1
 enum { KIND_COUNT = 0 WIRE_KINDS(ONE), FIELD_COUNT = 0 WIRE_FIELDS(ONE), ITEM_COUNT = 0 WIRE_ELEMENT_ITEMS(ONE) };
@@ -341,7 +340,7 @@ static void a_required_field_that_is_missing_or_zero_is_malformed(void **state) 
   }
 }
 
-static void an_unknown_kind_is_malformed_on_both_sides(void **state) {
+static void an_unknown_kind_is_not_written_and_is_told_with_what_is_needed_to_answer_it(void **state) {
   (void)state;
   for (uint64_t kind = 0; kind <= 300; kind++) {
     bool known = false;
@@ -360,7 +359,17 @@ static void an_unknown_kind_is_malformed_on_both_sides(void **state) {
     assert_int_equal(wire_encode(&message, to, sizeof to, &size), VESTA_ERR_MALFORMED);
     craft_t craft;
     craft_begin(&craft, WIRE_VERSION, kind);
-    assert_int_equal(craft_decode(&craft, &out), VESTA_ERR_MALFORMED);
+    craft_field(&craft, WIRE_FIELD_NUMBER);
+    msgpack_pack_uint64(&craft.packer, 7);
+    vesta_err_t err = craft_decode(&craft, &out);
+    if (kind == 0 || kind > 255) {
+      assert_int_equal(err, VESTA_ERR_MALFORMED);
+      continue;
+    }
+    assert_int_equal(err, VESTA_ERR_VERSION);
+    assert_int_equal(out.version, WIRE_VERSION);
+    assert_int_equal(out.kind, kind);
+    assert_int_equal(out.number, 7);
   }
   assert_string_equal(wire_kind_name(WIRE_SNAPSHOT_CHUNK), "SNAPSHOT_CHUNK");
   assert_string_equal(wire_kind_name(UINT64_MAX), "UNKNOWN");
@@ -726,25 +735,6 @@ static void values_up_to_the_maximum_are_skipped_and_one_more_is_malformed(void 
   }
 }
 
-/* ---- vectors ---- */
-
-static void the_vectors_are_written_and_read_byte_for_byte(void **state) {
-  (void)state;
-  for (size_t i = 0; i < sizeof wire_vectors / sizeof *wire_vectors; i++) {
-    const wire_vector_t *vector = &wire_vectors[i];
-    size_t size;
-    uint8_t *bytes = encode(&vector->message, &size);
-    char *hex = calloc(2 * size + 1, 1);
-    for (size_t at = 0; at < size; at++) {
-      (void)snprintf(hex + 2 * at, 3, "%02x", bytes[at]);
-    }
-    assert_string_equal(hex, vector->hex);
-    free(hex);
-    free(bytes);
-    round_trip(&vector->message);
-  }
-}
-
 static void destroying_no_decoder_is_allowed(void **state) {
   (void)state;
   wire_decoder_t *none = NULL;
@@ -759,7 +749,7 @@ int main(void) {
       cmocka_unit_test(an_item_at_its_bound_is_accepted_and_one_past_is_not),
       cmocka_unit_test(what_is_zero_is_not_written_and_what_is_absent_is_zero),
       cmocka_unit_test(a_required_field_that_is_missing_or_zero_is_malformed),
-      cmocka_unit_test(an_unknown_kind_is_malformed_on_both_sides),
+      cmocka_unit_test(an_unknown_kind_is_not_written_and_is_told_with_what_is_needed_to_answer_it),
       cmocka_unit_test(unknown_fields_and_further_items_are_skipped_whatever_they_hold),
       cmocka_unit_test(a_known_field_of_another_type_is_malformed),
       cmocka_unit_test(a_known_field_that_comes_twice_is_malformed),
@@ -773,7 +763,6 @@ int main(void) {
       cmocka_unit_test(a_head_of_the_greatest_size_is_accepted_and_one_byte_more_is_not),
       cmocka_unit_test(nesting_within_the_bound_is_skipped_and_one_level_more_is_malformed),
       cmocka_unit_test(values_up_to_the_maximum_are_skipped_and_one_more_is_malformed),
-      cmocka_unit_test(the_vectors_are_written_and_read_byte_for_byte),
       cmocka_unit_test(destroying_no_decoder_is_allowed),
   };
   return cmocka_run_group_tests(tests, setup, teardown);

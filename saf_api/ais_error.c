@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * saAisStrError: the standard's codes by name.
+ */
+#include "saf_api/saAis.h"
+
+#define NAME(code, number) [code] = #code " (" #number ")"
+
+SaConstStringT saAisStrError(SaAisErrorT error) {
+  static const char *const names[] = {
+      NAME(SA_AIS_OK, 1),
+      NAME(SA_AIS_ERR_LIBRARY, 2),
+      NAME(SA_AIS_ERR_VERSION, 3),
+      NAME(SA_AIS_ERR_INIT, 4),
+      NAME(SA_AIS_ERR_TIMEOUT, 5),
+      NAME(SA_AIS_ERR_TRY_AGAIN, 6),
+      NAME(SA_AIS_ERR_INVALID_PARAM, 7),
+      NAME(SA_AIS_ERR_NO_MEMORY, 8),
+      NAME(SA_AIS_ERR_BAD_HANDLE, 9),
+      NAME(SA_AIS_ERR_BUSY, 10),
+      NAME(SA_AIS_ERR_ACCESS, 11),
+      NAME(SA_AIS_ERR_NOT_EXIST, 12),
+      NAME(SA_AIS_ERR_NAME_TOO_LONG, 13),
+      NAME(SA_AIS_ERR_EXIST, 14),
+      NAME(SA_AIS_ERR_NO_SPACE, 15),
+      NAME(SA_AIS_ERR_INTERRUPT, 16),
+      NAME(SA_AIS_ERR_NAME_NOT_FOUND, 17),
+      NAME(SA_AIS_ERR_NO_RESOURCES, 18),
+      NAME(SA_AIS_ERR_NOT_SUPPORTED, 19),
+      NAME(SA_AIS_ERR_BAD_OPERATION, 20),
+      NAME(SA_AIS_ERR_FAILED_OPERATION, 21),
+      NAME(SA_AIS_ERR_MESSAGE_ERROR, 22),
+      NAME(SA_AIS_ERR_QUEUE_FULL, 23),
+      NAME(SA_AIS_ERR_QUEUE_NOT_AVAILABLE, 24),
+      NAME(SA_AIS_ERR_BAD_FLAGS, 25),
+      NAME(SA_AIS_ERR_TOO_BIG, 26),
+      NAME(SA_AIS_ERR_NO_SECTIONS, 27),
+      NAME(SA_AIS_ERR_NO_OP, 28),
+      NAME(SA_AIS_ERR_REPAIR_PENDING, 29),
+      NAME(SA_AIS_ERR_NO_BINDINGS, 30),
+      NAME(SA_AIS_ERR_UNAVAILABLE, 31),
+      NAME(SA_AIS_ERR_CAMPAIGN_ERROR_DETECTED, 32),
+      NAME(SA_AIS_ERR_CAMPAIGN_PROC_FAILED, 33),
+      NAME(SA_AIS_ERR_CAMPAIGN_CANCELED, 34),
+      NAME(SA_AIS_ERR_CAMPAIGN_FAILED, 35),
+      NAME(SA_AIS_ERR_CAMPAIGN_SUSPENDED, 36),
+      NAME(SA_AIS_ERR_CAMPAIGN_SUSPENDING, 37),
+      NAME(SA_AIS_ERR_ACCESS_DENIED, 38),
+      NAME(SA_AIS_ERR_NOT_READY, 39),
+      NAME(SA_AIS_ERR_DEPLOYMENT, 40),
+  };
+  unsigned number = (unsigned)error;
+  return number >= SA_AIS_OK && number <= SA_AIS_ERR_DEPLOYMENT ? names[number] : "unknown SaAisErrorT";
+}
