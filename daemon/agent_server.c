@@ -238,11 +238,15 @@ static bool agent_frame(void *context, vesta_bytes_t head, vesta_bytes_t payload
   vesta_err_t err = wire_decode(server->decoder, head.data, head.size, &message);
   agent_count(server, AGENT_COUNTER_MESSAGES);
   if (err == VESTA_ERR_VERSION) {
+    bool strange = message.version >> 16 != WIRE_MAJOR || link->state == AGENT_NEW || link->state == AGENT_REFUSED;
+    agent_count(server, AGENT_COUNTER_MESSAGES_UNKNOWN);
     agent_answer_error(link, message.number, err);
-    agent_close(link);
-    return false;
+    if (strange) { /* else it is only a kind that a newer minor version has: the client may go on without it */
+      agent_close(link);
+    }
+    return !strange && !link->doomed;
   }
-  if (err == VESTA_OK && (message.kind < WIRE_HELLO || message.kind > WIRE_INFO)) {
+  if (err == VESTA_OK && message.kind >= WIRE_REPLY) {
     err = VESTA_ERR_MALFORMED; /* a message, but none that an agent sends */
   }
   if (err != VESTA_OK) {

@@ -94,6 +94,7 @@ void agent_server_show(agent_server_t *server);
   X(LINKS_SLOW, "links closed, too many answers waited for them")             \
   X(LINKS_MUTE, "links closed, they said nothing")                            \
   X(MESSAGES, "messages received")                                            \
+  X(MESSAGES_UNKNOWN, "messages answered with VERSION")                       \
   X(MESSAGES_TOO_MUCH, "messages answered with an error, no memory for them") \
   X(HELD_BYTES, "bytes of unfinished requests and unread answers now")        \
   X(HELD_BYTES_MAX, "bound of these bytes")

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "daemon/accept_guard.h"
 #include "daemon/log.h"
 
 typedef struct info_text {
@@ -82,6 +83,7 @@ size_t info_write(const daemon_parts_t *parts, char *to, size_t capacity) {
   info_count(&text, #name, stream_sockets_counter(parts->sockets, STREAM_COUNTER_##name));
   STREAM_COUNTERS(INFO_STREAM)
 #undef INFO_STREAM
+  info_count(&text, "stream_links_refused", accept_guard_refused());
   info_publisher(&text, parts->publisher);
   info_files(&text, parts);
   info_count(&text, "processes_watched", process_watch_count(parts->watch));

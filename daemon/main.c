@@ -29,6 +29,7 @@
 
 #include <systemd/sd-daemon.h>
 
+#include "daemon/accept_guard.h"
 #include "daemon/info.h"
 #include "daemon/lock_file.h"
 #include "daemon/log.h"
@@ -87,6 +88,7 @@ static void process_files(vestad_t *vestad) {
   (void)getrlimit(RLIMIT_NOFILE, &files);
   int limit = files.rlim_cur > INT_MAX ? INT_MAX : (int)files.rlim_cur;
   vestad->files_max = limit - FILES_FOR_REFUSALS - FILES_SPARE;
+  accept_guard_begin(vestad->files_max);
   if (vestad->files_max < 0 || (uint64_t)vestad->files_max < vestad->options.clients_max) {
     log_write(LOG_ID_FILES_FEW, "descriptors=%d clients_max=%" PRIu64, limit, vestad->options.clients_max);
   }

@@ -153,6 +153,9 @@ static void runner_act(node_runner_t *runner, const node_actions_t *actions) {
       case NODE_ACTION_UNWATCH: process_watch_remove(parts->watch, action->session); break;
       case NODE_ACTION_ORDER: runner_order(runner, action); break;
       case NODE_ACTION_PUBLISH:
+        if (action->awaited) {
+          publisher_awaited(parts->publisher, action->checkpoint, action->last_seq);
+        }
         publisher_committed(parts->publisher, action->checkpoint, action->replica, action->first_seq, action->last_seq);
         break;
       case NODE_ACTION_REMOVED: publisher_removed(parts->publisher, action->checkpoint); break;

@@ -3,7 +3,7 @@
  * vesta_pair_...: a mirror, a membership, and the role that comes of it (member_role.h).
  *
  *   standby     follows the changes and applies them to its mirror; says how far it is (PROGRESS) at most every
- *               PAIR_PROGRESS_NS or PAIR_PROGRESS_CHANGES
+ *               PAIR_PROGRESS_NS or PAIR_PROGRESS_CHANGES, and at once when somebody waits for that
  *   promoting   the same, until it has handed out everything up to its barrier; the next call of vesta_pair_next()
  *               says that the application has dealt with it: CONFIRM. The answer makes it active
  *   active      hears of roles only, its mirror stands still. When the role goes to another it follows the changes
@@ -32,6 +32,8 @@
 #define PAIR_RETRY_NS (100 * SA_TIME_ONE_MILLISECOND)
 #define PAIR_PROGRESS_NS (50 * SA_TIME_ONE_MILLISECOND)
 #define PAIR_PROGRESS_CHANGES 1000U
+#define PAIR_SAY_AGAIN_NS SA_TIME_ONE_SECOND /* a service that was restarted does not know it any more */
+#define PAIR_SAY_RETRY_NS (5 * SA_TIME_ONE_MILLISECOND)
 
 struct vesta_pair {
   vesta_mirror_t *mirror;
@@ -47,6 +49,7 @@ struct vesta_pair {
   bool said_synced;
   int64_t said_ns;
   uint32_t unsaid_changes;
+  bool awaited; /* somebody waits for what was handed out last */
 };
 
 /* ---- calls to the service ---- */
@@ -129,16 +132,20 @@ static SaAisErrorT pair_act(vesta_pair_t *pair) {
   return error;
 }
 
-/* ---- progress ---- */
+/* ---- progress ----
+ * What was handed out counts as applied from the next call on, which says that the application has dealt with it. */
 
 static void pair_say(vesta_pair_t *pair, const subscriber_status_t *status, int64_t now_ns) {
-  wire_message_t progress = {.kind = WIRE_PROGRESS, .state = status->synced ? 1 : 0};
+  wire_message_t progress = {.kind = WIRE_PROGRESS,
+                             .state = status->synced ? WIRE_PROGRESS_SYNCED : WIRE_PROGRESS_NOT_SYNCED};
   wire_pos_set(&progress, status->handed_out);
-  pair->said = status->handed_out;
-  pair->said_synced = status->synced;
   pair->said_ns = now_ns;
-  pair->unsaid_changes = 0;
-  stream_tell(mirror_stream(pair->mirror), &progress);
+  if (stream_tell(mirror_stream(pair->mirror), &progress)) {
+    pair->said = status->handed_out;
+    pair->said_synced = status->synced;
+    pair->unsaid_changes = 0;
+    pair->awaited = false;
+  }
 }
 
 static void pair_progress(vesta_pair_t *pair) {
@@ -151,14 +158,14 @@ static void pair_progress(vesta_pair_t *pair) {
   int64_t now_ns = stream_steady_ns();
   bool moved = !vesta_pos_equal(status->handed_out, pair->said);
   bool much = pair->unsaid_changes >= PAIR_PROGRESS_CHANGES || now_ns - pair->said_ns >= PAIR_PROGRESS_NS;
-  if (status->synced != pair->said_synced || (moved && much)) {
+  bool again = now_ns - pair->said_ns >= PAIR_SAY_AGAIN_NS;
+  if (status->synced != pair->said_synced || (moved && (much || pair->awaited)) || again) {
     pair_say(pair, status, now_ns);
-  } else if (moved && pair->retry_ns == 0) {
-    stream_wake_at(mirror_stream(pair->mirror), pair->said_ns + PAIR_PROGRESS_NS);
-    return;
+    moved = !vesta_pos_equal(status->handed_out, pair->said);
   }
   if (pair->retry_ns == 0) {
-    stream_wake_at(mirror_stream(pair->mirror), INT64_MAX);
+    int64_t pause_ns = pair->awaited ? PAIR_SAY_RETRY_NS : PAIR_PROGRESS_NS;
+    stream_wake_at(mirror_stream(pair->mirror), moved ? pair->said_ns + pause_ns : INT64_MAX);
   }
 }
 
@@ -174,6 +181,7 @@ static bool pair_observe(vesta_pair_t *pair, const notify_change_t *change) {
   }
   pair_follow(pair);
   pair->unsaid_changes++;
+  pair->awaited = pair->awaited || change->awaited;
   return !in_roles || change->kind == NOTIFY_GONE;
 }
 
@@ -213,11 +221,11 @@ SaAisErrorT vesta_pair_next(vesta_pair_t *pair, SaTimeT timeout, vesta_event_t *
   }
   int64_t deadline_ns = stream_deadline_ns(timeout);
   for (;;) {
+    if (pair->awaited || pair->unsaid_changes >= PAIR_PROGRESS_CHANGES) {
+      pair_progress(pair);
+    }
     if (pair_role_event(pair, event)) {
       return SA_AIS_OK;
-    }
-    if (pair->unsaid_changes >= PAIR_PROGRESS_CHANGES) {
-      pair_progress(pair);
     }
     vesta_role_t role = pair->role.role;
     notify_change_t change;

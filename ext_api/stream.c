@@ -4,7 +4,7 @@
  *
  * The agent link gives three things: the token and endpoints to subscribe with (STREAM); new ones when the
  * service was silent or does not know the token any more; and the session itself. Somebody who only follows makes
- * no calls, so the stream says now and then how far it is, which finds out that the link is broken, and brings it back.
+ * no calls, so the stream says now and then that it is there, which finds out that the link is broken, and brings it back.
  */
 #include "ext_api/stream.h"
 
@@ -155,9 +155,10 @@ static SaAisErrorT stream_renew(vesta_stream_t *stream) {
   return error == SA_AIS_ERR_TRY_AGAIN ? SA_AIS_ERR_TIMEOUT : error;
 }
 
-void stream_tell(vesta_stream_t *stream, const wire_message_t *progress) {
+bool stream_tell(vesta_stream_t *stream, const wire_message_t *progress) {
   stream->told_ns = stream_steady_ns();
-  if (vesta_agent_post(stream->checkpoint, progress) == SA_AIS_ERR_TRY_AGAIN && stream->told_ns >= stream->renew_ns) {
+  SaAisErrorT error = vesta_agent_post(stream->checkpoint, progress);
+  if (error == SA_AIS_ERR_TRY_AGAIN && stream->told_ns >= stream->renew_ns) {
     vesta_agent_reply_t reply = {0};
     if (stream_ask(stream->checkpoint, STREAM_RENEW_TIMEOUT_NS, &reply) == SA_AIS_OK) {
       vesta_agent_reply_free(&reply);
@@ -165,16 +166,14 @@ void stream_tell(vesta_stream_t *stream, const wire_message_t *progress) {
       stream->renew_ns = stream_steady_ns() + STREAM_RENEW_AGAIN_NS;
     }
   }
+  return error == SA_AIS_OK;
 }
 
+/* That it is there, and no more: how far its application is can be said by a member alone, which has its own way. */
 static void stream_tell_sometimes(vesta_stream_t *stream, int64_t now_ns) {
   if (now_ns - stream->told_ns >= STREAM_TELL_NS) {
-    subscriber_status_t status;
-    int64_t heard_ns;
-    stream_subscriber_status(stream->subscriber, false, &status, &heard_ns);
-    wire_message_t progress = {.kind = WIRE_PROGRESS, .state = status.synced ? 1 : 0};
-    wire_pos_set(&progress, status.handed_out);
-    stream_tell(stream, &progress);
+    wire_message_t alive = {.kind = WIRE_PROGRESS, .state = WIRE_PROGRESS_ALIVE};
+    (void)stream_tell(stream, &alive);
   }
 }
 

@@ -27,9 +27,9 @@ void stream_change(const notify_change_t *from, vesta_change_t *to);
 
 /**
  * Say how far this application is, without waiting. A link to the service that turns out to be broken is made anew,
- * since a session without a link ends after some time.
+ * since a session without a link ends after some time. False: it was not said, the link is busy or broken.
  */
-void stream_tell(vesta_stream_t *stream, const wire_message_t *progress);
+bool stream_tell(vesta_stream_t *stream, const wire_message_t *progress);
 
 /** Make the stream wake up at that time (steady): stream_wait() returns and the descriptor is readable then. */
 void stream_wake_at(vesta_stream_t *stream, int64_t steady_ns);

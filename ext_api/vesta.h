@@ -3,19 +3,22 @@
  * Vesta's extension API: every change of a checkpoint, pushed in order to whoever stands by.
  *
  * The standard API (saCkpt.h) writes and reads checkpoints; this one lets another process follow them, so that at a
- * failover it has the state already and needs no walk over the sections. Three things, each built on the one before:
+ * failover it has the state already and needs no walk over the sections. Three things, each built on the one before,
+ * and ways to write that the standard does not have:
  *
  *   stream   every change of one checkpoint, in order, without a gap                      vesta_stream_...
  *   mirror   a stream and the table of sections that it builds: read it with no call      vesta_mirror_...
  *   pair     one active and any number of hot standbys of a checkpoint: who is active     vesta_pair_...
+ *   writing  several sections at once; many writes under way       vesta_txn_..., vesta_writer_...
  *
  * They take a checkpoint handle of the standard API, use its types and return its errors. Link with `-lvesta -lSaCkpt`.
  *
  * Rules for every call here:
  *
  *   Objects   An object is used by one thread at a time; different objects by any threads. It needs its checkpoint
- *             handle, opened with SA_CKPT_CHECKPOINT_READ, for as long as it lives: when the handle is closed or its
- *             library handle is finalized, calls that need the service return SA_AIS_ERR_BAD_HANDLE.
+ *             handle, opened with SA_CKPT_CHECKPOINT_READ (those that write: _WRITE), for as long as it lives: when the
+ *             handle is closed or its library handle is finalized, calls that need the service return
+ *             SA_AIS_ERR_BAD_HANDLE.
  *   Results   An out-parameter is written on SA_AIS_OK only, and a call that fails changes nothing. NULL where a
  *             pointer must be is SA_AIS_ERR_INVALID_PARAM.
  *   Time      Timeouts and durations are nanoseconds. A timeout of 0 never waits, SA_TIME_END waits for ever, a
@@ -24,8 +27,8 @@
  *             one frees the child's memory only. The parent does not notice.
  *   Threads   libSaCkpt has no thread of its own. libvesta has ZeroMQ's (two kernel threads with all signals blocked),
  *             the same two for the whole process, from the first object opened to the last one closed.
- *   Limits    An object needs about a dozen descriptors. Opening fails with SA_AIS_ERR_NO_RESOURCES unless the process
- *             has 32 free ones below its limit.
+ *   Limits    A stream, mirror or pair needs about a dozen descriptors. Opening one fails with SA_AIS_ERR_NO_RESOURCES
+ *             unless the process has 32 free ones below its limit. A writer needs three.
  *   ABI       Structures end in `reserved` members. Set option structures to zero first (`= {0}`; in C++ `= {}`): zero
  *             everywhere means the defaults, and members added later mean by zero what held before. A reserved
  *             member that is not zero asks for what this version does not know: SA_AIS_ERR_INVALID_PARAM.
@@ -274,12 +277,29 @@ typedef struct vesta_status {
 /**
  * Begin to mirror a checkpoint: a stream from a snapshot, and its table. The table grows with vesta_mirror_next().
  *
- * Arguments, errors, blocking: as vesta_stream_open().
+ * @param checkpoint   opened with SA_CKPT_CHECKPOINT_READ; must stay open while the mirror is
+ * @param options      NULL: the defaults; copied
+ * @param[out] mirror  set on SA_AIS_OK only; free with vesta_mirror_close()
+ * @return SA_AIS_OK
+ *         and the errors of vesta_stream_open()
+ *
+ * Threads: any.   Blocks: for one answer of the service, 10 seconds at most
  */
 SaAisErrorT vesta_mirror_open(SaCkptCheckpointHandleT checkpoint, const vesta_mirror_options_t *options,
                               vesta_mirror_t **mirror);
 
-/** As vesta_stream_fd(). SA_AIS_ERR_BAD_OPERATION for the mirror of a pair: poll the pair. */
+/**
+ * A descriptor for poll(), select() or epoll: readable while vesta_mirror_next() would do something, as
+ * vesta_stream_fd() is for a stream.
+ *
+ * @param[out] fd   belongs to the mirror: valid until it is closed, always the same, not to be read from
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_INVALID_PARAM  a pointer is NULL
+ *         SA_AIS_ERR_BAD_HANDLE     this is a forked child
+ *         SA_AIS_ERR_BAD_OPERATION  this is the mirror of a pair: vesta_pair_fd() is for that
+ *
+ * Threads: one at a time per mirror.   Blocks: never
+ */
 SaAisErrorT vesta_mirror_fd(vesta_mirror_t *mirror, SaSelectionObjectT *fd);
 
 /**
@@ -287,14 +307,26 @@ SaAisErrorT vesta_mirror_fd(vesta_mirror_t *mirror, SaSelectionObjectT *fd);
  * comes in a resync appears all at once with RESYNC_END (until then the table stays as it was before, so a full resync
  * holds both), and GONE leaves the last state in place.
  *
- * Arguments, errors, blocking: as vesta_stream_next(); and
- *         SA_AIS_ERR_BAD_OPERATION  for the mirror of a pair: vesta_pair_next() is what drives that
+ * @param timeout        how long to wait for one; 0: not at all
+ * @param[out] change    set on SA_AIS_OK only. Its id and data belong to the mirror and live until the next call
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_BAD_OPERATION  this is the mirror of a pair: vesta_pair_next() drives that
  *         SA_AIS_ERR_LIBRARY        a change can't follow what is there: the service is at fault. The table stays at
  *                                   its last state and is not promotable; close the mirror and open another
+ *         and the errors of vesta_stream_next()
+ *
+ * Threads: one at a time per mirror.   Blocks: as vesta_stream_next()
  */
 SaAisErrorT vesta_mirror_next(vesta_mirror_t *mirror, SaTimeT timeout, vesta_change_t *change);
 
-/** As vesta_stream_position(): what the table stands at. */
+/**
+ * The position that the table stands at.
+ *
+ * @param[out] position   all zero while there is none
+ * @return SA_AIS_OK; SA_AIS_ERR_INVALID_PARAM when a pointer is NULL
+ *
+ * Threads: one at a time per mirror.   Blocks: never
+ */
 SaAisErrorT vesta_mirror_position(vesta_mirror_t *mirror, vesta_position_t *position);
 
 /**
@@ -325,20 +357,35 @@ typedef SaBoolT (*vesta_visit_t)(void *context, const vesta_section_t *section);
  */
 SaAisErrorT vesta_mirror_each(vesta_mirror_t *mirror, vesta_visit_t visit, void *context);
 
-/** The number of sections in the table; 0 when mirror is NULL.   Threads: one at a time per mirror.   Blocks: never */
+/**
+ * Count the sections in the table.
+ *
+ * @return their number; 0 when mirror is NULL
+ *
+ * Threads: one at a time per mirror.   Blocks: never
+ */
 SaSizeT vesta_mirror_count(const vesta_mirror_t *mirror);
 
 /**
  * Could this mirror take over, and if not, why? Takes in what has arrived, hands nothing out.
  *
- * @param[out] status
+ * @param[out] status   set on SA_AIS_OK only
  * @return SA_AIS_OK; SA_AIS_ERR_INVALID_PARAM when a pointer is NULL; SA_AIS_ERR_BAD_HANDLE in a forked child
  *
  * Threads: one at a time per mirror.   Blocks: never
  */
 SaAisErrorT vesta_mirror_status(vesta_mirror_t *mirror, vesta_status_t *status);
 
-/** As vesta_stream_close(). SA_AIS_ERR_BAD_OPERATION for the mirror of a pair. */
+/**
+ * End a mirror and free it, its table included.
+ *
+ * @param mirror   *mirror becomes NULL, its descriptor is closed; *mirror == NULL is allowed
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_INVALID_PARAM  mirror is NULL
+ *         SA_AIS_ERR_BAD_OPERATION  this is the mirror of a pair: vesta_pair_leave() ends that
+ *
+ * Threads: one at a time per mirror.   Blocks: never
+ */
 SaAisErrorT vesta_mirror_close(vesta_mirror_t **mirror);
 
 /* ==== pair ======================================================================================================== */
@@ -347,7 +394,8 @@ SaAisErrorT vesta_mirror_close(vesta_mirror_t **mirror);
  * A member of a checkpoint's group: one of them is active, the others follow it, each with its own mirror.
  *
  * The first to join becomes active. When the active's process ends, by whatever cause, or it resigns or leaves, the
- * next is promoted: the synced ones first, then by priority, then by the order of joining. It is ACTIVE only after it
+ * next is promoted: the synced ones first, then those that have applied what a writer was told to be applied
+ * (`applied_by` of vesta_write_options_t), then by priority, then by the order of joining. It is ACTIVE only after it
  * has taken, with its own calls of vesta_pair_next(), every operation that was committed before: it needs no sleep, no
  * read-back and no iteration.
  */
@@ -420,14 +468,23 @@ typedef struct vesta_event {
  * @param options      NULL: the defaults; copied
  * @param[out] pair    set on SA_AIS_OK only; free with vesta_pair_leave()
  * @return SA_AIS_OK
- *         all of vesta_stream_open(); SA_AIS_ERR_INVALID_PARAM also when the name is empty or too long
+ *         SA_AIS_ERR_INVALID_PARAM  the name is empty or too long; and as in vesta_stream_open()
+ *         and the errors of vesta_stream_open()
  *
  * Threads: any.   Blocks: for answers of the service, 10 seconds at most
  */
 SaAisErrorT vesta_pair_join(SaCkptCheckpointHandleT checkpoint, const vesta_pair_options_t *options,
                             vesta_pair_t **pair);
 
-/** As vesta_stream_fd(). */
+/**
+ * A descriptor for poll(), select() or epoll: readable while vesta_pair_next() would do something, as vesta_stream_fd()
+ * is for a stream.
+ *
+ * @param[out] fd   belongs to the pair: valid until it is left, always the same, not to be read from
+ * @return SA_AIS_OK; SA_AIS_ERR_INVALID_PARAM when a pointer is NULL; SA_AIS_ERR_BAD_HANDLE in a forked child
+ *
+ * Threads: one at a time per pair.   Blocks: never
+ */
 SaAisErrorT vesta_pair_fd(vesta_pair_t *pair, SaSelectionObjectT *fd);
 
 /**
@@ -437,15 +494,20 @@ SaAisErrorT vesta_pair_fd(vesta_pair_t *pair, SaSelectionObjectT *fd);
  * While ACTIVE, the member's own changes are not handed out and its mirror stays where it was when it became active.
  * When it is standby again, what changed since is resynced from there.
  *
+ * @param timeout      how long to wait for one; 0: not at all
  * @param[out] event   set on SA_AIS_OK only. Pointers in `change` belong to the pair and live until the next call
- * @return as vesta_stream_next(); SA_AIS_ERR_BAD_HANDLE also when the service has ended the membership with its session
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_BAD_HANDLE  as in vesta_stream_next(); or the service has ended the membership with its session
+ *         and the errors of vesta_stream_next() and vesta_mirror_next()
  *
  * Threads: one at a time per pair.   Blocks: up to timeout, and when it gets ACTIVE for one answer of the service
  */
 SaAisErrorT vesta_pair_next(vesta_pair_t *pair, SaTimeT timeout, vesta_event_t *event);
 
 /**
- * The pair's mirror, for vesta_mirror_get(), _each(), _count(), _position() and _status(). NULL when pair is NULL.
+ * The pair's mirror, for vesta_mirror_get(), _each(), _count(), _position() and _status().
+ *
+ * @return NULL when pair is NULL
  *
  * Owns: the pair; it lives until vesta_pair_leave().   Threads: one at a time per pair.   Blocks: never
  */
@@ -461,7 +523,7 @@ vesta_mirror_t *vesta_pair_mirror(vesta_pair_t *pair);
  *         SA_AIS_ERR_BAD_OPERATION  the member is not active
  *         SA_AIS_ERR_TRY_AGAIN      nobody is there who could take over, or the service isn't: still active
  *         SA_AIS_ERR_TIMEOUT        no answer: the role events tell what came of it
- *         SA_AIS_ERR_BAD_HANDLE, SA_AIS_ERR_INVALID_PARAM as in vesta_pair_next()
+ *         SA_AIS_ERR_BAD_HANDLE, SA_AIS_ERR_INVALID_PARAM  as in vesta_pair_next()
  *
  * Threads: one at a time per pair.   Blocks: up to timeout
  */
@@ -477,6 +539,294 @@ SaAisErrorT vesta_pair_resign(vesta_pair_t *pair, SaTimeT timeout);
  * Threads: one at a time per pair.   Blocks: for an answer of the service, 2 seconds at most
  */
 SaAisErrorT vesta_pair_leave(vesta_pair_t **pair);
+
+/* ==== writing ===================================================================================================== */
+
+/**
+ * A transaction: changes of sections of one checkpoint that are done together or not at all.
+ *
+ * It is one operation: one position, and to streams one group of changes (`index`, `count`). Changes are done in the
+ * order of the calls, each on what the ones before it leave. At most 1000 changes with 256 MiB of data.
+ */
+typedef struct vesta_txn vesta_txn_t;
+
+/** How to commit. Zero: done when the service has it, whatever the sections were before. */
+typedef struct vesta_write_options {
+  vesta_position_t if_unchanged_since; /**< only if no section that it changes was changed after this position: the one
+                                            at which they were read (of a mirror), or of their last change. What the
+                                            transaction creates must not be there, as always. All zero: always */
+  SaUint32T applied_by;  /**< return when so many members of the checkpoint's group have applied it, by their own calls
+                              of vesta_pair_next(), the writer itself not counted; at most 63. 0: none need have. A
+                              member that has is promoted before one that has not */
+  SaBoolT any_node;      /**< applied_by: SA_TRUE: members on this node count as well. SA_FALSE: only those on others;
+                              while Vesta runs on one node there are none: SA_AIS_ERR_NOT_SUPPORTED */
+  SaTimeT timeout;       /**< applied_by: wait so long for the members. 0: 10 seconds */
+  SaUint64T reserved[8]; /**< zero */
+} vesta_write_options_t;
+
+/**
+ * Begin a transaction. Nothing is done before its commit.
+ *
+ * @param checkpoint   opened with SA_CKPT_CHECKPOINT_WRITE; must be open when it is committed
+ * @param[out] txn     set on SA_AIS_OK only; free with vesta_txn_commit() or vesta_txn_abort()
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_INVALID_PARAM  txn is NULL
+ *         SA_AIS_ERR_BAD_HANDLE     no such checkpoint handle in this process
+ *         SA_AIS_ERR_ACCESS         the checkpoint was not opened for writing
+ *         SA_AIS_ERR_NO_MEMORY      out of memory
+ *
+ * Threads: any.   Blocks: never
+ */
+SaAisErrorT vesta_txn_begin(SaCkptCheckpointHandleT checkpoint, vesta_txn_t **txn);
+
+/**
+ * Add to a transaction: create a section.
+ *
+ * @param id       copied; ids are not generated here, so at least one byte
+ * @param data     copied; may be NULL when size is 0
+ * @param expiry   when it expires; SA_TIME_END: never
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_INVALID_PARAM  a pointer is NULL; the id is empty or longer than the checkpoint's may be; size is
+ *                                   above the checkpoint's maxSectionSize; expiry is negative
+ *         SA_AIS_ERR_BAD_HANDLE     the checkpoint handle was closed; or this is a forked child
+ *         SA_AIS_ERR_NO_RESOURCES   there are 1000 changes in it, or more than 256 MiB of data with this one
+ *         SA_AIS_ERR_NO_MEMORY      out of memory
+ *         After an error the transaction is what it was before the call.
+ *
+ * Threads: one at a time per transaction.   Blocks: never
+ */
+SaAisErrorT vesta_txn_create(vesta_txn_t *txn, const SaCkptSectionIdT *id, const void *data, SaSizeT size,
+                             SaTimeT expiry);
+
+/**
+ * Add to a transaction: write a part of a section, which grows if that reaches past its end.
+ *
+ * @param id       copied; the default section: an id of idLen 0
+ * @param offset   in bytes
+ * @param data     copied; may be NULL when size is 0
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_NO_RESOURCES  offset + size is above maxSectionSize; and as in vesta_txn_create()
+ *         SA_AIS_ERR_NOT_EXIST     the id is empty and the checkpoint has no default section
+ *         and the errors of vesta_txn_create()
+ *
+ * Threads: one at a time per transaction.   Blocks: never
+ */
+SaAisErrorT vesta_txn_write(vesta_txn_t *txn, const SaCkptSectionIdT *id, SaOffsetT offset, const void *data,
+                            SaSizeT size);
+
+/**
+ * Add to a transaction: give a section this content, which is all of it then.
+ *
+ * @param id     copied; the default section: an id of idLen 0
+ * @param data   copied; may be NULL when size is 0
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_NOT_EXIST  the id is empty and the checkpoint has no default section
+ *         and the errors of vesta_txn_create()
+ *
+ * Threads: one at a time per transaction.   Blocks: never
+ */
+SaAisErrorT vesta_txn_overwrite(vesta_txn_t *txn, const SaCkptSectionIdT *id, const void *data, SaSizeT size);
+
+/**
+ * Add to a transaction: delete a section.
+ *
+ * @param id   copied; not the default section, which is there to stay
+ * @return SA_AIS_OK
+ *         and the errors of vesta_txn_create()
+ *
+ * Threads: one at a time per transaction.   Blocks: never
+ */
+SaAisErrorT vesta_txn_delete(vesta_txn_t *txn, const SaCkptSectionIdT *id);
+
+/**
+ * Add to a transaction: set when a section expires.
+ *
+ * @param id       copied; not the default section, which never expires
+ * @param expiry   when; SA_TIME_END: never
+ * @return SA_AIS_OK
+ *         and the errors of vesta_txn_create()
+ *
+ * Threads: one at a time per transaction.   Blocks: never
+ */
+SaAisErrorT vesta_txn_expiry_set(vesta_txn_t *txn, const SaCkptSectionIdT *id, SaTimeT expiry);
+
+/**
+ * Do all of a transaction, or nothing.
+ *
+ * @param txn             *txn becomes NULL on SA_AIS_OK. After an error it is as before: commit it again, or abort it
+ * @param options         NULL: the defaults
+ * @param[out] position   of the operation, set on SA_AIS_OK only; may be NULL
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_INVALID_PARAM     a pointer is NULL; nothing is in it; an option is out of its range; a reserved
+ *                                      member is not zero
+ *         SA_AIS_ERR_BAD_HANDLE        the checkpoint handle was closed; or this is a forked child
+ *         SA_AIS_ERR_BAD_OPERATION     the group is fenced and its active is another
+ *         SA_AIS_ERR_EXIST             a section to be created is there
+ *         SA_AIS_ERR_NOT_EXIST         a section to be changed is not there; or the checkpoint has no active replica
+ *         SA_AIS_ERR_NO_SPACE          the checkpoint has as many sections as it may have, or memory is full
+ *         SA_AIS_ERR_NO_RESOURCES      a limit of the service was met
+ *         SA_AIS_ERR_NO_MEMORY         out of memory
+ *         SA_AIS_ERR_FAILED_OPERATION  if_unchanged_since: a section was changed since; or that is no position of the
+ *                                      checkpoint's history. Read again, and decide again
+ *         SA_AIS_ERR_NOT_SUPPORTED     applied_by without any_node: no other nodes
+ *         SA_AIS_ERR_TRY_AGAIN         the service is not there now, or applied_by: the group has not so many others
+ *         SA_AIS_ERR_TIMEOUT           applied_by: it is done, but not so many members have applied it in time. Or
+ *                                      there was no answer within 10 seconds: it is done or not
+ *         After any error but SA_AIS_ERR_TIMEOUT nothing was done; vesta_txn_failed_at() tells what it was about.
+ *
+ * Threads: one at a time per transaction.   Blocks: for one answer of the service, 10 seconds at most; with applied_by
+ *          for options->timeout more
+ */
+SaAisErrorT vesta_txn_commit(vesta_txn_t **txn, const vesta_write_options_t *options, vesta_position_t *position);
+
+/**
+ * Which change of a transaction its last vesta_txn_commit() failed for.
+ *
+ * @param[out] index   set on SA_AIS_OK only; changes count from 0 in the order of the calls that added them
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_NOT_EXIST      it did not fail, or not for one of them
+ *         SA_AIS_ERR_INVALID_PARAM  a pointer is NULL
+ *
+ * Threads: one at a time per transaction.   Blocks: never
+ */
+SaAisErrorT vesta_txn_failed_at(const vesta_txn_t *txn, SaUint32T *index);
+
+/**
+ * Drop a transaction.
+ *
+ * @param txn   *txn becomes NULL; *txn == NULL is allowed
+ * @return SA_AIS_OK; SA_AIS_ERR_INVALID_PARAM when txn is NULL
+ *
+ * Threads: one at a time per transaction.   Blocks: never
+ */
+SaAisErrorT vesta_txn_abort(vesta_txn_t **txn);
+
+/**
+ * Writes that nobody waits for one by one: many are under way at a time, done in the order in which they were handed
+ * in, and what came of each is taken later, in that order.
+ *
+ *     vesta_writer_commit, _overwrite, _write     hand in, 64 at most; then SA_AIS_ERR_TRY_AGAIN: take some first
+ *     vesta_writer_next                           take what came of the oldest
+ *
+ * Each is an operation of its own: it may fail while later ones succeed. They outlive a restart of the service: what is
+ * unanswered is handed in again, and done once. Writes of other calls, on the same handle too, are not in order with
+ * them.
+ */
+typedef struct vesta_writer vesta_writer_t;
+
+/** What came of one write. */
+typedef struct vesta_completion {
+  SaInvocationT invocation;  /**< as handed in */
+  SaAisErrorT error;         /**< as vesta_txn_commit() would return it */
+  SaUint32T failed_at;       /**< on an error for one change of a transaction its index; else VESTA_NO_CHANGE */
+  vesta_position_t position; /**< on SA_AIS_OK, of the operation */
+  SaUint64T reserved[4];
+} vesta_completion_t;
+
+/** No change of a transaction. */
+#define VESTA_NO_CHANGE ((SaUint32T)-1)
+
+/**
+ * Open a writer.
+ *
+ * @param checkpoint    opened with SA_CKPT_CHECKPOINT_WRITE; must stay open while the writer is
+ * @param[out] writer   set on SA_AIS_OK only; free with vesta_writer_close()
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_INVALID_PARAM  writer is NULL
+ *         SA_AIS_ERR_BAD_HANDLE     no such checkpoint handle in this process
+ *         SA_AIS_ERR_ACCESS         the checkpoint was not opened for writing
+ *         SA_AIS_ERR_NO_RESOURCES   no descriptors are left
+ *         SA_AIS_ERR_NO_MEMORY      out of memory
+ *
+ * Threads: any.   Blocks: never
+ */
+SaAisErrorT vesta_writer_open(SaCkptCheckpointHandleT checkpoint, vesta_writer_t **writer);
+
+/**
+ * A descriptor for poll(), select() or epoll: readable while vesta_writer_next() would do something, level-triggered.
+ * It may wake up for the writer's own needs: then vesta_writer_next() returns SA_AIS_ERR_TIMEOUT.
+ *
+ * @param[out] fd   belongs to the writer: valid until it is closed, always the same, not to be read from
+ * @return SA_AIS_OK; SA_AIS_ERR_INVALID_PARAM when a pointer is NULL; SA_AIS_ERR_BAD_HANDLE in a forked child
+ *
+ * Threads: one at a time per writer.   Blocks: never
+ */
+SaAisErrorT vesta_writer_fd(vesta_writer_t *writer, SaSelectionObjectT *fd);
+
+/**
+ * Hand in a transaction.
+ *
+ * @param txn          of the same checkpoint handle. *txn becomes NULL on SA_AIS_OK; after an error it is as before
+ * @param options      NULL: the defaults; copied
+ * @param invocation   comes back with the completion
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_INVALID_PARAM  a pointer is NULL; it is of another handle; nothing is in it; an option is out of
+ *                                   its range; a reserved member is not zero
+ *         SA_AIS_ERR_BAD_HANDLE     the checkpoint handle was closed; or this is a forked child
+ *         SA_AIS_ERR_TRY_AGAIN      64 writes, or 64 MiB of them, are under way or were not taken yet, or other threads
+ *                                   have as many under way through the same library handle. Nothing was handed in
+ *         SA_AIS_ERR_NO_MEMORY      out of memory
+ *
+ * Threads: one at a time per writer.   Blocks: never, but for the socket to take the rest of a write that it has begun
+ *          to take
+ */
+SaAisErrorT vesta_writer_commit(vesta_writer_t *writer, vesta_txn_t **txn, const vesta_write_options_t *options,
+                                SaInvocationT invocation);
+
+/**
+ * Hand in one change, as vesta_txn_overwrite() and vesta_writer_commit() with a transaction of its own.
+ *
+ * @param id           copied; the default section: an id of idLen 0
+ * @param data         copied; may be NULL when size is 0
+ * @param invocation   comes back with the completion
+ * @return SA_AIS_OK
+ *         and the errors of vesta_txn_overwrite() and vesta_writer_commit()
+ *
+ * Threads: one at a time per writer.   Blocks: as vesta_writer_commit()
+ */
+SaAisErrorT vesta_writer_overwrite(vesta_writer_t *writer, const SaCkptSectionIdT *id, const void *data, SaSizeT size,
+                                   SaInvocationT invocation);
+
+/**
+ * Hand in one change, as vesta_txn_write() and vesta_writer_commit() with a transaction of its own.
+ *
+ * @param id           copied; the default section: an id of idLen 0
+ * @param offset       in bytes
+ * @param data         copied; may be NULL when size is 0
+ * @param invocation   comes back with the completion
+ * @return SA_AIS_OK
+ *         and the errors of vesta_txn_write() and vesta_writer_commit()
+ *
+ * Threads: one at a time per writer.   Blocks: as vesta_writer_commit()
+ */
+SaAisErrorT vesta_writer_write(vesta_writer_t *writer, const SaCkptSectionIdT *id, SaOffsetT offset, const void *data,
+                               SaSizeT size, SaInvocationT invocation);
+
+/**
+ * Take what came of the oldest write that was not taken yet.
+ *
+ * @param timeout           how long to wait for it; 0: not at all
+ * @param[out] completion   set on SA_AIS_OK only
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_TIMEOUT        it is not done yet
+ *         SA_AIS_ERR_NOT_EXIST      nothing is under way
+ *         SA_AIS_ERR_INVALID_PARAM  a pointer is NULL, timeout is negative
+ *         SA_AIS_ERR_BAD_HANDLE     the checkpoint handle was closed, or the service does not know it any more: of what
+ *                                   is under way it is not known whether it was done; or this is a forked child
+ *
+ * Threads: one at a time per writer.   Blocks: up to timeout; and 0.2 seconds at most when the service was gone
+ */
+SaAisErrorT vesta_writer_next(vesta_writer_t *writer, SaTimeT timeout, vesta_completion_t *completion);
+
+/**
+ * Close a writer and free it. What is under way is done or not; take the completions first if that matters.
+ *
+ * @param writer   *writer becomes NULL, its descriptor is closed; *writer == NULL is allowed
+ * @return SA_AIS_OK; SA_AIS_ERR_INVALID_PARAM when writer is NULL
+ *
+ * Threads: one at a time per writer.   Blocks: never
+ */
+SaAisErrorT vesta_writer_close(vesta_writer_t **writer);
 
 #ifdef __cplusplus
 }
