@@ -57,6 +57,17 @@ static const bench_part_t bench_parts[] = {
     {"idle", bench_idle_part, true},
 };
 
+enum { BENCH_PARTS = sizeof bench_parts / sizeof bench_parts[0] };
+
+static bool bench_is_part(const char *name) {
+  for (size_t i = 0; i < BENCH_PARTS; i++) {
+    if (strcmp(bench_parts[i].name, name) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 static _Noreturn void bench_usage(int status) {
   (void)fprintf(status == 0 ? stdout : stderr,
                 "Usage: " BENCH_PROGRAM " [--quick] [--only PART] [--output DIR]\n"
@@ -90,12 +101,12 @@ int main(int argc, char **argv) {
       default: bench_usage(2);
     }
   }
-  if (optind < argc) {
+  if (optind < argc || (only != NULL && !bench_is_part(only))) {
     bench_usage(2);
   }
   scene_begin(BENCH_PROGRAM, BENCH_LIMIT_S);
   bench_report_init(&bench.report, output);
-  for (size_t i = 0; i < sizeof bench_parts / sizeof bench_parts[0]; i++) {
+  for (size_t i = 0; i < BENCH_PARTS; i++) {
     if (only == NULL || strcmp(only, bench_parts[i].name) == 0) {
       bench.on_one = bench_parts[i].on_one;
       scene_place(bench.on_one);

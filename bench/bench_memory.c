@@ -120,7 +120,7 @@ static double memory_row(bench_context_t *bench, uint32_t sections, uint32_t byt
   static uint8_t payload[SECTION_BYTES_MAX];
   memset(payload, 0x5a, sizeof payload);
   for (uint32_t i = 0; i < sections; i++) {
-    char id[ID_BYTES + 1];
+    char id[ID_BYTES + 8];
     (void)snprintf(id, sizeof id, "section-with-an-id-of-32-%07u", i);
     opener_section_create(&opener, id, ID_BYTES, payload, bytes);
     if (i % 1000 == 0) {

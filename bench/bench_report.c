@@ -74,7 +74,7 @@ void bench_report_finish(bench_report_t *report) {
     double limit;
     int ok;
     (void)json_unpack(target, "{s:s, s:f, s:f, s:b}", "name", &name, "value", &value, "limit", &limit, "ok", &ok);
-    (void)printf("target %s value=%.3g limit=%g %s\n", name, value, limit, ok != 0 ? "ok" : "short");
+    (void)printf("target %s value=%.4g limit=%g %s\n", name, value, limit, ok != 0 ? "ok" : "short");
   }
   json_decref(report->root);
 }

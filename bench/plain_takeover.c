@@ -66,6 +66,19 @@ static uint32_t plain_read_all(SaCkptCheckpointHandleT checkpoint, plain_section
   return count;
 }
 
+static void plain_copy(const char *path, const plain_section_t *sections, uint32_t count) {
+  FILE *copy = fopen(path, "we");
+  if (copy == NULL) {
+    scene_fail("cannot make %s", path);
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    witness_copy_write(copy, sections[i].id, sections[i].id_size, sections[i].data, sections[i].size);
+  }
+  if (fclose(copy) != 0) {
+    scene_fail("cannot write %s", path);
+  }
+}
+
 int plain_takeover_run(char **arguments) {
   witness_t *witness = witness_open(arguments[0]);
   plain_section_t *sections = calloc(witness->sections + 1, sizeof *sections);
@@ -77,15 +90,16 @@ int plain_takeover_run(char **arguments) {
   opener_t opener = opener_read(library, witness->checkpoint);
   uint32_t count = plain_read_all(opener.checkpoint, sections, witness->sections + 1);
   witness->plain_ns = scene_now_ns() - start_ns;
-  FILE *copy = arguments[1] == NULL ? NULL : fopen(arguments[1], "we");
-  for (uint32_t i = 0; copy != NULL && i < count; i++) {
-    witness_copy_write(copy, sections[i].id, sections[i].id_size, sections[i].data, sections[i].size);
-  }
-  if (arguments[1] != NULL && (copy == NULL || fclose(copy) != 0)) {
-    scene_fail("cannot write %s", arguments[1]);
-  }
   if (count != witness->created) {
     scene_fail("%u sections read, %llu were created", count, (unsigned long long)witness->created);
   }
-  return 0; /* everything it holds goes with it */
+  if (arguments[1] != NULL) {
+    plain_copy(arguments[1], sections, count);
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    free(sections[i].data);
+  }
+  free(sections);
+  opener_close(&opener);
+  return 0;
 }

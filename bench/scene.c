@@ -47,12 +47,17 @@ static volatile sig_atomic_t scene_signalled;
 
 /* ---- this program ---- */
 
+/* A signal is the cause of whatever else went wrong after it. */
 _Noreturn void scene_fail(const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   (void)fflush(stdout);
   (void)fprintf(stderr, "\n%s: ", scene_program);
-  (void)vfprintf(stderr, format, arguments);
+  if (scene_signalled != 0) {
+    (void)fprintf(stderr, "%s", scene_signalled == SIGALRM ? "took too long" : "interrupted");
+  } else {
+    (void)vfprintf(stderr, format, arguments);
+  }
   (void)fprintf(stderr, "\n");
   va_end(arguments);
   exit(1); // NOLINT: cleans up by atexit()
@@ -99,7 +104,7 @@ void scene_pause(int64_t duration_ns) {
   struct timespec time = {.tv_sec = duration_ns / SCENE_SECOND, .tv_nsec = duration_ns % SCENE_SECOND};
   (void)nanosleep(&time, NULL);
   if (scene_signalled != 0) {
-    scene_fail(scene_signalled == SIGALRM ? "took too long" : "interrupted");
+    scene_fail("signal %d", (int)scene_signalled);
   }
 }
 
@@ -120,13 +125,14 @@ void scene_place(bool on_one) {
   (void)sched_setaffinity(0, sizeof set, &set);
 }
 
-/* The first signal is noticed at the next pause; if none comes, a second one or the last seconds end it. */
+/* Noticed at the next pause. If none comes any more, the last seconds end it, clean or not. */
 static void scene_on_signal(int signal) {
-  if (scene_signalled != 0) {
+  if (scene_signalled == 0) {
+    scene_signalled = signal;
+    (void)alarm(LAST_SECONDS);
+  } else if (signal == SIGALRM) {
     _exit(1);
   }
-  scene_signalled = signal;
-  (void)alarm(LAST_SECONDS);
 }
 
 static void scene_clean_up(void) {
@@ -172,8 +178,10 @@ const char *scene_role(const char *program, int argc, char **argv) {
     return NULL;
   }
   scene_program = program;
-  (void)signal(SIGINT, SIG_IGN);
-  (void)signal(SIGPIPE, SIG_IGN);
+  const int ignored[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+  for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++) {
+    (void)signal(ignored[i], SIG_IGN);
+  }
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != (pid_t)strtol(argv[3], NULL, 10)) {
     scene_fail("its parent has ended");
   }
@@ -225,7 +233,7 @@ scene_t *scene_open(void) {
   }
   scene_t *scene = &scene_list[i];
   char dir[sizeof scene->dir];
-  (void)snprintf(dir, sizeof dir, "/dev/shm/%s-XXXXXX", scene_program);
+  (void)snprintf(dir, sizeof dir, "/dev/shm/%s-%d-XXXXXX", scene_program, getpid());
   if (mkdtemp(dir) == NULL) {
     scene_fail("cannot make %s: %s", dir, strerror(errno));
   }

@@ -30,7 +30,7 @@
 void scene_begin(const char *program, unsigned limit_s);
 /**
  * The role this process was spawned in, NULL: none, it is the program itself. To be called before scene_begin(). In a
- * role it ends with its parent and leaves ctrl-C to it; its arguments begin at argv[SCENE_ROLE_ARGUMENT].
+ * role it ends with its parent and leaves signals to it; its arguments begin at argv[SCENE_ROLE_ARGUMENT].
  */
 const char *scene_role(const char *program, int argc, char **argv);
 #define SCENE_ROLE_ARGUMENT 4

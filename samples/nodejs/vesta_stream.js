@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Vesta's protocol in JavaScript, as far as a subscriber needs it: messages, a session, the two sockets of the stream.
+// Needs zeromq and @msgpack/msgpack from npm, nothing of Vesta. doc/PROTOCOL.md defines what is done here. Numbers of
+// messages are 64 bits wide, so all of them are BigInt here; what counts bytes is a plain number.
+"use strict";
+const net = require("node:net");
+const zmq = require("zeromq");
+const msgpack = require("@msgpack/msgpack");
+
+const VERSION = 1n << 16n;
+const KINDS = { HELLO: 1, OPEN: 4, STREAM: 15, CHANGES: 80, BEACON: 81, SNAPSHOT_GET: 82, HISTORY_GET: 84 };
+const ERRORS = { LOST: 21n, DIVERGED: 22n };
+const READ = 1; // a flag of OPEN
+const STATES = { LAST: 1n, FULL: 2n, GONE: 1n }; // of a SNAPSHOT_CHUNK, and GONE of a BEACON
+const CHANGE = { CREATED: 1, WRITTEN: 2, OVERWRITTEN: 3, DELETED: 4, EXPIRED: 5, EPOCH: 9 }; // kinds of elements
+const FIELDS = {
+  version: 1, kind: 2, number: 3, error: 4, token_hi: 6, token_lo: 7, handle: 8, checkpoint: 9, name: 10, flags: 11,
+  lineage: 24, epoch: 25, seq: 26, from_lineage: 27, from_epoch: 28, from_seq: 29, cursor: 30, cursor_end: 31, text: 35,
+  state: 36,
+};
+const ELEMENTS = 41;
+const ITEMS = ["kind", "id", "size", "offset", "expiry_ns", "seq", "epoch", "time_ns", "slot", "member", "index", "count"];
+
+// A map whose keys are numbers, which the library does not write. It has fewer than 16 fields.
+function encode(fields) {
+  const entries = Object.entries({ version: VERSION, ...fields });
+  const pack = (value) => msgpack.encode(value, { useBigInt64: true });
+  return Buffer.concat([Buffer.of(0x80 | entries.length),
+    ...entries.flatMap(([name, value]) => [pack(FIELDS[name]), pack(value)])]);
+}
+
+function value(read, otherwise) {
+  if (read === undefined) return otherwise;
+  return typeof read === "number" ? BigInt(read) : typeof read === "bigint" ? read : Buffer.from(read);
+}
+
+// A message: what is not there is zero, what is not known is left out; each element gets its data.
+function decode(head, payload = Buffer.alloc(0)) {
+  const fields = msgpack.decode(head, { useBigInt64: true, rawStrings: true, mapKeyConverter: String });
+  const major = value(fields[FIELDS.version], 0n) >> 16n;
+  if (major !== VERSION >> 16n) {
+    throw new Error(`the service speaks version ${major} of the protocol, not ${VERSION >> 16n}`);
+  }
+  const message = { elements: [] };
+  for (const name in FIELDS) message[name] = value(fields[FIELDS[name]], 0n);
+  message.kind = Number(message.kind);
+  for (const items of fields[ELEMENTS] ?? []) {
+    const element = {};
+    ITEMS.forEach((name, place) => { element[name] = value(items[place], name === "id" ? Buffer.alloc(0) : 0n); });
+    for (const name of ["kind", "size"]) element[name] = Number(element[name]);
+    element.data = payload.subarray(0, element.size);
+    payload = payload.subarray(element.size);
+    message.elements.push(element);
+  }
+  return message;
+}
+
+class Lost extends Error {} // the connection: begin again with a new Service
+
+// A session, which ends with its link, and the two sockets.
+class Service {
+  static async open(checkpoint) {
+    const service = new Service();
+    service.number = 0;
+    service.answered = [];
+    service.incoming = Buffer.alloc(0);
+    service.link = net.connect(process.env.VESTA_SOCKET ?? "/run/vesta/vestad.sock");
+    service.link.on("data", (data) => service.received(data));
+    service.link.on("error", () => {}); // "close" follows
+    service.link.on("close", () => service.close());
+    await service.call({ kind: KINDS.HELLO });
+    const opened = await service.call({ kind: KINDS.OPEN, name: Buffer.from(`safCkpt=${checkpoint}`), flags: READ });
+    service.stream = await service.call({ kind: KINDS.STREAM, handle: opened.handle });
+    const [changes, requests] = service.stream.text.toString().split(" ");
+    service.sub = new zmq.Subscriber({ linger: 0, receiveTimeout: 3000 });
+    service.dealer = new zmq.Dealer({ linger: 0, receiveTimeout: 1000 });
+    service.sub.connect(changes);
+    service.dealer.connect(requests);
+    const topic = Buffer.alloc(9, "D");
+    topic.writeBigUInt64BE(service.stream.checkpoint, 1);
+    service.sub.subscribe(topic);
+    return service;
+  }
+
+  close() {
+    this.closed = true;
+    this.link.destroy();
+    this.sub?.close();
+    this.dealer?.close();
+    for (const { reject } of this.answered.splice(0)) reject(new Lost("the link ended"));
+  }
+
+  received(data) {
+    this.incoming = Buffer.concat([this.incoming, data]);
+    while (this.incoming.length >= 8) {
+      const head = 8 + this.incoming.readUInt32LE(0);
+      const end = head + this.incoming.readUInt32LE(4);
+      if (this.incoming.length < end) return;
+      this.answered.shift()?.resolve(decode(this.incoming.subarray(8, head), this.incoming.subarray(head, end)));
+      this.incoming = this.incoming.subarray(end);
+    }
+  }
+
+  // One request on the agent link, and its answer.
+  async call(fields) {
+    if (this.closed) throw new Lost("the link ended");
+    const head = encode({ number: ++this.number, ...fields });
+    const prefix = Buffer.alloc(8);
+    prefix.writeUInt32LE(head.length, 0);
+    this.link.write(Buffer.concat([prefix, head]));
+    const reply = await new Promise((resolve, reject) => this.answered.push({ resolve, reject }));
+    if (reply.error !== 0n) throw new Error(`the service says no: error ${reply.error}`);
+    return reply;
+  }
+
+  // One request to the ROUTER, again after a second without an answer; the answer.
+  async ask(kind, cursor, since) {
+    const { token_hi, token_lo, checkpoint } = this.stream;
+    const number = ++this.number;
+    const request = encode({ kind, number, token_hi, token_lo, checkpoint, cursor,
+      from_lineage: since.lineage, from_epoch: since.epoch, from_seq: since.seq });
+    for (let again = 0; again < 3 && !this.closed; again++) {
+      await this.dealer.send(request);
+      try {
+        for (;;) {
+          const answer = decode(...await this.dealer.receive());
+          if (answer.number === BigInt(number) && [0n, ERRORS.LOST, ERRORS.DIVERGED].includes(answer.error)) return answer;
+        }
+      } catch (error) {
+        if (error.code !== "EAGAIN") throw error;
+      }
+    }
+    throw new Lost("no answer"); // or only refusals: the session is no more
+  }
+
+  // The next message of the topic.
+  async published() {
+    try {
+      const [, ...frames] = await this.sub.receive();
+      return decode(...frames);
+    } catch (error) {
+      throw error.code ? new Lost("the link ended, or the topic was silent for three periods") : error;
+    }
+  }
+}
+
+module.exports = { KINDS, ERRORS, STATES, CHANGE, FIELDS, ELEMENTS, ITEMS, decode, Lost, Service };
