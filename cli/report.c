@@ -8,12 +8,19 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
-#include <jansson.h>
+#include "cli/id_text.h"
 
 struct report_list {
   json_t *rows;
 };
+
+void report_line(const json_t *value) {
+  (void)json_dumpf(value, stdout, JSON_COMPACT);
+  (void)putchar('\n');
+}
 
 static void report_json(const json_t *value) {
   (void)json_dumpf(value, stdout, JSON_INDENT(2));
@@ -35,7 +42,7 @@ static json_t *report_value(const char *text, size_t size) {
   return json_stringn(text, size);
 }
 
-void report_status(vesta_bytes_t info, bool json) {
+json_t *report_info(vesta_bytes_t info) {
   json_t *values = json_object();
   const char *at = (const char *)info.data;
   const char *end = at + info.size;
@@ -50,20 +57,67 @@ void report_status(vesta_bytes_t info, bool json) {
     }
     at = line_end + 1;
   }
+  return values;
+}
+
+void report_object(const json_t *object, bool json) {
   if (json) {
-    report_json(values);
-  } else {
-    const char *key;
-    json_t *value;
-    json_object_foreach(values, key, value) {
-      if (json_is_integer(value)) {
-        (void)printf("%-26s %" JSON_INTEGER_FORMAT "\n", key, json_integer_value(value));
-      } else {
-        (void)printf("%-26s %s\n", key, json_string_value(value));
-      }
+    report_json(object);
+    return;
+  }
+  const char *key;
+  json_t *value;
+  json_object_foreach((json_t *)(uintptr_t)object, key, value) { /* it is not changed */
+    if (json_is_integer(value)) {
+      (void)printf("%-26s %" JSON_INTEGER_FORMAT "\n", key, json_integer_value(value));
+    } else if (json_is_real(value)) {
+      (void)printf("%-26s %.3f\n", key, json_real_value(value));
+    } else if (json_is_boolean(value)) {
+      (void)printf("%-26s %s\n", key, json_is_true(value) ? "yes" : "no");
+    } else {
+      (void)printf("%-26s %s\n", key, json_is_null(value) ? "ever" : json_string_value(value));
     }
   }
-  json_decref(values);
+}
+
+void report_set_id(json_t *object, const char *key, const void *id, size_t size) {
+  char text[ID_TEXT_BYTES(VESTA_ELEMENT_ID_BYTES_MAX)];
+  id_text_format(vesta_bytes(id, size), text);
+  (void)json_object_set_new(object, key, json_string(text));
+}
+
+bool report_set_data(json_t *object, const char *key, const void *data, size_t size) {
+  json_t *value = json_stringn(size == 0 ? "" : data, size);
+  if (value != NULL) {
+    return json_object_set_new(object, key, value) == 0;
+  }
+  char hex_key[64];
+  char *hex = malloc(2 * size + 1);
+  if (hex == NULL) {
+    return false;
+  }
+  for (size_t i = 0; i < size; i++) {
+    hex[2 * i] = "0123456789abcdef"[((const uint8_t *)data)[i] >> 4];
+    hex[2 * i + 1] = "0123456789abcdef"[((const uint8_t *)data)[i] & 15];
+  }
+  (void)snprintf(hex_key, sizeof hex_key, "%s_hex", key);
+  value = json_stringn_nocheck(hex, 2 * size);
+  free(hex);
+  return json_object_set_new(object, hex_key, value) == 0;
+}
+
+json_t *report_time(int64_t time_ns) { return time_ns == VESTA_TIME_END ? json_null() : json_integer(time_ns); }
+
+void report_time_text(int64_t time_ns, char text[REPORT_TIME_BYTES]) {
+  struct tm parts;
+  time_t seconds = time_ns / 1000000000;
+  char day[24];
+  if (time_ns == VESTA_TIME_END || gmtime_r(&seconds, &parts) == NULL ||
+      strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", &parts) == 0) {
+    (void)strcpy(text, "never");
+  } else {
+    (void)snprintf(text, REPORT_TIME_BYTES, "%s.%03dZ", day, (int)(time_ns % 1000000000 / 1000000));
+  }
 }
 
 report_list_t *report_list_new(void) {
@@ -82,16 +136,7 @@ void report_list_destroy(report_list_t **list) {
   }
 }
 
-/* A name is any bytes: what can't be printed, and the backslash, is written as \xNN. */
-static void report_name(vesta_bytes_t name, char *to) {
-  for (size_t i = 0; i < name.size; i++) {
-    bool plain = name.data[i] > ' ' && name.data[i] < 0x7f && name.data[i] != '\\';
-    to += sprintf(to, plain || name.data[i] == ' ' ? "%c" : "\\x%02x", name.data[i]);
-  }
-  *to = '\0';
-}
-
-static const char *report_mode(uint64_t creation_flags) {
+const char *report_mode(uint64_t creation_flags) {
   if ((creation_flags & VESTA_CREATE_ALL_REPLICAS) != 0) {
     return "all";
   }
@@ -101,8 +146,8 @@ static const char *report_mode(uint64_t creation_flags) {
 void report_list_add(report_list_t *list, const wire_message_t *page) {
   for (uint32_t i = 0; i < page->element_count; i++) {
     const wire_element_t *row = &page->elements[i];
-    char name[4 * VESTA_SECTION_ID_BYTES_MAX + 1];
-    report_name(row->id, name);
+    char name[ID_TEXT_BYTES(VESTA_ELEMENT_ID_BYTES_MAX)];
+    id_text_format(row->id, name);
     json_t *retention = row->expiry_ns == VESTA_TIME_END ? json_null() : json_real((double)row->expiry_ns / 1e9);
     json_t *object =
         json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:b, s:o}", "id", (json_int_t)row->member, "name",
@@ -112,6 +157,22 @@ void report_list_add(report_list_t *list, const wire_message_t *page) {
                   row->kind == VESTA_KIND_UNLINKED, "retention_s", retention);
     (void)json_array_append_new(list->rows, object);
   }
+}
+
+json_t *report_list_rows(const report_list_t *list) { return list->rows; }
+
+json_t *report_list_find(const report_list_t *list, vesta_bytes_t name) {
+  char text[ID_TEXT_BYTES(VESTA_NAME_BYTES_MAX)];
+  size_t index;
+  json_t *row;
+  id_text_format(name, text);
+  json_array_foreach(list->rows, index, row) {
+    if (!json_is_true(json_object_get(row, "unlinked")) &&
+        strcmp(json_string_value(json_object_get(row, "name")), text) == 0) {
+      return row;
+    }
+  }
+  return NULL;
 }
 
 static json_int_t report_number(const json_t *row, const char *key) {

@@ -1,20 +1,46 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * What the command prints: a table for people, JSON for programs, from the same rows.
+ *
+ * In JSON, ids and names are text as id_text.h says. Data is a string when it is UTF-8, else KEY_hex.
  */
 #ifndef VESTA_CLI_REPORT_H
 #define VESTA_CLI_REPORT_H
 
+#include <jansson.h>
+
 #include "cli/service_link.h"
 
-/** The daemon's state: `info` is its key=value lines. */
-void report_status(vesta_bytes_t info, bool json);
+/** The daemon's state: `info` is its key=value lines. @return a new object */
+json_t *report_info(vesta_bytes_t info);
+/** An object: a key and its value a line, or as JSON. */
+void report_object(const json_t *object, bool json);
+/** One line of JSON. */
+void report_line(const json_t *value);
+
+/** Set object[key] to these bytes as text, see id_text.h. */
+void report_set_id(json_t *object, const char *key, const void *id, size_t size);
+/** Set object[key] to these bytes as a string, or if they are no UTF-8 object[key_hex]. @return false: out of memory */
+bool report_set_data(json_t *object, const char *key, const void *data, size_t size);
+/** A point in time, null when it is never. @return a new value */
+json_t *report_time(int64_t time_ns);
+
+#define REPORT_TIME_BYTES 32
+/** The same for people: UTC in milliseconds, or "never". */
+void report_time_text(int64_t time_ns, char text[REPORT_TIME_BYTES]);
 
 /* Checkpoints, added a page at a time. */
 typedef struct report_list report_list_t;
 report_list_t *report_list_new(void);
 void report_list_add(report_list_t *list, const wire_message_t *page);
 void report_list_print(const report_list_t *list, bool json);
+/** Its rows, an array. */
+json_t *report_list_rows(const report_list_t *list);
+/** The row of a checkpoint that has this name, NULL for none. */
+json_t *report_list_find(const report_list_t *list, vesta_bytes_t name);
 void report_list_destroy(report_list_t **list);
+
+/** "all", "active" or "weak". */
+const char *report_mode(uint64_t creation_flags);
 
 #endif

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define SERVICE_SYSTEM_SOCKET "/run/vesta/vestad.sock"
-#define SERVICE_REQUEST_BYTES_MAX 1024U
+#define SERVICE_REQUEST_BYTES_MAX 4096U /* the longest name and what stands beside it */
 
 bool service_path_find(char path[SERVICE_PATH_BYTES]) {
   const char *chosen = getenv("VESTA_SOCKET");

@@ -35,7 +35,7 @@ judge() {
       only("jansson[.]h", "cli/|bench/|test/")
       only("msgpack.*", "core/wire|notify/[a-z_]*(codec|wire)|test/")
       only("cmocka[.]h", "test/")
-      only("saAis[.]h|saCkpt[.]h", "saf_api/|ext_api/|cli/|samples/|bench/|test/")
+      only("saAis[.]h|saCkpt[.]h|saCkpt_B_02_03[.]h|cpsv_papi[.]h", "saf_api/|ext_api/|cli/|samples/|bench/|test/")
       only("vesta[.]h", "ext_api/|cli/|samples/|bench/|test/")
 
       # 3. what the pure folders may include of the system: memory and numbers, no I/O, no clock, no thread

@@ -188,7 +188,7 @@ vesta_err_t raw_link_checkpoint(raw_link_t *link, const char *name, uint64_t *ha
   const vesta_attributes_t attributes = {.creation_flags = VESTA_CREATE_ALL_REPLICAS,
                                          .checkpoint_bytes = 1U << 20,
                                          .retention_ns = INT64_C(3600000000000),
-                                         .sections_max = 100000,
+                                         .sections_max = 2000,
                                          .section_bytes_max = RAW_SECTION_BYTES_MAX,
                                          .section_id_bytes_max = 32};
   wire_message_t open = {.kind = WIRE_OPEN,
@@ -227,27 +227,21 @@ vesta_err_t raw_link_read(raw_link_t *link, uint64_t handle, const char *id, ves
   return raw_link_call(link, &read, vesta_bytes(NULL, 0), &reply, data);
 }
 
-bool raw_info(const char *socket, char text[RAW_INFO_BYTES]) {
-  raw_link_t link;
+bool raw_link_info(raw_link_t *link, char text[RAW_INFO_BYTES]) {
   wire_message_t info = {.kind = WIRE_INFO};
   wire_message_t reply;
-  if (!raw_link_open(&link, socket)) {
+  if (raw_link_call(link, &info, vesta_bytes(NULL, 0), &reply, NULL) != VESTA_OK || reply.text.size >= RAW_INFO_BYTES) {
     return false;
   }
-  bool told =
-      raw_link_call(&link, &info, vesta_bytes(NULL, 0), &reply, NULL) == VESTA_OK && reply.text.size < RAW_INFO_BYTES;
-  if (told) {
-    memcpy(text, reply.text.data, reply.text.size);
-    text[reply.text.size] = '\0';
-  }
-  raw_link_close(&link);
-  return told;
+  memcpy(text, reply.text.data, reply.text.size);
+  text[reply.text.size] = '\0';
+  return true;
 }
 
-int64_t raw_counter(const char *socket, const char *key) {
+int64_t raw_link_counter(raw_link_t *link, const char *key) {
   char text[RAW_INFO_BYTES];
   size_t size = strlen(key);
-  if (!raw_info(socket, text)) {
+  if (!raw_link_info(link, text)) {
     return -1;
   }
   for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
@@ -257,6 +251,16 @@ int64_t raw_counter(const char *socket, const char *key) {
     }
   }
   return -1;
+}
+
+int64_t raw_counter(const char *socket, const char *key) {
+  raw_link_t link;
+  int64_t value = -1;
+  if (raw_link_open(&link, socket)) {
+    value = raw_link_counter(&link, key);
+    raw_link_close(&link);
+  }
+  return value;
 }
 
 bool raw_counter_reaches(const char *socket, const char *key, int64_t value) {

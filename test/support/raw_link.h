@@ -45,9 +45,11 @@ vesta_err_t raw_link_read(raw_link_t *link, uint64_t handle, const char *id, ves
 
 #define RAW_INFO_BYTES 65536
 
-/** The daemon's counters as it tells them, key=value lines. Asked over a link of its own. */
-bool raw_info(const char *socket, char text[RAW_INFO_BYTES]);
-/** One of the daemon's counters, -1 when it has none of that name. */
+/** The daemon's counters as it tells them, key=value lines. */
+bool raw_link_info(raw_link_t *link, char text[RAW_INFO_BYTES]);
+/** One of them, -1 when there is none of that name or no answer. */
+int64_t raw_link_counter(raw_link_t *link, const char *key);
+/** The same over a link of its own. */
 int64_t raw_counter(const char *socket, const char *key);
 /** Wait until a counter is that, or more. @return false when it never was */
 bool raw_counter_reaches(const char *socket, const char *key, int64_t value);

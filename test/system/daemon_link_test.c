@@ -172,6 +172,31 @@ static void another_major_version_is_told_so(void **state) {
   raw_link_close(&link);
 }
 
+static void a_kind_of_a_newer_version_is_told_so_and_the_link_goes_on(void **state) {
+  (void)state;
+  raw_link_t link;
+  vesta_token_t token;
+  wire_message_t reply;
+  uint64_t handle = 0;
+  uint8_t frame[256];
+  size_t size;
+  links_open(&link, &token);
+  wire_message_t known = {.kind = WIRE_INFO, .number = 1000};
+  assert_int_equal(wire_encode(&known, frame + WIRE_PREFIX_BYTES, sizeof frame - WIRE_PREFIX_BYTES, &size), VESTA_OK);
+  uint8_t *kind = memchr(frame + WIRE_PREFIX_BYTES, WIRE_INFO, size); /* a fixint, and no other byte is the same */
+  assert_non_null(kind);
+  *kind = 31;
+  wire_prefix_encode(frame, (uint32_t)size, 0);
+  assert_true(raw_link_put(&link, frame, WIRE_PREFIX_BYTES + size, -1));
+  assert_true(raw_link_receive(&link, &reply, NULL));
+  assert_int_equal(reply.error, VESTA_ERR_VERSION);
+  assert_int_equal(reply.number, 1000);
+  assert_int_equal(raw_link_checkpoint(&link, "goes on", &handle), VESTA_OK);
+  assert_int_equal(raw_counter(place.socket, "messages_unknown"), 1);
+  assert_int_equal(raw_counter(place.socket, "links_malformed"), 0);
+  raw_link_close(&link);
+}
+
 static void a_client_that_never_reads_is_cut_off_and_nobody_else_notices(void **state) {
   (void)state;
   enum { SECTION = 1 << 20 };
@@ -387,6 +412,7 @@ int main(void) {
       link_test(half_a_message_waits_for_its_other_half),
       link_test(many_messages_in_one_piece_are_answered_in_turn),
       link_test(another_major_version_is_told_so),
+      link_test(a_kind_of_a_newer_version_is_told_so_and_the_link_goes_on),
       link_test(a_client_that_never_reads_is_cut_off_and_nobody_else_notices),
       link_test(a_large_answer_reaches_a_slow_reader_whole),
       link_test(a_replica_is_handed_out_read_only),

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <zmq.h>
@@ -228,6 +230,45 @@ static void a_subscriber_that_stops_reading_costs_a_bounded_amount_and_the_write
   }
 }
 
+/* Without our own accept4() libzmq would abort vestad here. */
+static void more_subscribers_than_descriptors_are_turned_away_and_vestad_lives(void **state) {
+  (void)state;
+  enum { CROWD = 300, FILES = 260 };
+  int fds[CROWD];
+  raw_link_t late;
+  vesta_token_t token = {0};
+  vesta_err_t err;
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  (void)snprintf(address.sun_path, sizeof address.sun_path, "%s.changes", place.socket);
+  raw_link_close(&client);
+  assert_int_equal(vestad_end(vestad, SIGTERM), 0);
+  place.files_max = FILES;
+  vestad = vestad_start(&place, NULL, NULL);
+  assert_true(vestad > 0);
+  assert_true(raw_link_open(&client, place.socket));
+  assert_int_equal(raw_link_hello(&client, &token), VESTA_OK);
+  for (int i = 0; i < CROWD; i++) {
+    fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fds[i], (struct sockaddr *)&address, sizeof address), 0); /* waits for its turn */
+  }
+  while (raw_link_counter(&client, "stream_links_refused") < CROWD - FILES) {
+    (void)usleep(2000);
+  }
+  assert_true(raw_link_open(&late, place.socket)); /* new links are refused as well, and told so */
+  token = (vesta_token_t){0};
+  assert_int_equal(raw_link_hello(&late, &token), VESTA_ERR_NO_RESOURCES);
+  for (int i = 0; i < CROWD; i++) {
+    (void)close(fds[i]);
+  }
+  do { /* and come in again when there is room */
+    raw_link_close(&late);
+    assert_true(raw_link_open(&late, place.socket));
+    err = raw_link_hello(&late, &token);
+    assert_true(err == VESTA_OK || err == VESTA_ERR_NO_RESOURCES);
+  } while (err != VESTA_OK);
+  raw_link_close(&late);
+}
+
 #define stream_case(test) cmocka_unit_test_setup_teardown(test, stream_set_up, stream_tear_down)
 
 int main(void) {
@@ -236,6 +277,7 @@ int main(void) {
       stream_case(an_idle_topic_goes_on_telling_where_it_stands),
       stream_case(a_snapshot_needs_a_token_that_may_read),
       stream_case(garbage_on_the_streams_sockets_is_dropped_and_counted),
+      stream_case(more_subscribers_than_descriptors_are_turned_away_and_vestad_lives),
       stream_case(a_subscriber_that_stops_reading_costs_a_bounded_amount_and_the_writer_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

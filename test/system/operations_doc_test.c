@@ -74,11 +74,14 @@ static void every_log_line_is_documented(void **state) {
 static void every_counter_is_documented(void **state) {
   (void)state;
   vestad_place_t place;
+  raw_link_t link;
   char text[RAW_INFO_BYTES];
   vestad_place_make(&place);
   pid_t vestad = vestad_start(&place, NULL, NULL);
   assert_true(vestad > 0);
-  assert_true(raw_info(place.socket, text));
+  assert_true(raw_link_open(&link, place.socket));
+  assert_true(raw_link_info(&link, text));
+  raw_link_close(&link);
   assert_int_equal(vestad_end(vestad, SIGTERM), 0);
   vestad_place_remove(&place);
   size_t count = 0;
