@@ -106,7 +106,8 @@ directory_session_t *directory_session(const directory_t *d, vesta_token_t token
 }
 
 directory_handle_t *directory_handle(const directory_t *d, uint64_t id) {
-  for (table_link_t *link = table_find(&d->handles, table_hash_number(id)); link != NULL; link = table_find_next(link)) {
+  for (table_link_t *link = table_find(&d->handles, table_hash_number(id)); link != NULL;
+       link = table_find_next(link)) {
     directory_handle_t *handle = TABLE_ENTRY(link, directory_handle_t, by_id);
     if (handle->id == id) {
       return handle;

@@ -49,22 +49,22 @@ typedef struct directory_session {
   /* the node's own, not replicated */
   uint64_t link, callback_link; /* 0: none now */
   bool watched;
-  bool over; /* its end is to be ordered */
+  bool over;      /* its end is to be ordered */
   uint32_t track; /* WIRE_TRACK_..., for all its handles */
 } directory_session_t;
 
 typedef struct directory_checkpoint {
   table_link_t by_id;
-  table_link_t by_name; /* linked into the table while it is not unlinked */
+  table_link_t by_name;              /* linked into the table while it is not unlinked */
   struct directory_checkpoint *next; /* in the lists of an outcome */
   uint64_t id, lineage, epoch;
   uint8_t name[VESTA_NAME_BYTES_MAX];
   size_t name_size;
   vesta_attributes_t attributes;
   bool unlinked;
-  bool touched;          /* is in an outcome's list */
+  bool touched; /* is in an outcome's list */
   bool removed;
-  uint32_t active_node;  /* 0: no active replica */
+  uint32_t active_node; /* 0: no active replica */
   uint32_t open_count;
   int64_t retained_until_ns; /* wall clock; VESTA_TIME_END: for ever; meaningful while open_count is 0 */
   roles_group_t group;
@@ -88,10 +88,10 @@ typedef struct directory directory_t;
 /* What an operation did. */
 typedef struct directory_outcome {
   directory_answer_t answer;
-  bool created;                     /* an OP_OPEN made the checkpoint */
+  bool created;                       /* an OP_OPEN made the checkpoint */
   directory_checkpoint_t *checkpoint; /* concerned; NULL: none, or it is among the removed */
-  directory_checkpoint_t *touched;  /* list: openers, group or attributes changed */
-  directory_checkpoint_t *removed;  /* list: are no more; directory_bury() each */
+  directory_checkpoint_t *touched;    /* list: openers, group or attributes changed */
+  directory_checkpoint_t *removed;    /* list: are no more; directory_bury() each */
 } directory_outcome_t;
 
 /** @return OK; NO_MEMORY */

@@ -33,16 +33,25 @@ static bool row_write(const row_writer_t *writer, wire_message_t *row) {
 }
 
 static bool write_session(const row_writer_t *writer, const directory_session_t *session) {
-  wire_message_t row = {.state = ROW_SESSION, .token_hi = session->token.hi, .token_lo = session->token.lo,
-                        .uid = session->uid, .pid = session->pid, .start = session->start};
+  wire_message_t row = {.state = ROW_SESSION,
+                        .token_hi = session->token.hi,
+                        .token_lo = session->token.lo,
+                        .uid = session->uid,
+                        .pid = session->pid,
+                        .start = session->start};
   if (!row_write(writer, &row)) {
     return false;
   }
   for (uint32_t i = 0; i < VESTA_SESSION_WINDOW; i++) {
     const directory_answer_t *answer = &session->answers[(session->answer_next + i) % VESTA_SESSION_WINDOW];
-    wire_message_t stored = {.state = ROW_ANSWER, .token_hi = session->token.hi, .token_lo = session->token.lo,
-                             .number = answer->number, .error = (uint64_t)answer->err, .handle = answer->handle,
-                             .checkpoint = answer->checkpoint, .member = answer->member};
+    wire_message_t stored = {.state = ROW_ANSWER,
+                             .token_hi = session->token.hi,
+                             .token_lo = session->token.lo,
+                             .number = answer->number,
+                             .error = (uint64_t)answer->err,
+                             .handle = answer->handle,
+                             .checkpoint = answer->checkpoint,
+                             .member = answer->member};
     if (answer->number != 0 && !row_write(writer, &stored)) {
       return false;
     }
@@ -52,21 +61,33 @@ static bool write_session(const row_writer_t *writer, const directory_session_t 
 
 static bool write_checkpoint(const row_writer_t *writer, const directory_checkpoint_t *checkpoint) {
   const roles_group_t *group = &checkpoint->group;
-  wire_message_t row = {.state = ROW_CHECKPOINT, .checkpoint = checkpoint->id, .lineage = checkpoint->lineage,
-                        .epoch = checkpoint->epoch, .name = vesta_bytes(checkpoint->name, checkpoint->name_size),
-                        .node = checkpoint->active_node, .flags = checkpoint->unlinked ? 1 : 0,
-                        .expiry_ns = checkpoint->retained_until_ns, .member = group->granted,
-                        .from_epoch = group->epoch, .count = (uint64_t)group->state};
+  wire_message_t row = {.state = ROW_CHECKPOINT,
+                        .checkpoint = checkpoint->id,
+                        .lineage = checkpoint->lineage,
+                        .epoch = checkpoint->epoch,
+                        .name = vesta_bytes(checkpoint->name, checkpoint->name_size),
+                        .node = checkpoint->active_node,
+                        .flags = checkpoint->unlinked ? 1 : 0,
+                        .expiry_ns = checkpoint->retained_until_ns,
+                        .member = group->granted,
+                        .from_epoch = group->epoch,
+                        .count = (uint64_t)group->state};
   wire_attributes_set(&row, &checkpoint->attributes);
   return row_write(writer, &row);
 }
 
 static bool write_members(const row_writer_t *writer, const directory_checkpoint_t *checkpoint) {
   for (const roles_member_t *member = checkpoint->group.members; member != NULL; member = member->next) {
-    wire_message_t row = {.state = ROW_MEMBER, .checkpoint = checkpoint->id, .member = member->id,
-                          .token_hi = member->session.hi, .token_lo = member->session.lo, .handle = member->handle,
-                          .text = vesta_bytes(member->name, member->name_size), .priority = member->priority,
-                          .flags = member->flags, .timeout_ns = member->promote_timeout_ns,
+    wire_message_t row = {.state = ROW_MEMBER,
+                          .checkpoint = checkpoint->id,
+                          .member = member->id,
+                          .token_hi = member->session.hi,
+                          .token_lo = member->session.lo,
+                          .handle = member->handle,
+                          .text = vesta_bytes(member->name, member->name_size),
+                          .priority = member->priority,
+                          .flags = member->flags,
+                          .timeout_ns = member->promote_timeout_ns,
                           .count = member->passed_over ? 1 : 0};
     if (!row_write(writer, &row)) {
       return false;
@@ -77,8 +98,12 @@ static bool write_members(const row_writer_t *writer, const directory_checkpoint
 
 static bool write_handles(const row_writer_t *writer, const directory_session_t *session) {
   for (const directory_handle_t *handle = session->handles; handle != NULL; handle = handle->next) {
-    wire_message_t row = {.state = ROW_HANDLE, .handle = handle->id, .checkpoint = handle->checkpoint->id,
-                          .token_hi = session->token.hi, .token_lo = session->token.lo, .flags = handle->flags};
+    wire_message_t row = {.state = ROW_HANDLE,
+                          .handle = handle->id,
+                          .checkpoint = handle->checkpoint->id,
+                          .token_hi = session->token.hi,
+                          .token_lo = session->token.lo,
+                          .flags = handle->flags};
     if (!row_write(writer, &row)) {
       return false;
     }
@@ -88,8 +113,8 @@ static bool write_handles(const row_writer_t *writer, const directory_session_t 
 
 bool directory_snapshot(const directory_t *d, bool (*emit)(void *context, const wire_message_t *row), void *context) {
   row_writer_t writer = {.emit = emit, .context = context};
-  wire_message_t counters = {.state = ROW_COUNTERS, .cursor = d->next_handle, .cursor_end = d->next_checkpoint,
-                             .member = d->next_member};
+  wire_message_t counters = {
+      .state = ROW_COUNTERS, .cursor = d->next_handle, .cursor_end = d->next_checkpoint, .member = d->next_member};
   bool ok = row_write(&writer, &counters);
   size_t bucket = 0;
   for (directory_session_t *s = NULL; ok && (s = directory_each_session(d, &bucket, s)) != NULL;) {
@@ -113,9 +138,11 @@ bool directory_snapshot(const directory_t *d, bool (*emit)(void *context, const 
 /* ---- reading ---- */
 
 static vesta_err_t restore_answer(directory_session_t *session, const wire_message_t *row) {
-  session->answers[session->answer_next] =
-      (directory_answer_t){.number = row->number, .err = (vesta_err_t)row->error, .handle = row->handle,
-                           .checkpoint = row->checkpoint, .member = row->member};
+  session->answers[session->answer_next] = (directory_answer_t){.number = row->number,
+                                                                .err = (vesta_err_t)row->error,
+                                                                .handle = row->handle,
+                                                                .checkpoint = row->checkpoint,
+                                                                .member = row->member};
   session->answer_next = (session->answer_next + 1) % VESTA_SESSION_WINDOW;
   return VESTA_OK;
 }
@@ -155,10 +182,8 @@ vesta_err_t directory_restore(directory_t *d, const wire_message_t *row) {
       }
       (void)directory_session_add(d, row);
       return VESTA_OK;
-    case ROW_ANSWER:
-      return session == NULL ? VESTA_ERR_MALFORMED : restore_answer(session, row);
-    case ROW_CHECKPOINT:
-      return restore_checkpoint(d, row);
+    case ROW_ANSWER: return session == NULL ? VESTA_ERR_MALFORMED : restore_answer(session, row);
+    case ROW_CHECKPOINT: return restore_checkpoint(d, row);
     case ROW_HANDLE:
       if (session == NULL || checkpoint == NULL || directory_handle(d, row->handle) != NULL) {
         return VESTA_ERR_MALFORMED;
@@ -171,7 +196,6 @@ vesta_err_t directory_restore(directory_t *d, const wire_message_t *row) {
       }
       directory_member_add(d, checkpoint, row)->passed_over = row->count == 1;
       return VESTA_OK;
-    default:
-      return VESTA_ERR_MALFORMED;
+    default: return VESTA_ERR_MALFORMED;
   }
 }

@@ -8,10 +8,10 @@
 #include "core/directory.h"
 
 struct directory {
-  table_t sessions;    /* by token.lo */
-  table_t handles;     /* by id */
-  table_t checkpoints; /* by id, unlinked ones too */
-  table_t names;       /* checkpoints by name, not unlinked */
+  table_t sessions;                                   /* by token.lo */
+  table_t handles;                                    /* by id */
+  table_t checkpoints;                                /* by id, unlinked ones too */
+  table_t names;                                      /* checkpoints by name, not unlinked */
   uint64_t next_checkpoint, next_handle, next_member; /* never reused */
   void *spare_session, *spare_handle, *spare_checkpoint, *spare_member;
 };

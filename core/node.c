@@ -30,8 +30,8 @@ vesta_err_t node_new(const node_config_t *config, node_t **out) {
   bool ok = node->actions != NULL && node->messages != NULL && node->elements != NULL &&
             node->replica_elements != NULL && node->tracked != NULL && node->expired != NULL &&
             node->expired_ids != NULL && table_init(&node->links) &&
-            deadlines_init(&node->wall, VESTA_CHECKPOINTS_MAX) && deadlines_init(&node->steady, VESTA_CHECKPOINTS_MAX) &&
-            directory_new(&node->directory) == VESTA_OK;
+            deadlines_init(&node->wall, VESTA_CHECKPOINTS_MAX) &&
+            deadlines_init(&node->steady, VESTA_CHECKPOINTS_MAX) && directory_new(&node->directory) == VESTA_OK;
   if (!ok) {
     node_destroy(&node);
     return VESTA_ERR_NO_MEMORY;

@@ -44,8 +44,8 @@ typedef struct node_storage {
 } node_storage_t;
 
 typedef struct node_config {
-  uint32_t node_id;              /* 1 when alone */
-  node_storage_t storage;        /* copied; its context outlives the node */
+  uint32_t node_id;               /* 1 when alone */
+  node_storage_t storage;         /* copied; its context outlives the node */
   vesta_bytes_t stream_endpoints; /* told to who opens a stream: "PUB-ENDPOINT ROUTER-ENDPOINT"; lives with the node */
 } node_config_t;
 
@@ -75,7 +75,7 @@ typedef struct node_event {
 } node_event_t;
 
 typedef enum node_action_kind {
-  NODE_ACTION_SEND,       /* link, message, payload; attach != 0: with a read-only descriptor of that checkpoint's region */
+  NODE_ACTION_SEND, /* link, message, payload; attach != 0: with a read-only descriptor of that checkpoint's region */
   NODE_ACTION_CLOSE_LINK, /* link: after what was sent */
   NODE_ACTION_WATCH,      /* link, session: this link's process is the session's: PROCESS_GONE(session) when it dies */
   NODE_ACTION_UNWATCH,    /* session: it is over */
@@ -145,29 +145,29 @@ bool node_idle(const node_t *node);
 bool node_snapshot(const node_t *node, bool (*emit)(void *context, const wire_message_t *op), void *context);
 
 /* Counters, for INFO and for tests. name, text */
-#define NODE_COUNTERS(X)                                             \
-  X(REQUESTS, "requests taken")                                      \
-  X(ERRORS, "requests answered with an error")                       \
-  X(RESENT, "resent requests answered from the stored result")       \
-  X(SESSIONS, "sessions that live now")                              \
-  X(HANDLES, "checkpoint handles open now")                          \
-  X(CHECKPOINTS, "checkpoints that exist now, unlinked ones too")    \
-  X(SESSIONS_REFUSED, "sessions refused, limit reached")             \
-  X(HANDLES_REFUSED, "opens refused, limit of handles reached")      \
-  X(CHECKPOINTS_REFUSED, "creates refused, limit of checkpoints")    \
-  X(COMMITTED, "operations committed")                               \
-  X(EXPIRED, "sections expired")                                     \
-  X(RETIRED, "checkpoints removed after their retention")            \
-  X(FENCED, "writes refused because the group's active is another")  \
-  X(PROMOTIONS, "members promoted")                                  \
-  X(REVOKED, "promotions revoked, the barrier was not met in time")  \
-  X(ORDER_REFUSED, "ordered operations that found no room")          \
-  X(REPLICAS_LOST, "replicas whose region was gone at start")        \
-  X(TRACKED, "changes told to those who track them")                 \
-  X(TRACKED_MISSED, "not told: there was no link of callbacks")      \
+#define NODE_COUNTERS(X)                                              \
+  X(REQUESTS, "requests taken")                                       \
+  X(ERRORS, "requests answered with an error")                        \
+  X(RESENT, "resent requests answered from the stored result")        \
+  X(SESSIONS, "sessions that live now")                               \
+  X(HANDLES, "checkpoint handles open now")                           \
+  X(CHECKPOINTS, "checkpoints that exist now, unlinked ones too")     \
+  X(SESSIONS_REFUSED, "sessions refused, limit reached")              \
+  X(HANDLES_REFUSED, "opens refused, limit of handles reached")       \
+  X(CHECKPOINTS_REFUSED, "creates refused, limit of checkpoints")     \
+  X(COMMITTED, "operations committed")                                \
+  X(EXPIRED, "sections expired")                                      \
+  X(RETIRED, "checkpoints removed after their retention")             \
+  X(FENCED, "writes refused because the group's active is another")   \
+  X(PROMOTIONS, "members promoted")                                   \
+  X(REVOKED, "promotions revoked, the barrier was not met in time")   \
+  X(ORDER_REFUSED, "ordered operations that found no room")           \
+  X(REPLICAS_LOST, "replicas whose region was gone at start")         \
+  X(TRACKED, "changes told to those who track them")                  \
+  X(TRACKED_MISSED, "not told: there was no link of callbacks")       \
   X(TRACKED_OVERFLOWS, "links of callbacks closed, too much to tell") \
-  X(APPLIED_WAITS, "changes that waited for members to apply them")  \
-  X(APPLIED_LATE, "of these, answered TIMEOUT: not applied in time") \
+  X(APPLIED_WAITS, "changes that waited for members to apply them")   \
+  X(APPLIED_LATE, "of these, answered TIMEOUT: not applied in time")  \
   X(APPLIED_REFUSED, "not made to wait, limit of those reached")
 
 typedef enum node_counter {

@@ -179,8 +179,10 @@ static vesta_err_t node_make(node_t *node, const node_request_t *request, uint64
   if (directory_checkpoint_count(node->directory) >= VESTA_CHECKPOINTS_MAX) {
     return VESTA_ERR_NO_RESOURCES;
   }
-  replica_identity_t identity = {.checkpoint_id = directory_next_checkpoint(node->directory), .lineage = lineage,
-                                 .name = request->message->name, .attributes = attributes};
+  replica_identity_t identity = {.checkpoint_id = directory_next_checkpoint(node->directory),
+                                 .lineage = lineage,
+                                 .name = request->message->name,
+                                 .attributes = attributes};
   void *region = NULL;
   replica_storage_t pages;
   node_storage_t *storage = &node->config.storage;
@@ -303,12 +305,16 @@ void node_list(node_t *node, const node_request_t *request) {
     }
     replica_status_t status;
     replica_status(checkpoint->local->replica, &status);
-    node->elements[count++] = (wire_element_t){
-        .kind = checkpoint->unlinked ? VESTA_KIND_UNLINKED : VESTA_KIND_CREATED,
-        .id = vesta_bytes(checkpoint->name, checkpoint->name_size), .member = checkpoint->id,
-        .count = status.section_count, .offset = status.data_bytes, .index = checkpoint->open_count,
-        .expiry_ns = checkpoint->attributes.retention_ns, .epoch = status.committed.epoch,
-        .seq = status.committed.seq, .slot = checkpoint->attributes.creation_flags};
+    node->elements[count++] = (wire_element_t){.kind = checkpoint->unlinked ? VESTA_KIND_UNLINKED : VESTA_KIND_CREATED,
+                                               .id = vesta_bytes(checkpoint->name, checkpoint->name_size),
+                                               .member = checkpoint->id,
+                                               .count = status.section_count,
+                                               .offset = status.data_bytes,
+                                               .index = checkpoint->open_count,
+                                               .expiry_ns = checkpoint->attributes.retention_ns,
+                                               .epoch = status.committed.epoch,
+                                               .seq = status.committed.seq,
+                                               .slot = checkpoint->attributes.creation_flags};
   }
   wire_message_t *reply = node_answer(node, request->event->link, request->message->number, VESTA_OK, NULL);
   reply->elements = node->elements;
@@ -422,9 +428,9 @@ void node_confirm(node_t *node, const node_request_t *request) {
     op->checkpoint = request->checkpoint->id;
     op->member = member->id;
     op->epoch = group->epoch;
-    node_member_applied(node, request->checkpoint, member,
-                        (vesta_pos_t){.lineage = request->checkpoint->lineage, .epoch = message->epoch,
-                                      .seq = message->seq});
+    node_member_applied(
+        node, request->checkpoint, member,
+        (vesta_pos_t){.lineage = request->checkpoint->lineage, .epoch = message->epoch, .seq = message->seq});
   }
 }
 

@@ -94,8 +94,10 @@ static vesta_err_t node_change_elements(node_t *node, const node_request_t *requ
       case VESTA_KIND_EXPIRY_SET: break;
       default: return VESTA_ERR_MALFORMED; /* not for clients */
     }
-    node->replica_elements[i] = (replica_element_t){.kind = (vesta_kind_t)from->kind, .id = from->id,
-                                                    .offset = from->offset, .data = vesta_bytes(data, from->size),
+    node->replica_elements[i] = (replica_element_t){.kind = (vesta_kind_t)from->kind,
+                                                    .id = from->id,
+                                                    .offset = from->offset,
+                                                    .data = vesta_bytes(data, from->size),
                                                     .expiry_ns = from->expiry_ns};
     data = from->size == 0 ? data : data + from->size;
   }
@@ -124,10 +126,13 @@ static vesta_err_t node_change_make(node_t *node, const node_request_t *request,
     err = VESTA_ERR_TRY_AGAIN;
   }
   if (err == VESTA_OK) {
-    replica_op_t op = {.session = request->session->token, .request = message->number, .time_ns = node->wall_ns,
-                       .elements = node->replica_elements, .element_count = message->element_count,
-                       .unchanged_since = {.lineage = message->from_lineage, .epoch = message->from_epoch,
-                                           .seq = message->from_seq}};
+    replica_op_t op = {
+        .session = request->session->token,
+        .request = message->number,
+        .time_ns = node->wall_ns,
+        .elements = node->replica_elements,
+        .element_count = message->element_count,
+        .unchanged_since = {.lineage = message->from_lineage, .epoch = message->from_epoch, .seq = message->from_seq}};
     err = replica_apply(request->checkpoint->local->replica, &op, &node->change_result);
   }
   if (err != VESTA_OK) {
@@ -234,11 +239,11 @@ void node_map(node_t *node, const node_request_t *request) {
 /* ---- iteration ---- */
 
 enum { /* SaCkptSectionsChosenT */
-  NODE_SECTIONS_FOREVER = 1,
-  NODE_SECTIONS_LEQ = 2,
-  NODE_SECTIONS_GEQ = 3,
-  NODE_SECTIONS_CORRUPTED = 4,
-  NODE_SECTIONS_ANY = 5,
+       NODE_SECTIONS_FOREVER = 1,
+       NODE_SECTIONS_LEQ = 2,
+       NODE_SECTIONS_GEQ = 3,
+       NODE_SECTIONS_CORRUPTED = 4,
+       NODE_SECTIONS_ANY = 5,
 };
 
 static bool node_chosen(const replica_section_t *section, uint64_t chosen, int64_t expiry_ns) {
@@ -277,10 +282,14 @@ void node_iterate(node_t *node, const node_request_t *request) {
     bool shown = section.created_seq <= as_of && section.expiry_ns > node->wall_ns &&
                  node_chosen(&section, message->flags, message->expiry_ns);
     if (shown) {
-      node->elements[count++] =
-          (wire_element_t){.kind = VESTA_KIND_CREATED, .id = section.id, .offset = section.size,
-                           .expiry_ns = section.expiry_ns, .time_ns = section.last_update_ns, .seq = section.seq,
-                           .epoch = section.epoch, .slot = section.slot};
+      node->elements[count++] = (wire_element_t){.kind = VESTA_KIND_CREATED,
+                                                 .id = section.id,
+                                                 .offset = section.size,
+                                                 .expiry_ns = section.expiry_ns,
+                                                 .time_ns = section.last_update_ns,
+                                                 .seq = section.seq,
+                                                 .epoch = section.epoch,
+                                                 .slot = section.slot};
     }
   }
   if (count < VESTA_ITERATE_SECTIONS_MAX) {

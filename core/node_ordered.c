@@ -73,15 +73,17 @@ void node_reconcile(node_t *node, directory_checkpoint_t *checkpoint) {
   replica_status(checkpoint->local->replica, &status);
   bool ok = true;
   if (status.committed.epoch < checkpoint->epoch) {
-    ok = node_follow(node, checkpoint, (replica_element_t){.kind = VESTA_KIND_EPOCH, .epoch = checkpoint->epoch,
-                                                           .member = checkpoint->group.granted});
+    ok = node_follow(
+        node, checkpoint,
+        (replica_element_t){.kind = VESTA_KIND_EPOCH, .epoch = checkpoint->epoch, .member = checkpoint->group.granted});
   }
   if (ok && checkpoint->unlinked && !status.unlinked) {
     ok = node_follow(node, checkpoint, (replica_element_t){.kind = VESTA_KIND_UNLINKED});
   }
   if (ok && checkpoint->attributes.retention_ns != status.retention_ns) {
-    ok = node_follow(node, checkpoint, (replica_element_t){.kind = VESTA_KIND_RETENTION_SET,
-                                                           .expiry_ns = checkpoint->attributes.retention_ns});
+    ok = node_follow(
+        node, checkpoint,
+        (replica_element_t){.kind = VESTA_KIND_RETENTION_SET, .expiry_ns = checkpoint->attributes.retention_ns});
   }
   if (!ok) {
     node_later(node, checkpoint, node->steady_ns + NODE_RETRY_NS);
@@ -128,8 +130,7 @@ void node_promotion_late(node_t *node, directory_checkpoint_t *checkpoint) {
     return;
   }
   if (late) { /* nobody else could: it may take longer */
-    checkpoint->local->promotion_until_ns =
-        node->steady_ns + roles_member(group, group->granted)->promote_timeout_ns;
+    checkpoint->local->promotion_until_ns = node->steady_ns + roles_member(group, group->granted)->promote_timeout_ns;
   }
   node_roles(node, checkpoint);
 }

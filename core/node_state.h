@@ -22,11 +22,11 @@ typedef struct node_wait node_wait_t; /* node_applied.c */
 typedef struct node_local {
   directory_checkpoint_t *checkpoint;
   replica_t *replica;
-  deadline_t wall;   /* the next section's expiry, or the end of retention */
-  deadline_t steady; /* a promotion's deadline, or when to try again what found no memory */
+  deadline_t wall;          /* the next section's expiry, or the end of retention */
+  deadline_t steady;        /* a promotion's deadline, or when to try again what found no memory */
   uint64_t promotion_epoch; /* the grant that promotion_until_ns is the deadline of */
   int64_t promotion_until_ns;
-  directory_handle_t *trackers; /* the handles that changes are told to */
+  directory_handle_t *trackers;    /* the handles that changes are told to */
   node_wait_t *waits, *waits_last; /* changes that wait to be applied by members, in the order of seq */
 } node_local_t;
 
@@ -58,14 +58,14 @@ struct node {
   uint32_t action_count, action_max;
   wire_element_t *elements;            /* of the one answer in a step that has some */
   replica_element_t *replica_elements; /* of the one change in a step */
-  replica_result_t change_result; /* of the one change in a step; its answer points into it */
-  wire_element_t *tracked; /* what is told of the one change in a step */
-  wire_element_t *expired; /* what is told of the sections that expire in a step */
-  uint8_t *expired_ids;    /* theirs; the replica may use their places again */
+  replica_result_t change_result;      /* of the one change in a step; its answer points into it */
+  wire_element_t *tracked;             /* what is told of the one change in a step */
+  wire_element_t *expired;             /* what is told of the sections that expire in a step */
+  uint8_t *expired_ids;                /* theirs; the replica may use their places again */
   uint32_t expired_count;
   node_wait_t *waits_done; /* answered in this step */
   uint32_t wait_count;     /* of all checkpoints */
-  int64_t retry_ns; /* steady: when to order the ends of sessions that found no room */
+  int64_t retry_ns;        /* steady: when to order the ends of sessions that found no room */
   uint64_t counters[NODE_COUNTER_COUNT];
 };
 
@@ -105,7 +105,7 @@ void node_refuse(node_t *node, const node_request_t *request, vesta_err_t err);
 void node_answer_ordered(node_t *node, const directory_session_t *session, uint64_t link, uint32_t flags,
                          const directory_answer_t *answer);
 
-#define NODE_RETRY_NS INT64_C(100000000) /* what found no memory is tried again after so long */
+#define NODE_RETRY_NS INT64_C(100000000)           /* what found no memory is tried again after so long */
 #define NODE_EXPIRED_MAX VESTA_VECTOR_ELEMENTS_MAX /* sections that expire in one turn, and can be told in one step */
 
 /* ---- node_control.c ---- */

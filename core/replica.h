@@ -66,7 +66,7 @@ typedef struct replica_op {
   uint64_t request;      /* its number within the session, from 1 */
   int64_t time_ns;       /* now, wall clock: becomes the sections' time of last change */
   const replica_element_t *elements;
-  uint32_t element_count; /* 1 to VESTA_VECTOR_ELEMENTS_MAX */
+  uint32_t element_count;      /* 1 to VESTA_VECTOR_ELEMENTS_MAX */
   vesta_pos_t unchanged_since; /* the sections it touches were not changed after that; epoch 0: no condition */
 } replica_op_t;
 
@@ -74,10 +74,10 @@ typedef struct replica_op {
 #define REPLICA_GENERATED_ID_BYTES_MAX 16U
 
 typedef struct replica_result {
-  uint64_t seq, epoch;         /* the operation's */
-  uint32_t element;            /* on an error: the first bad element, else REPLICA_NO_ELEMENT */
+  uint64_t seq, epoch; /* the operation's */
+  uint32_t element;    /* on an error: the first bad element, else REPLICA_NO_ELEMENT */
   uint8_t generated_id[REPLICA_GENERATED_ID_BYTES_MAX];
-  uint32_t generated_id_size;  /* 0: none was generated */
+  uint32_t generated_id_size; /* 0: none was generated */
 } replica_result_t;
 
 /* ---- life ---- */
@@ -169,7 +169,7 @@ typedef struct replica_status {
   uint64_t index_bytes, log_bytes, slots_bytes; /* region bytes reserved now, apart by use */
   int64_t retention_ns;
   bool unlinked;
-  uint64_t granted_member;  /* of the last EPOCH operation */
+  uint64_t granted_member; /* of the last EPOCH operation */
 } replica_status_t;
 
 void replica_status(const replica_t *replica, replica_status_t *status);
@@ -190,13 +190,13 @@ vesta_err_t replica_position_check(const replica_t *replica, vesta_pos_t positio
 
 /* A section as it is now. Pointers are into the region: valid until the next prepare, commit, abort. */
 typedef struct replica_section {
-  uint32_t slot;         /* a section keeps its slot all its life */
-  vesta_bytes_t id;      /* size 0: the default section */
-  const uint8_t *data;   /* `size` bytes */
+  uint32_t slot;       /* a section keeps its slot all its life */
+  vesta_bytes_t id;    /* size 0: the default section */
+  const uint8_t *data; /* `size` bytes */
   uint64_t size;
-  int64_t expiry_ns;     /* VESTA_TIME_END: never */
+  int64_t expiry_ns; /* VESTA_TIME_END: never */
   int64_t last_update_ns;
-  uint64_t epoch, seq;   /* of the last change */
+  uint64_t epoch, seq; /* of the last change */
   uint64_t created_seq;
 } replica_section_t;
 

@@ -136,8 +136,8 @@ vesta_err_t replica_request_find(const replica_t *replica, vesta_token_t token, 
   for (uint64_t back = 1; back <= count && back <= VESTA_SESSION_WINDOW; back++) {
     const replica_session_result_t *r = &session->results[(count - back) % VESTA_SESSION_WINDOW];
     if (r->request == request) {
-      *result = (replica_result_t){
-          .seq = r->seq, .epoch = replica_epoch_of(replica, r->seq), .element = REPLICA_NO_ELEMENT};
+      *result =
+          (replica_result_t){.seq = r->seq, .epoch = replica_epoch_of(replica, r->seq), .element = REPLICA_NO_ELEMENT};
       if (r->generated != 0) {
         result->generated_id_size = replica_generated_id(&replica->layout, r->generated, result->generated_id);
       }

@@ -37,13 +37,13 @@ typedef struct roles_member {
   struct roles_member *next; /* in the order of joining */
   uint64_t id;               /* rises in the order of joining; never 0 */
   vesta_token_t session;
-  uint64_t handle;           /* through which it joined */
+  uint64_t handle; /* through which it joined */
   uint8_t name[VESTA_MEMBER_NAME_BYTES_MAX];
   size_t name_size;
-  uint32_t priority;         /* higher goes first */
-  uint32_t flags;            /* WIRE_JOIN_... */
+  uint32_t priority; /* higher goes first */
+  uint32_t flags;    /* WIRE_JOIN_... */
   int64_t promote_timeout_ns;
-  bool passed_over;          /* in this round of promotion */
+  bool passed_over; /* in this round of promotion */
   /* said by itself, not replicated */
   bool synced;
   vesta_pos_t applied;
@@ -59,9 +59,9 @@ typedef struct roles_group {
   roles_member_t *members;
   uint32_t member_count;
   roles_state_t state;
-  uint64_t granted; /* member: the candidate or the active; 0 when VACANT */
-  uint64_t epoch;   /* of the grant */
-  uint64_t barrier; /* seq of the grant in the checkpoint's history; 0: not in it yet */
+  uint64_t granted;   /* member: the candidate or the active; 0 when VACANT */
+  uint64_t epoch;     /* of the grant */
+  uint64_t barrier;   /* seq of the grant in the checkpoint's history; 0: not in it yet */
   uint64_t confirmed; /* said to its writer to be applied by members. Not replicated */
 } roles_group_t;
 

@@ -61,8 +61,8 @@ enum { VESTA_OPEN_READ = 1, VESTA_OPEN_WRITE = 2, VESTA_OPEN_CREATE = 4 };
 
 typedef struct vesta_attributes {
   uint32_t creation_flags;
-  uint64_t checkpoint_bytes;   /* as the application said; not a limit (sections_max and section_bytes_max are) */
-  int64_t retention_ns;       /* from the last close on; VESTA_TIME_END: for ever */
+  uint64_t checkpoint_bytes; /* as the application said; not a limit (sections_max and section_bytes_max are) */
+  int64_t retention_ns;      /* from the last close on; VESTA_TIME_END: for ever */
   uint32_t sections_max;
   uint64_t section_bytes_max;
   uint32_t section_id_bytes_max;

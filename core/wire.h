@@ -31,60 +31,60 @@
 #define WIRE_VERSION ((WIRE_MAJOR << 16) | WIRE_MINOR)
 
 /* ---- kinds ---- name, number, fields that must be there (a mask of WIRE_F_...), what it is */
-#define WIRE_KINDS(X)                                                                                                \
-  /* agent to daemon: requests. Each has `number`; the answer is a REPLY with the same one. */                       \
-  X(HELLO, 1, 0, "first message on a calls link: token to resume a session (else a new one), pid; with a pidfd")     \
-  X(HELLO_CALLBACKS, 2, WIRE_F(TOKEN_HI), "first message on a callback link: token of its session")                  \
-  X(FINALIZE, 3, 0, "end the session")                                                                               \
-  X(OPEN, 4, WIRE_F(NAME), "open a checkpoint: name, flags, attributes when flags has CREATE")                       \
-  X(CLOSE, 5, WIRE_F(HANDLE), "close a handle")                                                                      \
-  X(UNLINK, 6, WIRE_F(NAME), "unlink a name")                                                                        \
-  X(RETENTION_SET, 7, WIRE_F(HANDLE), "retention_ns")                                                                \
-  X(ACTIVE_SET, 8, WIRE_F(HANDLE), "make this node's replica the active one")                                        \
-  X(STATUS, 9, WIRE_F(HANDLE), "reply: attributes, count of sections, size in bytes, position")                      \
-  X(MAP, 10, WIRE_F(HANDLE), "reply carries a read-only descriptor of the replica's file; checkpoint, attributes")   \
-  X(CHANGE, 11, WIRE_F(HANDLE) | WIRE_F(ELEMENTS),                                                                   \
-    "one operation on sections, all or nothing; data in the payload; from_...: if they were not changed since; "     \
-    "count: reply when so many members have applied it, timeout_ns at most; reply: its lineage/epoch/seq, id")       \
-  X(READ, 12, WIRE_F(HANDLE), "id, offset, size: at most so much; reply: payload, size")                             \
-  X(ITERATE, 13, WIRE_F(HANDLE), "flags: which, expiry_ns, cursor (slot), seq as of; reply: elements, cursor")       \
-  X(SYNCHRONIZE, 14, WIRE_F(HANDLE), "what was done is in every replica when the reply comes")                       \
-  X(STREAM, 15, WIRE_F(HANDLE), "reply: token for the stream's ROUTER, checkpoint, text: endpoints")                 \
-  X(JOIN, 16, WIRE_F(HANDLE), "join the group of a checkpoint: text: member name, priority, flags, timeout_ns")      \
-  X(LEAVE, 17, WIRE_F(HANDLE), "leave it")                                                                           \
-  X(RESIGN, 18, WIRE_F(HANDLE), "the active hands over")                                                             \
-  X(CONFIRM, 19, WIRE_F(HANDLE) | WIRE_F(EPOCH), "a promoted member has applied all up to its barrier (epoch, seq)") \
-  X(PROGRESS, 20, WIRE_F(HANDLE), "a member's applied position; state: WIRE_PROGRESS_.... No reply.")                \
-  X(LIST, 21, 0, "cursor; reply: the checkpoints from there on, one element each (id: name)")                        \
-  X(INFO, 22, 0, "reply: text: the daemon's counters as key=value lines")                                            \
-  X(TRACK, 23, WIRE_F(FLAGS), "tell changes of this handle's checkpoint (0: of all handles); state: 1 on, 0 off")    \
-  /* daemon to agent */                                                                                              \
-  X(REPLY, 32, 0, "answer to `number`: error, element, and what the request's line says")                            \
-  X(CALLBACK, 33, 0, "on a callback link: as a REPLY, for a request that asked for its answer there")                \
-  X(TRACKED, 34, WIRE_F(HANDLE) | WIRE_F(FLAGS) | WIRE_F(ELEMENTS),                                                  \
-    "on a callback link: a change by another handle; elements: kind, id, offset, size; no payload")                  \
-  /* ordered operations: the directory's input, kept in the journal */                                               \
-  X(OP_SESSION_BEGIN, 48, WIRE_F(TOKEN_HI), "token, uid, pid, process start")                                        \
-  X(OP_SESSION_END, 49, WIRE_F(TOKEN_HI), "token: all its handles are closed, its memberships ended")                \
-  X(OP_OPEN, 50, WIRE_F(TOKEN_HI) | WIRE_F(NAME), "as OPEN; checkpoint: the id to use when it is made, lineage")     \
-  X(OP_CLOSE, 51, WIRE_F(TOKEN_HI) | WIRE_F(HANDLE), "handle")                                                       \
-  X(OP_UNLINK, 52, WIRE_F(TOKEN_HI) | WIRE_F(NAME), "name")                                                          \
-  X(OP_RETENTION, 53, WIRE_F(CHECKPOINT), "checkpoint, retention_ns")                                                \
-  X(OP_ACTIVE, 54, WIRE_F(CHECKPOINT), "checkpoint, node")                                                           \
+#define WIRE_KINDS(X)                                                                                                 \
+  /* agent to daemon: requests. Each has `number`; the answer is a REPLY with the same one. */                        \
+  X(HELLO, 1, 0, "first message on a calls link: token to resume a session (else a new one), pid; with a pidfd")      \
+  X(HELLO_CALLBACKS, 2, WIRE_F(TOKEN_HI), "first message on a callback link: token of its session")                   \
+  X(FINALIZE, 3, 0, "end the session")                                                                                \
+  X(OPEN, 4, WIRE_F(NAME), "open a checkpoint: name, flags, attributes when flags has CREATE")                        \
+  X(CLOSE, 5, WIRE_F(HANDLE), "close a handle")                                                                       \
+  X(UNLINK, 6, WIRE_F(NAME), "unlink a name")                                                                         \
+  X(RETENTION_SET, 7, WIRE_F(HANDLE), "retention_ns")                                                                 \
+  X(ACTIVE_SET, 8, WIRE_F(HANDLE), "make this node's replica the active one")                                         \
+  X(STATUS, 9, WIRE_F(HANDLE), "reply: attributes, count of sections, size in bytes, position")                       \
+  X(MAP, 10, WIRE_F(HANDLE), "reply carries a read-only descriptor of the replica's file; checkpoint, attributes")    \
+  X(CHANGE, 11, WIRE_F(HANDLE) | WIRE_F(ELEMENTS),                                                                    \
+    "one operation on sections, all or nothing; data in the payload; from_...: if they were not changed since; "      \
+    "count: reply when so many members have applied it, timeout_ns at most; reply: its lineage/epoch/seq, id")        \
+  X(READ, 12, WIRE_F(HANDLE), "id, offset, size: at most so much; reply: payload, size")                              \
+  X(ITERATE, 13, WIRE_F(HANDLE), "flags: which, expiry_ns, cursor (slot), seq as of; reply: elements, cursor")        \
+  X(SYNCHRONIZE, 14, WIRE_F(HANDLE), "what was done is in every replica when the reply comes")                        \
+  X(STREAM, 15, WIRE_F(HANDLE), "reply: token for the stream's ROUTER, checkpoint, text: endpoints")                  \
+  X(JOIN, 16, WIRE_F(HANDLE), "join the group of a checkpoint: text: member name, priority, flags, timeout_ns")       \
+  X(LEAVE, 17, WIRE_F(HANDLE), "leave it")                                                                            \
+  X(RESIGN, 18, WIRE_F(HANDLE), "the active hands over")                                                              \
+  X(CONFIRM, 19, WIRE_F(HANDLE) | WIRE_F(EPOCH), "a promoted member has applied all up to its barrier (epoch, seq)")  \
+  X(PROGRESS, 20, WIRE_F(HANDLE), "a member's applied position; state: WIRE_PROGRESS_.... No reply.")                 \
+  X(LIST, 21, 0, "cursor; reply: the checkpoints from there on, one element each (id: name)")                         \
+  X(INFO, 22, 0, "reply: text: the daemon's counters as key=value lines")                                             \
+  X(TRACK, 23, WIRE_F(FLAGS), "tell changes of this handle's checkpoint (0: of all handles); state: 1 on, 0 off")     \
+  /* daemon to agent */                                                                                               \
+  X(REPLY, 32, 0, "answer to `number`: error, element, and what the request's line says")                             \
+  X(CALLBACK, 33, 0, "on a callback link: as a REPLY, for a request that asked for its answer there")                 \
+  X(TRACKED, 34, WIRE_F(HANDLE) | WIRE_F(FLAGS) | WIRE_F(ELEMENTS),                                                   \
+    "on a callback link: a change by another handle; elements: kind, id, offset, size; no payload")                   \
+  /* ordered operations: the directory's input, kept in the journal */                                                \
+  X(OP_SESSION_BEGIN, 48, WIRE_F(TOKEN_HI), "token, uid, pid, process start")                                         \
+  X(OP_SESSION_END, 49, WIRE_F(TOKEN_HI), "token: all its handles are closed, its memberships ended")                 \
+  X(OP_OPEN, 50, WIRE_F(TOKEN_HI) | WIRE_F(NAME), "as OPEN; checkpoint: the id to use when it is made, lineage")      \
+  X(OP_CLOSE, 51, WIRE_F(TOKEN_HI) | WIRE_F(HANDLE), "handle")                                                        \
+  X(OP_UNLINK, 52, WIRE_F(TOKEN_HI) | WIRE_F(NAME), "name")                                                           \
+  X(OP_RETENTION, 53, WIRE_F(CHECKPOINT), "checkpoint, retention_ns")                                                 \
+  X(OP_ACTIVE, 54, WIRE_F(CHECKPOINT), "checkpoint, node")                                                            \
   X(OP_REMOVE, 55, WIRE_F(CHECKPOINT), "checkpoint; its retention has run out, or state: WIRE_REMOVE_LOST")           \
-  X(OP_JOIN, 56, WIRE_F(TOKEN_HI) | WIRE_F(HANDLE), "handle, member, text: name, priority, flags, timeout_ns")       \
-  X(OP_LEAVE, 57, WIRE_F(CHECKPOINT) | WIRE_F(MEMBER), "checkpoint, member")                                         \
-  X(OP_PROMOTE, 58, WIRE_F(CHECKPOINT) | WIRE_F(EPOCH), "checkpoint, member (0: nobody), epoch: the grant")          \
-  X(OP_ACTIVATE, 59, WIRE_F(CHECKPOINT) | WIRE_F(EPOCH), "checkpoint, member, epoch: it met the barrier")            \
-  X(OP_SNAPSHOT, 60, 0, "one row of a written-down directory; state says of which table")                            \
-  /* change stream */                                                                                                \
+  X(OP_JOIN, 56, WIRE_F(TOKEN_HI) | WIRE_F(HANDLE), "handle, member, text: name, priority, flags, timeout_ns")        \
+  X(OP_LEAVE, 57, WIRE_F(CHECKPOINT) | WIRE_F(MEMBER), "checkpoint, member")                                          \
+  X(OP_PROMOTE, 58, WIRE_F(CHECKPOINT) | WIRE_F(EPOCH), "checkpoint, member (0: nobody), epoch: the grant")           \
+  X(OP_ACTIVATE, 59, WIRE_F(CHECKPOINT) | WIRE_F(EPOCH), "checkpoint, member, epoch: it met the barrier")             \
+  X(OP_SNAPSHOT, 60, 0, "one row of a written-down directory; state says of which table")                             \
+  /* change stream */                                                                                                 \
   X(CHANGES, 80, WIRE_F(CHECKPOINT), "elements in order, each with epoch, seq; payload: their data; state: ..._KEYS") \
-  X(BEACON, 81, WIRE_F(CHECKPOINT), "lineage, epoch, seq: the last operation published; state: WIRE_BEACON_...")  \
-  X(SNAPSHOT_GET, 82, WIRE_F(CHECKPOINT) | WIRE_F(TOKEN_HI),                                                         \
+  X(BEACON, 81, WIRE_F(CHECKPOINT), "lineage, epoch, seq: the last operation published; state: WIRE_BEACON_...")      \
+  X(SNAPSHOT_GET, 82, WIRE_F(CHECKPOINT) | WIRE_F(TOKEN_HI),                                                          \
     "sections from slot `cursor` on, about `count` bytes; from_...: only what changed after it (absent: everything)") \
-  X(SNAPSHOT_CHUNK, 83, WIRE_F(CHECKPOINT),                                                                          \
-    "elements: sections as of lineage/epoch/seq, slots cursor to cursor_end (exclusive); state: WIRE_CHUNK_...")     \
-  X(HISTORY_GET, 84, WIRE_F(CHECKPOINT) | WIRE_F(TOKEN_HI), "operations from seq `cursor` on, below cursor_end")     \
+  X(SNAPSHOT_CHUNK, 83, WIRE_F(CHECKPOINT),                                                                           \
+    "elements: sections as of lineage/epoch/seq, slots cursor to cursor_end (exclusive); state: WIRE_CHUNK_...")      \
+  X(HISTORY_GET, 84, WIRE_F(CHECKPOINT) | WIRE_F(TOKEN_HI), "operations from seq `cursor` on, below cursor_end")      \
   X(HISTORY_CHUNK, 85, WIRE_F(CHECKPOINT), "elements as in CHANGES; error LOST or DIVERGED; lineage/epoch/seq: now")
 
 enum wire_kind {
@@ -138,62 +138,62 @@ enum {
 };
 
 /* ---- fields ---- name in C, NAME, number, type (U: uint64, I: int64, B: bytes), greatest value or size */
-#define WIRE_FIELDS(X)                                            \
-  X(version, VERSION, 1, U, UINT32_MAX)                           \
-  X(kind, KIND, 2, U, 255)                                        \
-  X(number, NUMBER, 3, U, UINT64_MAX)                             \
-  X(error, ERROR, 4, U, 255)                                      \
-  X(element, ELEMENT, 5, U, UINT32_MAX)                           \
-  X(token_hi, TOKEN_HI, 6, U, UINT64_MAX)                         \
-  X(token_lo, TOKEN_LO, 7, U, UINT64_MAX)                         \
-  X(handle, HANDLE, 8, U, UINT64_MAX)                             \
-  X(checkpoint, CHECKPOINT, 9, U, UINT64_MAX)                     \
-  X(name, NAME, 10, B, VESTA_NAME_BYTES_MAX)                      \
-  X(flags, FLAGS, 11, U, UINT32_MAX)                              \
-  X(creation_flags, CREATION_FLAGS, 12, U, UINT32_MAX)            \
-  X(checkpoint_bytes, CHECKPOINT_BYTES, 13, U, UINT64_MAX)        \
-  X(retention_ns, RETENTION_NS, 14, I, INT64_MAX)                 \
-  X(sections_max, SECTIONS_MAX, 15, U, UINT32_MAX)                \
-  X(section_bytes_max, SECTION_BYTES_MAX, 16, U, UINT64_MAX)      \
-  X(section_id_bytes_max, SECTION_ID_BYTES_MAX, 17, U, UINT32_MAX)\
-  X(timeout_ns, TIMEOUT_NS, 18, I, INT64_MAX)                     \
-  X(id, ID, 19, B, VESTA_SECTION_ID_BYTES_MAX)                    \
-  X(offset, OFFSET, 20, U, UINT64_MAX)                            \
-  X(size, SIZE, 21, U, UINT64_MAX)                                \
-  X(expiry_ns, EXPIRY_NS, 22, I, INT64_MAX)                       \
-  X(time_ns, TIME_NS, 23, I, INT64_MAX)                           \
-  X(lineage, LINEAGE, 24, U, UINT64_MAX)                          \
-  X(epoch, EPOCH, 25, U, UINT64_MAX)                              \
-  X(seq, SEQ, 26, U, UINT64_MAX)                                  \
-  X(from_lineage, FROM_LINEAGE, 27, U, UINT64_MAX)                \
-  X(from_epoch, FROM_EPOCH, 28, U, UINT64_MAX)                    \
-  X(from_seq, FROM_SEQ, 29, U, UINT64_MAX)                        \
-  X(cursor, CURSOR, 30, U, UINT64_MAX)                            \
-  X(cursor_end, CURSOR_END, 31, U, UINT64_MAX)                    \
-  X(count, COUNT, 32, U, UINT64_MAX)                              \
-  X(member, MEMBER, 33, U, UINT64_MAX)                            \
-  X(priority, PRIORITY, 34, U, UINT32_MAX)                        \
-  X(text, TEXT, 35, B, 65535)                                     \
-  X(state, STATE, 36, U, UINT32_MAX)                              \
-  X(pid, PID, 37, U, UINT32_MAX)                                  \
-  X(uid, UID, 38, U, UINT32_MAX)                                  \
-  X(start, START, 39, U, UINT64_MAX)                              \
+#define WIRE_FIELDS(X)                                             \
+  X(version, VERSION, 1, U, UINT32_MAX)                            \
+  X(kind, KIND, 2, U, 255)                                         \
+  X(number, NUMBER, 3, U, UINT64_MAX)                              \
+  X(error, ERROR, 4, U, 255)                                       \
+  X(element, ELEMENT, 5, U, UINT32_MAX)                            \
+  X(token_hi, TOKEN_HI, 6, U, UINT64_MAX)                          \
+  X(token_lo, TOKEN_LO, 7, U, UINT64_MAX)                          \
+  X(handle, HANDLE, 8, U, UINT64_MAX)                              \
+  X(checkpoint, CHECKPOINT, 9, U, UINT64_MAX)                      \
+  X(name, NAME, 10, B, VESTA_NAME_BYTES_MAX)                       \
+  X(flags, FLAGS, 11, U, UINT32_MAX)                               \
+  X(creation_flags, CREATION_FLAGS, 12, U, UINT32_MAX)             \
+  X(checkpoint_bytes, CHECKPOINT_BYTES, 13, U, UINT64_MAX)         \
+  X(retention_ns, RETENTION_NS, 14, I, INT64_MAX)                  \
+  X(sections_max, SECTIONS_MAX, 15, U, UINT32_MAX)                 \
+  X(section_bytes_max, SECTION_BYTES_MAX, 16, U, UINT64_MAX)       \
+  X(section_id_bytes_max, SECTION_ID_BYTES_MAX, 17, U, UINT32_MAX) \
+  X(timeout_ns, TIMEOUT_NS, 18, I, INT64_MAX)                      \
+  X(id, ID, 19, B, VESTA_SECTION_ID_BYTES_MAX)                     \
+  X(offset, OFFSET, 20, U, UINT64_MAX)                             \
+  X(size, SIZE, 21, U, UINT64_MAX)                                 \
+  X(expiry_ns, EXPIRY_NS, 22, I, INT64_MAX)                        \
+  X(time_ns, TIME_NS, 23, I, INT64_MAX)                            \
+  X(lineage, LINEAGE, 24, U, UINT64_MAX)                           \
+  X(epoch, EPOCH, 25, U, UINT64_MAX)                               \
+  X(seq, SEQ, 26, U, UINT64_MAX)                                   \
+  X(from_lineage, FROM_LINEAGE, 27, U, UINT64_MAX)                 \
+  X(from_epoch, FROM_EPOCH, 28, U, UINT64_MAX)                     \
+  X(from_seq, FROM_SEQ, 29, U, UINT64_MAX)                         \
+  X(cursor, CURSOR, 30, U, UINT64_MAX)                             \
+  X(cursor_end, CURSOR_END, 31, U, UINT64_MAX)                     \
+  X(count, COUNT, 32, U, UINT64_MAX)                               \
+  X(member, MEMBER, 33, U, UINT64_MAX)                             \
+  X(priority, PRIORITY, 34, U, UINT32_MAX)                         \
+  X(text, TEXT, 35, B, 65535)                                      \
+  X(state, STATE, 36, U, UINT32_MAX)                               \
+  X(pid, PID, 37, U, UINT32_MAX)                                   \
+  X(uid, UID, 38, U, UINT32_MAX)                                   \
+  X(start, START, 39, U, UINT64_MAX)                               \
   X(node, NODE, 40, U, UINT32_MAX)
 
 /* field number 41: `elements`, an array of arrays whose items stand in this order; missing ones are zero, more are
  * skipped. name in C, type, greatest value or size */
-#define WIRE_ELEMENT_ITEMS(X)                \
-  X(kind, U, 255)                            \
-  X(id, B, VESTA_ELEMENT_ID_BYTES_MAX)       \
-  X(size, U, VESTA_OPERATION_BYTES_MAX)      \
-  X(offset, U, UINT64_MAX)                   \
-  X(expiry_ns, I, INT64_MAX)                 \
-  X(seq, U, UINT64_MAX)                      \
-  X(epoch, U, UINT64_MAX)                    \
-  X(time_ns, I, INT64_MAX)                   \
-  X(slot, U, UINT32_MAX)                     \
-  X(member, U, UINT64_MAX)                   \
-  X(index, U, UINT32_MAX)                    \
+#define WIRE_ELEMENT_ITEMS(X)           \
+  X(kind, U, 255)                       \
+  X(id, B, VESTA_ELEMENT_ID_BYTES_MAX)  \
+  X(size, U, VESTA_OPERATION_BYTES_MAX) \
+  X(offset, U, UINT64_MAX)              \
+  X(expiry_ns, I, INT64_MAX)            \
+  X(seq, U, UINT64_MAX)                 \
+  X(epoch, U, UINT64_MAX)               \
+  X(time_ns, I, INT64_MAX)              \
+  X(slot, U, UINT32_MAX)                \
+  X(member, U, UINT64_MAX)              \
+  X(index, U, UINT32_MAX)               \
   X(count, U, UINT32_MAX)
 /* kind: vesta_kind_t. index, count: place within its operation. slot: where the section lives in the replica that the
  * message is from, REPLICA_NO_SLOT for changes of the whole checkpoint. size: of its data in the payload. On the change

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define MIRROR_STEP_BYTES 32U      /* between small classes, and so the alignment of every block */
+#define MIRROR_STEP_BYTES 32U /* between small classes, and so the alignment of every block */
 #define MIRROR_SMALL_BYTES_MAX 1024U
 #define MIRROR_SMALL_CLASSES (MIRROR_SMALL_BYTES_MAX / MIRROR_STEP_BYTES)
-#define MIRROR_STEPS 8U            /* classes in one doubling */
+#define MIRROR_STEPS 8U /* classes in one doubling */
 #define MIRROR_BLOCK_BYTES_MAX (64U << 10)
 #define MIRROR_CHUNK_BYTES_MIN (128U << 10)
 #define MIRROR_CHUNK_BYTES_MAX (2U << 20) /* a huge page */

@@ -228,8 +228,8 @@ SaAisErrorT vesta_txn_commit(vesta_txn_t **txn, const vesta_write_options_t *opt
   }
   SaTimeT limit = request.timeout_ns < SA_TIME_END - TXN_ANSWER_NS ? request.timeout_ns + TXN_ANSWER_NS : SA_TIME_END;
   vesta_agent_outcome_t outcome;
-  error = vesta_agent_change((*txn)->checkpoint, &request, vesta_bytes((*txn)->data, (*txn)->data_bytes), limit,
-                             &outcome);
+  error =
+      vesta_agent_change((*txn)->checkpoint, &request, vesta_bytes((*txn)->data, (*txn)->data_bytes), limit, &outcome);
   (*txn)->failed_at = outcome.element;
   if (error != SA_AIS_OK) {
     return error;

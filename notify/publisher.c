@@ -35,7 +35,7 @@ typedef struct audience {
   table_link_t link;
   struct audience *earlier, *later; /* by told_ns */
   uint64_t checkpoint_id;
-  int64_t told_ns; /* everybody here was told something at that time, or later */
+  int64_t told_ns;      /* everybody here was told something at that time, or later */
   uint64_t awaited_seq; /* somebody waits for operations up to here */
   uint32_t subscriptions[CLASS_COUNT];
 } audience_t;

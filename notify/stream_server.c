@@ -124,8 +124,7 @@ static void snapshot_answer(change_batch_t *batch, const replica_t *replica, con
     delta = false;
     answer->state |= WIRE_CHUNK_FULL;
   }
-  section_choice_t choice = {
-      .everything = !delta, .after_seq = from.seq, .bytes = chunk_bytes(request)};
+  section_choice_t choice = {.everything = !delta, .after_seq = from.seq, .bytes = chunk_bytes(request)};
   uint32_t slot_end = sections_add(batch, replica, slot, &choice);
   answer->cursor = request->cursor; /* beyond the end: a walk of a history that had more slots */
   answer->cursor_end = slot < request->cursor ? request->cursor : slot_end;

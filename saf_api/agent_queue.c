@@ -141,7 +141,8 @@ void agent_queue_answered(agent_session_t *session, agent_call_t *call, const wi
   agent_queue_t *queue = call->queue;
   queued->outcome = outcome_of(message, queued->element_count);
   if (message->error == VESTA_ERR_BAD_HANDLE && call->sent_again) {
-    queued->outcome.error = SA_AIS_ERR_TIMEOUT; /* as in agent_call.c: its stored answer may have gone with the handle */
+    queued->outcome.error =
+        SA_AIS_ERR_TIMEOUT; /* as in agent_call.c: its stored answer may have gone with the handle */
   }
   call->answered = true;
   agent_call_leave(session, call);
@@ -351,9 +352,7 @@ SaAisErrorT vesta_agent_queue_next(vesta_agent_queue_t *queue, SaTimeT timeout, 
   return err == VESTA_ERR_TRY_AGAIN ? SA_AIS_ERR_TIMEOUT : vesta_agent_error(err);
 }
 
-int vesta_agent_queue_fd(const vesta_agent_queue_t *queue) {
-  return queue->owner == getpid() ? queue->epoll_fd : -1;
-}
+int vesta_agent_queue_fd(const vesta_agent_queue_t *queue) { return queue->owner == getpid() ? queue->epoll_fd : -1; }
 
 /* ---- life ---- */
 

@@ -10,7 +10,7 @@
 // program: what is published during a walk or a repair waits in the SUB socket, and what finds no room there is a hole
 // like any other.
 "use strict";
-const { KINDS, ERRORS, STATES, CHANGE, Lost, Service } = require("./vesta_stream.js");
+const { KINDS, ERRORS, STATES, CHANGE, KIND_NAMES, Lost, Service } = require("./vesta_stream.js");
 
 const NOWHERE = { lineage: 0n, epoch: 0n, seq: 0n };
 const position = ({ lineage, epoch, seq }) => ({ lineage, epoch, seq });
@@ -22,8 +22,8 @@ const text = (bytes) =>
 
 class Mirror {
   table = new Map(); // id -> data
-  position = NOWHERE; // all operations up to here are in the table
-  wholeSeq = 0n; // from this seq on there is nothing newer than the position in it
+  position = NOWHERE; // all operations up to here are in the table, some later ones perhaps
+  wholeSeq = 0n; // but none later than this
 
   has(id) {
     return this.position.seq >= this.wholeSeq && this.table.has(id);
@@ -50,28 +50,30 @@ class Mirror {
     for (const element of message.elements.filter((element) => element.seq > held)) {
       this.apply(element);
       this.position = { lineage: message.lineage, epoch: element.epoch, seq: element.seq };
-      console.log(`${element.seq} kind ${element.kind} ${text(element.id.toString("latin1"))} ${element.size}`);
+      console.log(`${element.seq} ${KIND_NAMES[element.kind]} ${text(element.id.toString("latin1"))} ${element.size}`);
     }
   }
 
   async walk(service, since) { // steps 4, 5 and 7
     let chunk = { state: 0n, cursor_end: 0n };
     let brought = 0;
+    let first;
     for (let cursor = 0n; !(chunk.state & STATES.LAST); cursor = chunk.cursor_end) {
       chunk = await service.ask(KINDS.SNAPSHOT_GET, cursor, since);
       if (cursor === 0n) {
-        this.position = position(chunk);
+        first = position(chunk);
         if (chunk.state & STATES.FULL || since === NOWHERE) {
           this.table.clear();
-          since = NOWHERE;
+          this.position = since = NOWHERE;
         }
-      } else if (chunk.state & STATES.FULL || chunk.lineage !== this.position.lineage) {
+      } else if (chunk.state & STATES.FULL || chunk.lineage !== first.lineage) {
         return this.walk(service, NOWHERE); // of another history than the first one
       }
       for (const element of chunk.elements) this.apply(element);
       brought += chunk.elements.length;
       this.wholeSeq = chunk.seq;
     }
+    this.position = first; // not before: a walk that is cut off did not take place
     console.log(`${this.position.seq} walked: ${brought} sections came or went; whole at ${this.wholeSeq}`);
   }
 

@@ -13,14 +13,16 @@ const KINDS = { HELLO: 1, OPEN: 4, STREAM: 15, CHANGES: 80, BEACON: 81, SNAPSHOT
 const ERRORS = { LOST: 21n, DIVERGED: 22n };
 const READ = 1; // a flag of OPEN
 const STATES = { LAST: 1n, FULL: 2n, GONE: 1n }; // of a SNAPSHOT_CHUNK, and GONE of a BEACON
-const CHANGE = { CREATED: 1, WRITTEN: 2, OVERWRITTEN: 3, DELETED: 4, EXPIRED: 5, EPOCH: 9 }; // kinds of elements
+const CHANGE = { CREATED: 1, WRITTEN: 2, OVERWRITTEN: 3, DELETED: 4, EXPIRED: 5, EPOCH: 9 }; // kinds of elements ...
+const KIND_NAMES = // ... and the names of all
+  "- created written overwritten deleted expired expiry-set unlinked retention-set epoch".split(" ");
 const FIELDS = {
   version: 1, kind: 2, number: 3, error: 4, token_hi: 6, token_lo: 7, handle: 8, checkpoint: 9, name: 10, flags: 11,
   lineage: 24, epoch: 25, seq: 26, from_lineage: 27, from_epoch: 28, from_seq: 29, cursor: 30, cursor_end: 31, text: 35,
   state: 36,
 };
 const ELEMENTS = 41;
-const ITEMS = ["kind", "id", "size", "offset", "expiry_ns", "seq", "epoch", "time_ns", "slot", "member", "index", "count"];
+const ITEMS = "kind id size offset expiry_ns seq epoch time_ns slot member index count".split(" ");
 
 // A map whose keys are numbers, which the library does not write. It has fewer than 16 fields.
 function encode(fields) {
@@ -125,13 +127,14 @@ class Service {
       try {
         for (;;) {
           const answer = decode(...await this.dealer.receive());
-          if (answer.number === BigInt(number) && [0n, ERRORS.LOST, ERRORS.DIVERGED].includes(answer.error)) return answer;
+          const refused = ![0n, ERRORS.LOST, ERRORS.DIVERGED].includes(answer.error);
+          if (answer.number === BigInt(number) && !refused) return answer;
         }
       } catch (error) {
-        if (error.code !== "EAGAIN") throw error;
+        if (error.code !== "EAGAIN" && !this.closed) throw error;
       }
     }
-    throw new Lost("no answer"); // or only refusals: the session is no more
+    throw new Lost(this.closed ? "the link ended" : "no answer"); // or only refusals: the session is no more
   }
 
   // The next message of the topic.
@@ -140,9 +143,10 @@ class Service {
       const [, ...frames] = await this.sub.receive();
       return decode(...frames);
     } catch (error) {
-      throw error.code ? new Lost("the link ended, or the topic was silent for three periods") : error;
+      if (!error.code) throw error;
+      throw new Lost(this.closed ? "the link ended" : "the topic was silent for three periods");
     }
   }
 }
 
-module.exports = { KINDS, ERRORS, STATES, CHANGE, FIELDS, ELEMENTS, ITEMS, decode, Lost, Service };
+module.exports = { KINDS, ERRORS, STATES, CHANGE, KIND_NAMES, FIELDS, ELEMENTS, ITEMS, decode, Lost, Service };

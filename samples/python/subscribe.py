@@ -22,8 +22,8 @@ def text(data):  # for people: what is no printable ASCII character is \xNN
 class Mirror:
     def __init__(self):
         self.table = {}  # id -> data
-        self.position = NOWHERE  # all operations up to here are in the table
-        self.whole_seq = 0  # from this seq on there is nothing newer than the position in it
+        self.position = NOWHERE  # all operations up to here are in the table, some later ones perhaps
+        self.whole_seq = 0  # but none later than this
 
     def apply(self, element):
         if element.kind in (CREATED, OVERWRITTEN):
@@ -40,7 +40,7 @@ class Mirror:
             if element.seq > held:
                 self.apply(element)
                 self.position = Position(message.lineage, element.epoch, element.seq)
-                print(element.seq, "kind", element.kind, text(element.id), element.size)
+                print(element.seq, KINDS[element.kind], text(element.id), element.size)
 
     def walk(self, service, since):  # steps 4, 5 and 7
         cursor, state, brought = 0, 0, 0
@@ -48,15 +48,16 @@ class Mirror:
             chunk = service.ask(SNAPSHOT_GET, cursor, since)
             state = chunk.state
             if cursor == 0:
-                self.position = chunk.position
+                first = chunk.position
                 if state & FULL or since == NOWHERE:
-                    self.table, since = {}, NOWHERE
-            elif state & FULL or chunk.lineage != self.position.lineage:  # of another history than the first one
+                    self.table, self.position, since = {}, NOWHERE, NOWHERE
+            elif state & FULL or chunk.lineage != first.lineage:  # of another history than the first one
                 return self.walk(service, NOWHERE)
             for element in chunk.elements:
                 self.apply(element)
             brought += len(chunk.elements)
             cursor, self.whole_seq = chunk.cursor_end, chunk.seq
+        self.position = first  # not before: a walk that is cut off did not take place
         print(self.position.seq, "walked:", brought, "sections came or went; whole at", self.whole_seq)
 
     def repair(self, service, seq):  # step 6: what was missed, up to there
@@ -104,6 +105,8 @@ def main(checkpoint, until=None):
         except (ConnectionError, FileNotFoundError) as error:  # the daemon is being restarted
             print("again:", error, file=sys.stderr)
             time.sleep(0.1)
+        except ValueError as error:
+            sys.exit(str(error))
     for id in sorted(mirror.table):
         print("=", text(id), text(mirror.table[id]))
 

@@ -12,7 +12,8 @@ VERSION = 1 << 16
 HELLO, OPEN, STREAM, CHANGES, BEACON, SNAPSHOT_GET, HISTORY_GET = 1, 4, 15, 80, 81, 82, 84  # kinds of messages
 LOST, DIVERGED = 21, 22  # errors
 READ, LAST, FULL, GONE = 1, 1, 2, 1  # a flag of OPEN; states of a SNAPSHOT_CHUNK; a state of a BEACON
-CREATED, WRITTEN, OVERWRITTEN, DELETED, EXPIRED, EPOCH = 1, 2, 3, 4, 5, 9  # kinds of elements
+CREATED, WRITTEN, OVERWRITTEN, DELETED, EXPIRED, EPOCH = 1, 2, 3, 4, 5, 9  # kinds of elements, and the names of all
+KINDS = "- created written overwritten deleted expired expiry-set unlinked retention-set epoch".split()
 FIELDS = {"version": 1, "kind": 2, "number": 3, "error": 4, "token_hi": 6, "token_lo": 7, "handle": 8, "checkpoint": 9,
           "name": 10, "flags": 11, "lineage": 24, "epoch": 25, "seq": 26, "from_lineage": 27, "from_epoch": 28,
           "from_seq": 29, "cursor": 30, "cursor_end": 31, "text": 35, "state": 36}
@@ -55,9 +56,6 @@ class Service:
             zmq_socket.linger = 0
             zmq_socket.connect(endpoint)
         self.sub.subscribe(b"D" + struct.pack(">Q", self.stream.checkpoint))
-        self.poller = zmq.Poller()
-        self.poller.register(self.sub, zmq.POLLIN)
-        self.poller.register(self.link, zmq.POLLIN)
 
     def call(self, **fields):
         """One request on the agent link, and its answer."""
@@ -73,6 +71,12 @@ class Service:
             raise ValueError(f"the service says no: error {reply.error}")
         return reply
 
+    def readable(self, zmq_socket, seconds):
+        ready = zmq.select([zmq_socket, self.link], [], [], seconds)[0]
+        if self.link in ready:
+            raise ConnectionError("the link ended")
+        return zmq_socket in ready
+
     def ask(self, kind, cursor, since):
         """One request to the ROUTER, again after a second without an answer; the answer."""
         self.number += 1
@@ -81,7 +85,7 @@ class Service:
                          from_lineage=since.lineage, from_epoch=since.epoch, from_seq=since.seq)
         for _ in range(3):
             self.dealer.send(request)
-            while self.dealer.poll(1000):
+            while self.readable(self.dealer, 1):
                 answer = decode(*self.dealer.recv_multipart())
                 if answer.number == self.number and answer.error in (0, LOST, DIVERGED):
                     return answer
@@ -89,7 +93,7 @@ class Service:
 
     def published(self):
         """The next message of the topic."""
-        if self.sub not in dict(self.poller.poll(3000)):
-            raise ConnectionError("the link ended, or the topic was silent for three periods")
+        if not self.readable(self.sub, 3):
+            raise ConnectionError("the topic was silent for three periods")
         topic, *frames = self.sub.recv_multipart()
         return decode(*frames)

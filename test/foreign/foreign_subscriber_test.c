@@ -6,7 +6,7 @@
  *   foreign_subscriber_test COMMAND...      e.g. node samples/nodejs/subscribe.js
  *
  * The command gets two more arguments: a checkpoint, and the id of a section that ends it. It prints a line for each
- * operation ("SEQ kind ..."), for each walk ("SEQ walked: ...") and where history did not reach ("SEQ lost"), and at
+ * operation ("SEQ created ..."), for each walk ("SEQ walked: ...") and where history did not reach ("SEQ lost"), and at
  * its end the table, each section as = "id" "data", with \xNN for what is no printable character.
  */
 #include <vesta.h>
@@ -28,6 +28,7 @@
 
 #include "test/support/application.h"
 #include "test/support/daemon_fixture.h"
+#include "test/support/raw_link.h"
 
 #define CHECKPOINT "foreign"
 #define IDS 3000U
@@ -169,12 +170,15 @@ static void words_add(subscriber_words_t *words, const char *line, uint64_t *las
   char word[16] = "";
   unsigned long long seq;
   assert_int_equal(sscanf(line, "%llu %15s", &seq, word), 2);
-  if (strcmp(word, "kind") == 0) {
+  if (strcmp(word, "walked:") == 0) {
+    assert_int_equal(sscanf(line, "%*u walked: %u", &words->brought), 1);
+    words->walks++;
+  } else if (strcmp(word, "lost") == 0) {
+    words->losses++;
+  } else {
     words->gapless &= seq == *last_seq || seq == *last_seq + 1;
     words->operations++;
   }
-  words->walks += sscanf(line, "%*u walked: %u", &words->brought) == 1;
-  words->losses += strcmp(word, "lost") == 0;
   *last_seq = seq;
 }
 
@@ -261,12 +265,18 @@ static void write_many(uint32_t count, uint32_t ids) {
   }
 }
 
+static uint8_t letters[LARGE_BYTES];
+
+static void overwrite(const char *id, SaSizeT size) {
+  memset(letters, 'a' + (int)random_below(26), size);
+  assert_int_equal(application_overwrite(&application, id, letters, size), SA_AIS_OK);
+}
+
 /* Another section. */
 static void overwrite_many(const char *id, uint32_t count, SaSizeT size) {
-  static const uint8_t data[LARGE_BYTES];
-  assert_int_equal(application_create(&application, id, data, size), SA_AIS_OK);
+  assert_int_equal(application_create(&application, id, letters, size), SA_AIS_OK);
   for (uint32_t i = 0; i < count; i++) {
-    assert_int_equal(application_overwrite(&application, id, data, size), SA_AIS_OK);
+    overwrite(id, size);
   }
 }
 
@@ -314,6 +324,27 @@ static void what_is_written_while_it_walks_is_mirrored(void **state) {
   assert_true(words.operations > 1000);
 }
 
+static void a_walk_that_is_cut_off_begins_again(void **state) {
+  (void)state;
+  subscriber_process_t subscriber;
+  fill();
+  for (uint32_t i = 0; i < 300; i++) { /* 18 MB, some 60 chunks */
+    char id[16];
+    (void)snprintf(id, sizeof id, "id \xe9 %u", i * 10);
+    overwrite(id, LARGE_BYTES);
+  }
+  subscriber_start(&subscriber);
+  int64_t since_ns = daemon_fixture_now_ns();
+  while (raw_counter(vestad.socket, "stream_requests") < 5) {
+    assert_true(daemon_fixture_now_ns() - since_ns < APPLICATION_DEADLINE);
+  }
+  restart();
+  subscriber_words_t words = subscriber_finish(&subscriber);
+  assert_int_equal(words.walks, 1);
+  assert_int_equal(words.losses, 0);
+  assert_in_range(words.brought, IDS, IDS + 1); /* all of them, and perhaps the one that ends it */
+}
+
 static void what_it_missed_is_repaired_from_the_history(void **state) {
   (void)state;
   subscriber_process_t subscriber;
@@ -341,7 +372,8 @@ static void what_found_no_room_in_its_queue_is_repaired_from_the_history(void **
   overwrite_many("small", QUEUE_MESSAGES, 5);
   subscriber_continue(&subscriber);
   unsigned more = 0;
-  while (!subscriber_printed(&subscriber, "60000 kind")) { /* until long after there is room again, and no beacon due */
+  while (!subscriber_printed(&subscriber,
+                             "60000 overwritten")) { /* until long after there is room again, and no beacon due */
     write_many(1, IDS);
     more++;
     pause_briefly(); /* history has to reach over the hole */
@@ -418,6 +450,7 @@ int main(int argc, char **argv) {
   command[words] = "done";
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(what_is_written_while_it_walks_is_mirrored, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_walk_that_is_cut_off_begins_again, set_up, tear_down),
       cmocka_unit_test_setup_teardown(what_it_missed_is_repaired_from_the_history, set_up, tear_down),
       cmocka_unit_test_setup_teardown(what_found_no_room_in_its_queue_is_repaired_from_the_history, set_up, tear_down),
       cmocka_unit_test_setup_teardown(what_history_no_longer_has_is_declared_lost_and_walked, set_up, tear_down),

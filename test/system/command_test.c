@@ -41,6 +41,13 @@ static void mistakes_are_exit_code_2(void **state) {
   assert_int_equal(command("bogus"), 2);
   assert_int_equal(command("--bogus status"), 2);
   assert_int_equal(command("status more"), 2);
+  assert_int_equal(command("show"), 2);
+  assert_int_equal(command("get name"), 2);
+  assert_int_equal(command("get name '\\xg'"), 2);
+  assert_int_equal(command("show ''"), 2);
+  assert_int_equal(command("show '\"name'"), 2);
+  assert_int_equal(command("ls --from now"), 2);
+  assert_int_equal(command("watch name --from bogus"), 2);
   assert_true(printed("Try `vesta --help`."));
 }
 
@@ -56,7 +63,11 @@ static void without_a_daemon_it_says_so_and_starts_none(void **state) {
   (void)state;
   assert_int_equal(command("status"), 1);
   assert_true(printed("no vestad answers at"));
-  assert_int_equal(command("ls --json"), 1);
+  static const char *const all[] = {"ls --json", "show n", "sections n", "get n s", "watch n", "dump n", "rm n", "top"};
+  for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+    assert_int_equal(command(all[i]), 1);
+    assert_true(printed("no vestad answers at"));
+  }
   assert_int_equal(access(place.socket, F_OK), -1);
 }
 

@@ -246,6 +246,55 @@ static void so_many_checkpoints_are_read_without_a_call_and_others_by_request(vo
   assert_int_equal(descriptors_open(), before + VESTA_MAPPED_CHECKPOINTS_MAX);
 }
 
+/* ---- the daemon's memory ---- */
+
+#define HOARDERS 8U
+#define HEAD_BYTES 16U
+#define LEFT_BYTES 100U /* less than a request, more than its prefix */
+
+/* A request that is announced and does not come: the memory for it is taken, though no page of it is used. */
+static void request_announce(raw_link_t *link, uint64_t payload_bytes) {
+  uint8_t prefix[WIRE_PREFIX_BYTES];
+  assert_true(raw_link_open(link, vestad.socket));
+  wire_prefix_encode(prefix, HEAD_BYTES, (uint32_t)payload_bytes);
+  assert_true(raw_link_put(link, prefix, sizeof prefix, -1));
+}
+
+static void all_links_together_may_hold_so_much_and_no_more(void **state) {
+  (void)state;
+  static uint8_t data[300000];
+  raw_link_t hoarders[HOARDERS];
+  raw_link_t good;
+  vesta_token_t token = {0};
+  uint64_t handle = 0;
+  assert_true(raw_link_open(&good, vestad.socket));
+  assert_int_equal(raw_link_hello(&good, &token), VESTA_OK);
+  assert_int_equal(raw_link_checkpoint(&good, "good", &handle), VESTA_OK);
+  assert_int_equal(raw_link_create(&good, handle, "s", vesta_bytes(data, sizeof data)), VESTA_OK);
+  uint64_t overhead = WIRE_PREFIX_BYTES + HEAD_BYTES;
+  uint64_t left = VESTA_LINKS_BYTES_MAX - LEFT_BYTES;
+  for (uint32_t i = 0; i < HOARDERS; i++) {
+    uint64_t payload = left - overhead < VESTA_OPERATION_BYTES_MAX ? left - overhead : VESTA_OPERATION_BYTES_MAX;
+    request_announce(&hoarders[i], payload);
+    left -= overhead + payload;
+  }
+  assert_int_equal(left, 0);
+  assert_true(raw_counter_reaches(vestad.socket, "held_bytes", VESTA_LINKS_BYTES_MAX - LEFT_BYTES));
+  assert_int_equal(counter("held_bytes_max"), VESTA_LINKS_BYTES_MAX);
+  assert_int_equal(counter("messages_too_much"), 0);
+  assert_int_equal(raw_link_overwrite(&good, handle, "s", vesta_bytes(data, sizeof data)), VESTA_ERR_NO_RESOURCES);
+  assert_int_equal(counter("messages_too_much"), 1);
+  assert_int_equal(raw_link_overwrite(&good, handle, "s", vesta_bytes("small", 5)), VESTA_OK);
+  for (uint32_t i = 0; i < HOARDERS; i++) {
+    raw_link_close(&hoarders[i]);
+  }
+  int64_t until_ns = daemon_fixture_now_ns() + LIMIT;
+  while (counter("held_bytes") != 0 && daemon_fixture_now_ns() < until_ns) {
+  }
+  assert_int_equal(raw_link_overwrite(&good, handle, "s", vesta_bytes(data, sizeof data)), VESTA_OK);
+  raw_link_close(&good);
+}
+
 /* ---- groups ---- */
 
 static SaAisErrorT join(SaCkptCheckpointHandleT checkpoint, const char *text, size_t size) {
@@ -294,6 +343,7 @@ int main(void) {
       WITH_SCENE(a_session_may_have_so_many_handles_and_no_more),
       WITH_SCENE(a_library_handle_may_wait_for_so_many_callbacks_and_no_more),
       WITH_SCENE(so_many_checkpoints_are_read_without_a_call_and_others_by_request),
+      WITH_SCENE(all_links_together_may_hold_so_much_and_no_more),
       WITH_SCENE(a_group_may_have_so_many_members_and_no_more),
       WITH_SCENE(a_members_name_may_be_so_long_and_no_longer),
   };

@@ -16,8 +16,7 @@ static uint8_t bytes[1024];
 static size_t size;
 
 static bool parses_to(const char *text, const char *expected, size_t expected_size) {
-  return id_text_parse(text, bytes, sizeof bytes, &size) && size == expected_size &&
-         memcmp(bytes, expected, size) == 0;
+  return id_text_parse(text, bytes, sizeof bytes, &size) && size == expected_size && memcmp(bytes, expected, size) == 0;
 }
 
 static bool is_refused(const char *text) { return !id_text_parse(text, bytes, sizeof bytes, &size); }

@@ -202,6 +202,28 @@ static void a_keys_topic_tells_sizes_and_carries_no_data(void **state) {
   rig_close(&rig);
 }
 
+static void what_somebody_waits_for_goes_out_marked_and_nothing_else_does(void **state) {
+  (void)state;
+  rig_t rig;
+  rig_open(&rig);
+  listen(&rig, NOTIFY_CLASS_DATA);
+  publisher_awaited(rig.publisher, CHECKPOINT + 1, 1); /* nobody listens to that one */
+  rig_write(&rig, ELEMENTS(create("a", "1")));
+  publisher_awaited(rig.publisher, CHECKPOINT, 3);
+  rig_commit(&rig, ELEMENTS(overwrite("a", "2"))); /* seq 2, in the same message as 3 */
+  rig_write(&rig, ELEMENTS(overwrite("a", "3")));
+  rig_write(&rig, ELEMENTS(overwrite("a", "4")));
+  const uint64_t expected[] = {0, WIRE_CHANGES_AWAITED, 0};
+  for (size_t i = 0; i < 3; i++) {
+    frames_t *frames;
+    wire_message_t message = rig_take(&rig, &frames);
+    assert_int_equal(message.kind, WIRE_CHANGES);
+    assert_int_equal(message.state, expected[i]);
+    free(frames);
+  }
+  rig_close(&rig);
+}
+
 static void a_roles_topic_carries_epochs_only_and_each_is_followed_by_beacons(void **state) {
   (void)state;
   rig_t rig;
@@ -415,6 +437,7 @@ int main(void) {
       cmocka_unit_test(topics_at_the_limit_are_served_and_one_more_is_not),
       cmocka_unit_test(what_one_turn_committed_goes_out_in_one_message),
       cmocka_unit_test(a_keys_topic_tells_sizes_and_carries_no_data),
+      cmocka_unit_test(what_somebody_waits_for_goes_out_marked_and_nothing_else_does),
       cmocka_unit_test(a_roles_topic_carries_epochs_only_and_each_is_followed_by_beacons),
       cmocka_unit_test(messages_keep_to_the_batch_limit_and_to_whole_operations),
       cmocka_unit_test(the_longest_vector_of_the_longest_ids_is_one_message),

@@ -218,6 +218,23 @@ static void an_operation_of_several_elements_is_handed_out_whole(void **state) {
   rig_close(&rig);
 }
 
+static void the_last_change_of_a_message_that_is_awaited_says_so(void **state) {
+  (void)state;
+  rig_t rig;
+  rig_open_live(&rig, &from_now);
+  rig_write(&rig, ELEMENTS(overwrite("a", "2")));
+  publisher_awaited(rig.publisher, CHECKPOINT, 4);
+  rig_commit(&rig, ELEMENTS(overwrite("a", "3")));
+  rig_write(&rig, ELEMENTS(overwrite("a", "4"), overwrite("b", "4")));
+  rig_hear_all(&rig);
+  const bool expected[] = {false, false, false, true};
+  for (size_t i = 0; i < 4; i++) {
+    notify_change_t change = rig_next(&rig, VESTA_KIND_OVERWRITTEN);
+    assert_true(change.awaited == expected[i]);
+  }
+  rig_close(&rig);
+}
+
 static void what_comes_twice_is_dropped_and_counted(void **state) {
   (void)state;
   rig_t rig;
@@ -666,6 +683,7 @@ int main(void) {
       cmocka_unit_test(a_lost_message_is_fetched_and_handed_out_in_its_place),
       cmocka_unit_test(a_lost_tail_is_seen_by_the_next_beacon),
       cmocka_unit_test(an_operation_of_several_elements_is_handed_out_whole),
+      cmocka_unit_test(the_last_change_of_a_message_that_is_awaited_says_so),
       cmocka_unit_test(what_comes_twice_is_dropped_and_counted),
       cmocka_unit_test(an_unanswered_request_is_repeated_after_a_second_and_answered_once),
       cmocka_unit_test(a_refused_request_is_tried_again_after_a_second),
