@@ -24,14 +24,30 @@
 #define MODEL_DATA_BYTES (MODEL_ELEMENTS_MAX * (MODEL_SECTION_BYTES_MAX + 8U))
 #define MODEL_INDEX_UNTOUCHED 7777U
 
-#define MODEL_KINDS(X)                                                                                           \
-  X(INITIALIZE)                                                                                                  \
-  X(FINALIZE)                                                                                                    \
-  X(OPEN)                                                                                                        \
-  X(OPEN_ASYNC)                                                                                                  \
-  X(CLOSE) X(UNLINK) X(RETENTION_SET) X(ACTIVE_SET) X(STATUS_GET) X(CREATE) X(DELETE) X(EXPIRATION_SET) X(WRITE) \
-      X(OVERWRITE) X(READ) X(SYNCHRONIZE) X(SYNCHRONIZE_ASYNC) X(ITERATE) X(ITERATION_BEGIN) X(ITERATION_NEXT)   \
-          X(ITERATION_END)
+/* clang-format off */
+#define MODEL_KINDS(X) \
+  X(INITIALIZE) \
+  X(FINALIZE) \
+  X(OPEN) \
+  X(OPEN_ASYNC) \
+  X(CLOSE) \
+  X(UNLINK) \
+  X(RETENTION_SET) \
+  X(ACTIVE_SET) \
+  X(STATUS_GET) \
+  X(CREATE) \
+  X(DELETE) \
+  X(EXPIRATION_SET) \
+  X(WRITE) \
+  X(OVERWRITE) \
+  X(READ) \
+  X(SYNCHRONIZE) \
+  X(SYNCHRONIZE_ASYNC) \
+  X(ITERATE) \
+  X(ITERATION_BEGIN) \
+  X(ITERATION_NEXT) \
+  X(ITERATION_END)
+/* clang-format on */
 
 typedef enum model_kind {
 #define MODEL_KIND_ENUM(name) MODEL_##name,
