@@ -85,8 +85,9 @@ static void call_read_block(void *context, int64_t duration_ns, bench_samples_t 
 }
 
 /* Subjects of one size: those at even places are floors, the ones behind them up to the next floor are compared. */
-enum { ECHO, OVERWRITE, WRITE, CREATE, MEMCPY, READ, SUBJECTS };
-static const char *const call_names[SUBJECTS] = {"echo", "overwrite", "write", "create", "memcpy", "read"};
+enum { ECHO, OVERWRITE, WRITE, CREATE, MEMCPY, READ, ECHO_BOTH, SUBJECTS };
+static const char *const call_names[SUBJECTS] = {"echo", "overwrite",          "write", "create", "memcpy",
+                                                 "read", "echo back and forth"};
 
 static void call_row(bench_context_t *bench, const bench_subject_t *subjects, int subject, size_t bytes,
                      uint32_t rounds) {
@@ -111,6 +112,24 @@ static void call_row(bench_context_t *bench, const bench_subject_t *subjects, in
   }
 }
 
+/* A large overwrite moves its payload once; what that is worth beside moving it twice, and beside memcpy. */
+static void call_large_row(bench_context_t *bench, const bench_subject_t *subjects, size_t bytes, uint32_t rounds) {
+  const double *overwrite = subjects[OVERWRITE].p50_ns;
+  double both = bench_median_ratio(overwrite, subjects[ECHO_BOTH].p50_ns, rounds);
+  double memcpy_ratio = bench_median_ratio(overwrite, subjects[MEMCPY].p50_ns, rounds);
+  double gb_per_s = (double)bytes / bench_median(overwrite, rounds);
+  char text[24];
+  (void)printf("  overwrite  %-7s %10.2f GB/s; %.2f of an echo both ways (%.2f us); %.1f of a memcpy\n",
+               bench_size_text(bytes, text), gb_per_s, both, bench_median(subjects[ECHO_BOTH].p50_ns, rounds) / US,
+               memcpy_ratio);
+  bench_report_add(&bench->report, bench->on_one ? "large" : "large_free",
+                   json_pack("{s:I, s:f, s:f, s:f}", "bytes", (json_int_t)bytes, "gb_per_s", gb_per_s, "over_echo_both",
+                             both, "over_memcpy", memcpy_ratio));
+  if (bench->on_one) {
+    bench_report_target(&bench->report, "overwrite_1MB_p50_over_echo_both_ways", both, 0.8);
+  }
+}
+
 static void call_measure(bench_context_t *bench, bench_echo_t *echo, bench_writer_t *writer, size_t bytes) {
   const bench_plan_t plan = bench->quick ? (bench_plan_t){2, 10 * SCENE_MS} : (bench_plan_t){41, 25 * SCENE_MS};
   bench_subject_t subjects[SUBJECTS] = {
@@ -120,14 +139,18 @@ static void call_measure(bench_context_t *bench, bench_echo_t *echo, bench_write
       [CREATE] = {.context = writer, .block = call_create_block},
       [MEMCPY] = {.context = &bytes, .block = bench_memcpy_block},
       [READ] = {.context = writer, .block = call_read_block},
+      [ECHO_BOTH] = {.context = echo, .block = bench_echo_both_block},
   };
   bench_echo_size(echo, bytes);
   writer->bytes = bytes;
   bench_alternate(plan, subjects, SUBJECTS);
-  for (int subject = OVERWRITE; subject < SUBJECTS; subject++) {
+  for (int subject = OVERWRITE; subject <= READ; subject++) {
     if (subject != MEMCPY) {
       call_row(bench, subjects, subject, bytes, plan.rounds);
     }
+  }
+  if (bytes == 1 << 20) {
+    call_large_row(bench, subjects, bytes, plan.rounds);
   }
 }
 

@@ -20,6 +20,7 @@
 
 #define REQUEST_HEAD_BYTES 48U /* as that of an overwrite, and of its answer */
 #define REPLY_HEAD_BYTES 24U
+#define BOTH_HEAD_BYTES (REQUEST_HEAD_BYTES - 1U) /* asks for the payload back */
 #define RECEIVE_BYTES 65536U
 
 typedef struct echo_prefix {
@@ -31,7 +32,7 @@ struct bench_echo {
   pid_t process;
   size_t payload_bytes;
   uint8_t *payload;
-  uint8_t *received;
+  uint8_t *received; /* as large as the payload: it may come back */
 };
 
 static void *bench_allocate(size_t size) {
@@ -55,7 +56,7 @@ bench_echo_t *bench_echo_new(void) {
   (void)close(ends[1]);
   echo->fd = ends[0];
   echo->payload = bench_allocate(BENCH_PAYLOAD_BYTES_MAX);
-  echo->received = bench_allocate(RECEIVE_BYTES);
+  echo->received = bench_allocate(RECEIVE_BYTES + BENCH_PAYLOAD_BYTES_MAX);
   return echo;
 }
 
@@ -94,7 +95,8 @@ static void echo_send(int fd, uint32_t head_bytes, void *payload, size_t payload
 }
 
 /* Receive one frame, as often as it takes. @return false: the other side is gone */
-static bool echo_receive(int fd, uint8_t *buffer, size_t capacity) {
+static bool echo_receive(int fd, uint8_t *buffer, echo_prefix_t *prefix) {
+  const size_t capacity = RECEIVE_BYTES + BENCH_PAYLOAD_BYTES_MAX;
   size_t received = 0;
   size_t whole = sizeof(echo_prefix_t);
   while (received < whole) {
@@ -105,22 +107,21 @@ static bool echo_receive(int fd, uint8_t *buffer, size_t capacity) {
     }
     received += (size_t)got;
     if (received >= sizeof(echo_prefix_t) && whole == sizeof(echo_prefix_t)) {
-      echo_prefix_t prefix;
-      memcpy(&prefix, buffer, sizeof prefix);
-      whole += prefix.head_bytes + prefix.payload_bytes;
+      memcpy(prefix, buffer, sizeof *prefix);
+      whole += prefix->head_bytes + prefix->payload_bytes;
     }
   }
   return true;
 }
 
-void bench_echo_block(void *context, int64_t duration_ns, bench_samples_t *samples) {
-  bench_echo_t *echo = context;
+static void echo_block(bench_echo_t *echo, uint32_t head_bytes, int64_t duration_ns, bench_samples_t *samples) {
+  echo_prefix_t prefix;
   int64_t start_ns = scene_now_ns();
   int64_t now_ns = start_ns;
   while (now_ns < start_ns + duration_ns) {
     int64_t before_ns = now_ns;
-    echo_send(echo->fd, REQUEST_HEAD_BYTES, echo->payload, echo->payload_bytes);
-    if (!echo_receive(echo->fd, echo->received, RECEIVE_BYTES)) {
+    echo_send(echo->fd, head_bytes, echo->payload, echo->payload_bytes);
+    if (!echo_receive(echo->fd, echo->received, &prefix)) {
       scene_fail("the echo has ended");
     }
     now_ns = scene_now_ns();
@@ -128,11 +129,21 @@ void bench_echo_block(void *context, int64_t duration_ns, bench_samples_t *sampl
   }
 }
 
+void bench_echo_block(void *context, int64_t duration_ns, bench_samples_t *samples) {
+  echo_block(context, REQUEST_HEAD_BYTES, duration_ns, samples);
+}
+
+void bench_echo_both_block(void *context, int64_t duration_ns, bench_samples_t *samples) {
+  echo_block(context, BOTH_HEAD_BYTES, duration_ns, samples);
+}
+
 int bench_echo_run(char **arguments) {
   int fd = (int)strtol(arguments[0], NULL, 10);
   uint8_t *buffer = bench_allocate(RECEIVE_BYTES + BENCH_PAYLOAD_BYTES_MAX);
-  while (echo_receive(fd, buffer, RECEIVE_BYTES + BENCH_PAYLOAD_BYTES_MAX)) {
-    echo_send(fd, REPLY_HEAD_BYTES, NULL, 0);
+  echo_prefix_t prefix;
+  while (echo_receive(fd, buffer, &prefix)) {
+    bool both = prefix.head_bytes == BOTH_HEAD_BYTES;
+    echo_send(fd, REPLY_HEAD_BYTES, both ? buffer : NULL, both ? prefix.payload_bytes : 0);
   }
   free(buffer);
   return 0;

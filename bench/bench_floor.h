@@ -22,6 +22,8 @@ void bench_echo_destroy(bench_echo_t **echo);
 void bench_echo_size(bench_echo_t *echo, size_t payload_bytes);
 /** A bench_subject_t's block; context: the echo. */
 void bench_echo_block(void *echo, int64_t duration_ns, bench_samples_t *samples);
+/** The same, with the payload in the answer as well: what moves it twice. */
+void bench_echo_both_block(void *echo, int64_t duration_ns, bench_samples_t *samples);
 
 typedef struct bench_publish bench_publish_t;
 bench_publish_t *bench_publish_new(const char *directory);
