@@ -19,7 +19,7 @@ export VESTA_TEST_SOURCE_DIR
 memcheck() { # log program...: what memcheck finds goes into the log. Becomes the program: call it in a subshell.
   log=$1
   shift
-  exec valgrind --quiet --leak-check=full --show-leak-kinds=definite,indirect --log-file="$log" "$@"
+  exec stdbuf -oL valgrind --quiet --leak-check=full --show-leak-kinds=definite,indirect --log-file="$log" "$@"
 }
 
 die() {
@@ -69,14 +69,14 @@ pids="$pids $one"
 wait_for "one ACTIVE" "$place/one"
 memcheck "$place/pair.two.%p" "$build/samples/pair" two >"$place/two" &
 two=$!
-memcheck "$place/watch.%p" stdbuf -oL "$build/samples/watch" counters >"$place/watched" &
+memcheck "$place/watch.%p" "$build/samples/watch" counters >"$place/watched" &
 watch=$!
 pids="$pids $two $watch"
 wait_for "two STANDBY" "$place/two"
 wait_for counter- "$place/watched"
 kill -9 "$one"
 wait_for "two ACTIVE" "$place/two"
-kill -INT "$two" "$watch"
+kill "$two" "$watch"
 wait "$two" "$watch" || true
 judge "pair" "$place"/pair.two.*
 judge "watch" "$place"/watch.*

@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <saCkpt.h>
+#include <saCkpt_B_02_03.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <vesta.h>
 
 #include <cmocka.h>
 
@@ -486,6 +488,123 @@ static void an_asynchronous_synchronize_calls_back_once(void **state) {
   assert_int_equal(called.invocation, 9);
 }
 
+/* ---- transactions, and writes that nobody waits for ---- */
+
+static vesta_txn_t *txn;
+static vesta_write_options_t condition;
+static vesta_position_t committed_at;
+static SaAisErrorT commit_it(void) { return vesta_txn_commit(&txn, &condition, &committed_at); }
+
+/* Delete a, make it anew, make b. */
+static void txn_fill(void) {
+  SaCkptSectionIdT a = id_of("a");
+  SaCkptSectionIdT b = id_of("b");
+  OK(vesta_txn_begin(checkpoint, &txn));
+  OK(vesta_txn_delete(txn, &a));
+  OK(vesta_txn_create(txn, &a, "first", 5, SA_TIME_END));
+  OK(vesta_txn_create(txn, &b, "second", 6, SA_TIME_END));
+  memset(&condition, 0, sizeof condition);
+  memset(&committed_at, 0, sizeof committed_at);
+}
+
+static void a_transaction_is_done_once_and_told_where_it_stands(void **state) {
+  OK(create(other, "a", "there"));
+  txn_fill();
+  OK(lose_answer_of(commit_it, overwrite_a_meanwhile, *state));
+  assert_nothing_was_done_again(1);
+  assert_null(txn);
+  assert_true(committed_at.seq > 0);
+  assert_holds("a", "last");
+  assert_holds("b", "second");
+}
+
+/* Judged again it would fail: it has changed itself what it was to find unchanged. */
+static void a_conditional_transaction_that_was_done_is_not_judged_again(void **state) {
+  OK(create(other, "a", "there"));
+  txn_fill();
+  OK(commit_it());
+  condition.if_unchanged_since = committed_at;
+  SaCkptSectionIdT a = id_of("a");
+  OK(vesta_txn_begin(checkpoint, &txn));
+  OK(vesta_txn_overwrite(txn, &a, "third", 5));
+  OK(lose_answer_of(commit_it, NULL, *state));
+  assert_nothing_was_done_again(1);
+  assert_holds("a", "third");
+}
+
+static void writes_that_nobody_waits_for_are_done_once_and_in_order(void **state) {
+  vesta_writer_t *writer;
+  vesta_completion_t completion;
+  SaCkptSectionIdT a = id_of("a");
+  OK(create(other, "a", "there"));
+  OK(vesta_writer_open(checkpoint, &writer));
+  losing_begins();
+  OK(vesta_writer_overwrite(writer, &a, "1", 1, 1));
+  OK(vesta_writer_overwrite(writer, &a, "2", 1, 2));
+  OK(vesta_writer_overwrite(writer, &a, "3", 1, 3));
+  assert_true(link_proxy_wait_lost(proxy));
+  losing_ends(*state);
+  for (SaInvocationT i = 1; i <= 3; i++) {
+    OK(vesta_writer_next(writer, LIMIT, &completion));
+    assert_int_equal(completion.invocation, i);
+    OK(completion.error);
+  }
+  EXPECT(SA_AIS_ERR_NOT_EXIST, vesta_writer_next(writer, 0, &completion));
+  assert_true(counter("resent") > before.resent);
+  assert_holds("a", "3");
+  vesta_position_t next = {0};
+  condition = (vesta_write_options_t){.if_unchanged_since = completion.position};
+  OK(vesta_txn_begin(checkpoint, &txn)); /* the third is the last operation there is */
+  OK(vesta_txn_overwrite(txn, &a, "4", 1));
+  OK(vesta_txn_commit(&txn, &condition, &next));
+  assert_int_equal(next.seq, completion.position.seq + 1);
+  OK(vesta_writer_close(&writer));
+}
+
+/* ---- tracking ---- */
+
+static int tracked;
+static void note_tracked(SaCkptCheckpointHandleT handle, SaCkptIOVectorElementT *vector, SaUint32T count) {
+  (void)handle;
+  (void)vector;
+  tracked += (int)count;
+}
+
+static SaCkptHandleT tracker;
+static SaAisErrorT track(void) { return saCkptTrack(tracker); }
+static SaAisErrorT track_no_more(void) { return saCkptTrackStop(tracker); }
+
+static void dispatch_tracked(int count) {
+  SaSelectionObjectT object;
+  int64_t until_ns = daemon_fixture_now_ns() + LIMIT;
+  OK(saCkptSelectionObjectGet(tracker, &object));
+  while (tracked < count && daemon_fixture_now_ns() < until_ns) {
+    struct pollfd ready = {.fd = (int)object, .events = POLLIN};
+    (void)poll(&ready, 1, 1000);
+    OK(saCkptDispatch(tracker, SA_DISPATCH_ALL));
+  }
+  assert_int_equal(tracked, count);
+}
+
+static void tracking_begins_and_ends_although_the_answer_was_lost(void **state) {
+  const SaCkptCallbacksT_2 callbacks = {.saCkptCheckpointTrackCallback = note_tracked};
+  SaVersionT version = {'B', 2, 3};
+  tracked = 0;
+  OK(saCkptInitialize_2(&tracker, &callbacks, &version)); /* where VESTA_SOCKET leads: through the proxy */
+  (void)open_it(tracker, "scene", NULL);
+  OK(lose_answer_of(track, NULL, *state));
+  OK(create(other, "a", "x"));
+  OK(overwrite(other, "a", "y"));
+  dispatch_tracked(2);
+  OK(lose_answer_of(track_no_more, NULL, *state));
+  OK(overwrite(other, "a", "z"));
+  OK(saCkptCheckpointStatusGet(checkpoint, &(SaCkptCheckpointDescriptorT){.numberOfSections = 0}));
+  OK(saCkptDispatch(tracker, SA_DISPATCH_ALL));
+  assert_int_equal(tracked, 2);
+  EXPECT(SA_AIS_ERR_NOT_EXIST, track_no_more());
+  OK(saCkptFinalize(tracker));
+}
+
 /* ---- groups, as libvesta asks for them ---- */
 
 static struct { uint64_t member, epoch, seq, state; } told;
@@ -588,6 +707,10 @@ int main(void) {
       LOST(an_initialize_succeeds_although_its_answer_was_lost),
       LOST(an_asynchronous_open_opens_once_and_calls_back_once),
       LOST(an_asynchronous_synchronize_calls_back_once),
+      LOST(a_transaction_is_done_once_and_told_where_it_stands),
+      LOST(a_conditional_transaction_that_was_done_is_not_judged_again),
+      LOST(writes_that_nobody_waits_for_are_done_once_and_in_order),
+      LOST(tracking_begins_and_ends_although_the_answer_was_lost),
       LOST(a_member_joins_once),
       LOST(a_member_leaves_once),
       LOST(a_promotion_is_confirmed_once),
