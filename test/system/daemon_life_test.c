@@ -400,7 +400,7 @@ static void a_private_one_ends_when_nobody_needs_it_and_leaves_nothing(void **st
   (void)state;
   raw_link_t link;
   vesta_token_t token = {0};
-  pid_t vestad = vestad_start(&place, (const char *const[]){"--private", "--linger", "50ms", NULL}, NULL);
+  pid_t vestad = vestad_start(&place, (const char *const[]){"--private", "--linger", "500ms", NULL}, NULL);
   assert_true(vestad > 0);
   assert_true(raw_link_open(&link, place.socket));
   assert_int_equal(raw_link_hello(&link, &token), VESTA_OK);
@@ -413,12 +413,18 @@ static void a_private_one_ends_when_nobody_needs_it_and_leaves_nothing(void **st
   assert_false(there("") || there(".changes") || there(".requests") || there(".pid") || there(".end"));
 }
 
-static void a_private_one_stays_while_somebody_is_about_to_connect(void **state) {
-  (void)state;
+/* As an agent does that is about to connect: while it is held, a private daemon does not end. */
+static int hold_start_lock(void) {
   char lock[128];
   (void)snprintf(lock, sizeof lock, "%s.start", place.socket);
   int fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   assert_int_equal(flock(fd, LOCK_EX), 0);
+  return fd;
+}
+
+static void a_private_one_stays_while_somebody_is_about_to_connect(void **state) {
+  (void)state;
+  int fd = hold_start_lock();
   pid_t vestad = vestad_start(&place, (const char *const[]){"--private", "--linger", "10ms", NULL}, NULL);
   assert_true(vestad > 0);
   for (int i = 0; i < 50; i++) { /* ten times its patience at least */
@@ -435,11 +441,13 @@ static void a_private_one_stays_for_what_is_retained(void **state) {
   vesta_token_t token = {0};
   uint64_t handle = 0;
   vesta_bytes_t data;
+  int fd = hold_start_lock();
   pid_t vestad = vestad_start(&place, (const char *const[]){"--private", "--linger", "1ms", NULL}, NULL);
   assert_true(vestad > 0);
   assert_true(raw_link_open(&link, place.socket));
   assert_int_equal(raw_link_hello(&link, &token), VESTA_OK);
   assert_int_equal(raw_link_checkpoint(&link, "kept", &handle), VESTA_OK);
+  (void)close(fd);
   assert_int_equal(raw_link_create(&link, handle, "a", text("value")), VESTA_OK);
   wire_message_t finalize = {.kind = WIRE_FINALIZE};
   wire_message_t reply;
