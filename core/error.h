@@ -37,7 +37,8 @@
   X(DENIED, 23, "this user may not connect")                      \
   X(BUSY, 24, "in use by another")                                \
   X(CHANGED, 25, "changed since the position that was named")     \
-  X(NOT_SUPPORTED, 26, "not possible with what is there")
+  X(NOT_SUPPORTED, 26, "not possible with what is there")         \
+  X(CORRUPTED, 27, "what the section contains is not known here")
 
 typedef enum vesta_err {
 #define VESTA_ERROR_ENUM(name, number, text) VESTA_ERR_##name = (number),

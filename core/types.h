@@ -70,6 +70,10 @@ typedef struct vesta_attributes {
 
 #define VESTA_TIME_END INT64_MAX /* never */
 
+#define VESTA_MEMBER_SAME UINT64_MAX /* in an EPOCH: no role was granted, another replica orders the log from here on */
+
+#define VESTA_CONTENT_HASH_BYTES 16U /* the hash of a content (content_hash.h), as it is written */
+
 /* What happens to a section or a checkpoint; numbers are on the wire. */
 typedef enum vesta_kind {
   VESTA_KIND_CREATED = 1,

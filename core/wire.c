@@ -15,13 +15,13 @@
 
 #include "core/wire_table.h"
 
-static_assert(WIRE_FIELD_ELEMENTS < 64, "a mask of fields fits into 64 bits");
+static_assert(WIRE_FIELDS_END <= 64, "a mask of fields fits into 64 bits");
 static_assert(WIRE_ITEM_COUNT < 16, "an element's array header is one byte");
 static_assert(sizeof(size_t) == sizeof(uint64_t), "sizes and counts are 64 bits wide");
 
 /* ---- the tables ---- */
 
-const wire_slot_t wire_fields[WIRE_FIELD_ELEMENTS] = {
+const wire_slot_t wire_fields[WIRE_FIELDS_END] = {
 #define WIRE_FIELD_SLOT(name_, NAME, number, type_, max_) \
   [number] = {.max = (max_), .offset = offsetof(wire_message_t, name_), .type = WIRE_TYPE_##type_},
     WIRE_FIELDS(WIRE_FIELD_SLOT)

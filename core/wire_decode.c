@@ -26,7 +26,7 @@
 #define WIRE_ZONE_CHUNK_BYTES 16384U               /* enough for the usual message without a further malloc */
 #define WIRE_ELEMENTS_FIRST 16U                    /* room for elements when the first ones come; doubled as needed */
 
-static_assert(WIRE_ELEMENTS_MAX * (WIRE_ITEM_COUNT + 1U) + 2U * WIRE_FIELD_ELEMENTS + 1U <= WIRE_OBJECTS_MAX,
+static_assert(WIRE_ELEMENTS_MAX * (WIRE_ITEM_COUNT + 1U) + 2U * WIRE_FIELDS_END + 1U <= WIRE_OBJECTS_MAX,
               "the largest message we write may be read");
 
 struct wire_decoder {
@@ -267,7 +267,7 @@ static vesta_err_t fields_read(wire_decoder_t *decoder, const msgpack_object_map
     }
     uint64_t number = key->via.u64;
     bool is_elements = number == WIRE_FIELD_ELEMENTS;
-    if (!is_elements && (number >= WIRE_FIELD_ELEMENTS || wire_fields[number].type == WIRE_TYPE_NONE)) {
+    if (!is_elements && (number >= WIRE_FIELDS_END || wire_fields[number].type == WIRE_TYPE_NONE)) {
       continue; /* of a newer minor version */
     }
     if ((seen & 1ULL << number) != 0) {

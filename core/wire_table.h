@@ -27,9 +27,9 @@ enum { WIRE_ITEM_COUNT = 0 WIRE_ELEMENT_ITEMS(WIRE_ITEM_ONE) };
 #undef WIRE_ITEM_ONE
 enum { WIRE_KIND_COUNT = 256 };
 
-extern const wire_slot_t wire_fields[WIRE_FIELD_ELEMENTS]; /* by field number */
-extern const wire_slot_t wire_items[WIRE_ITEM_COUNT];      /* by place */
-extern const wire_kind_row_t wire_kinds[WIRE_KIND_COUNT];  /* by number */
+extern const wire_slot_t wire_fields[WIRE_FIELDS_END];    /* by field number */
+extern const wire_slot_t wire_items[WIRE_ITEM_COUNT];     /* by place */
+extern const wire_kind_row_t wire_kinds[WIRE_KIND_COUNT]; /* by number */
 
 /** The fields of a message that are not zero, as a mask of WIRE_F_... */
 uint64_t wire_present(const wire_message_t *message);
