@@ -12,11 +12,13 @@
 
 #include "bench/bench_floor.h"
 #include "bench/bench_parts.h"
+#include "bench/bench_publish.h"
+#include "bench/bench_redis.h"
 #include "bench/member.h"
 #include "bench/plain_takeover.h"
 #include "bench/scene.h"
 
-#define BENCH_LIMIT_S 360U
+#define BENCH_LIMIT_S 900U
 
 typedef struct bench_role {
   const char *name;
@@ -29,6 +31,9 @@ static int bench_run_role(const char *role, char **arguments) {
       {BENCH_SUBSCRIBER_ROLE, bench_subscriber_run},
       {BENCH_FOLLOWER_ROLE, bench_follower_run},
       {BENCH_IDLE_ROLE, bench_idle_run},
+      {BENCH_STANDBY_ROLE, bench_standby_run},
+      {BENCH_REDIS_ROLE, bench_redis_run},
+      {BENCH_RIVAL_SUBSCRIBER_ROLE, bench_rival_subscriber_run},
       {MEMBER_ROLE, member_run},
       {PLAIN_TAKEOVER_ROLE, plain_takeover_run},
   };
@@ -52,6 +57,13 @@ static const bench_part_t bench_parts[] = {
     {"changes", bench_change_part, true},
     {"changes", bench_change_part, false},
     {"throughput", bench_throughput_part, false},
+    {"subscribers", bench_subscriber_part, false},
+    {"transactions", bench_txn_part, true},
+    {"applied_by", bench_applied_part, true},
+    {"applied_by", bench_applied_part, false},
+    {"resync", bench_resync_part, false},
+    {"rival", bench_rival_part, true},
+    {"rival", bench_rival_part, false},
     {"failover", bench_failover_part, false},
     {"memory", bench_memory_part, false},
     {"idle", bench_idle_part, true},
@@ -73,7 +85,8 @@ static _Noreturn void bench_usage(int status) {
                 "Usage: " BENCH_PROGRAM " [--quick] [--only PART] [--output DIR]\n"
                 "Measure Vesta beside the floors of this machine.\n\n"
                 "  --quick         a few seconds, to see that it runs; the figures mean nothing\n"
-                "  --only PART     calls, changes, throughput, failover, memory or idle\n"
+                "  --only PART     calls, changes, throughput, subscribers, transactions, applied_by, resync,\n"
+                "                  rival, failover, memory or idle\n"
                 "  --output DIR    write bench.json and, with gnuplot, SVG plots there\n");
   exit(status);
 }

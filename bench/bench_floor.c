@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Echo, publish, memcpy: the least that the machine takes. See bench_floor.h.
+ * Echo, memcpy: the least that the machine takes. See bench_floor.h.
  */
 #include "bench/bench_floor.h"
 
@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include <zmq.h>
 
 #include "bench/scene.h"
 
@@ -147,115 +146,6 @@ int bench_echo_run(char **arguments) {
   }
   free(buffer);
   return 0;
-}
-
-/* ---- publish ---- */
-
-#define HIGH_WATER 65536            /* messages; the publisher waits there, so none is dropped */
-#define FLOOD_BYTES_MAX (64U << 20) /* under way at most, so that large messages do not fill the memory */
-
-struct bench_publish {
-  void *zmq;
-  void *socket;
-  pid_t process;
-  bench_meter_t meter;
-  uint64_t sent;
-  size_t payload_bytes;
-  uint8_t *payload;
-};
-
-static void bench_zmq_require(int result, const char *call) {
-  if (result < 0) {
-    scene_fail("%s: %s", call, zmq_strerror(zmq_errno()));
-  }
-}
-
-static void publish_send(bench_publish_t *publish) {
-  int64_t now_ns = scene_now_ns();
-  memcpy(publish->payload, &now_ns, sizeof now_ns);
-  bench_zmq_require(zmq_send(publish->socket, publish->payload, publish->payload_bytes, 0), "zmq_send");
-  publish->sent++;
-}
-
-bench_publish_t *bench_publish_new(const char *directory) {
-  const int one = 1;
-  const int high_water = HIGH_WATER;
-  char endpoint[160];
-  char text[16];
-  bench_publish_t *publish = bench_allocate(sizeof *publish);
-  bench_meter_init(&publish->meter, directory, "publish");
-  (void)snprintf(endpoint, sizeof endpoint, "ipc://%s/publish", directory);
-  publish->payload = bench_allocate(BENCH_PAYLOAD_BYTES_MAX);
-  publish->payload_bytes = sizeof(int64_t);
-  publish->zmq = zmq_ctx_new();
-  publish->socket = zmq_socket(publish->zmq, ZMQ_XPUB);
-  bench_zmq_require(zmq_setsockopt(publish->socket, ZMQ_XPUB_NODROP, &one, sizeof one), "zmq_setsockopt");
-  bench_zmq_require(zmq_setsockopt(publish->socket, ZMQ_SNDHWM, &high_water, sizeof high_water), "zmq_setsockopt");
-  bench_zmq_require(zmq_bind(publish->socket, endpoint), "zmq_bind");
-  const char *arguments[] = {endpoint, publish->meter.path, bench_meter_fd_text(&publish->meter, text), NULL};
-  publish->process = scene_spawn(BENCH_SUBSCRIBER_ROLE, arguments);
-  /* The subscription itself arrives as a message: from then on nothing is missed. */
-  bench_zmq_require(zmq_recv(publish->socket, publish->payload, BENCH_PAYLOAD_BYTES_MAX, 0), "zmq_recv");
-  return publish;
-}
-
-void bench_publish_destroy(bench_publish_t **publish) {
-  const int none = 0;
-  scene_kill((*publish)->process);
-  (void)zmq_setsockopt((*publish)->socket, ZMQ_LINGER, &none, sizeof none);
-  (void)zmq_close((*publish)->socket);
-  (void)zmq_ctx_term((*publish)->zmq);
-  bench_meter_fini(&(*publish)->meter);
-  free((*publish)->payload);
-  free(*publish);
-  *publish = NULL;
-}
-
-void bench_publish_size(bench_publish_t *publish, size_t payload_bytes) { publish->payload_bytes = payload_bytes; }
-
-void bench_publish_latency_block(void *context, int64_t duration_ns, bench_samples_t *samples) {
-  bench_publish_t *publish = context;
-  int64_t end_ns = scene_now_ns() + duration_ns;
-  publish->meter.shared->paced = true;
-  while (scene_now_ns() < end_ns) {
-    publish_send(publish);
-    bench_samples_add(samples, (double)bench_meter_wait_one(&publish->meter));
-  }
-  publish->meter.shared->paced = false;
-}
-
-void bench_publish_flood_block(void *context, int64_t duration_ns, bench_samples_t *samples) {
-  bench_publish_t *publish = context;
-  uint64_t ahead_max = FLOOD_BYTES_MAX / publish->payload_bytes;
-  uint64_t before = publish->sent;
-  int64_t start_ns = scene_now_ns();
-  while (scene_now_ns() < start_ns + duration_ns) {
-    if (publish->sent - publish->meter.shared->count > ahead_max) {
-      scene_pause(SCENE_MS / 10);
-    } else {
-      publish_send(publish);
-    }
-  }
-  int64_t last_ns = bench_meter_wait_count(&publish->meter, publish->sent);
-  bench_samples_add(samples, (double)(last_ns - start_ns) / (double)(publish->sent - before));
-}
-
-int bench_subscriber_run(char **arguments) {
-  const int high_water = HIGH_WATER;
-  bench_meter_t meter;
-  bench_meter_attach(&meter, arguments[1], arguments[2]);
-  void *zmq = zmq_ctx_new();
-  void *socket = zmq_socket(zmq, ZMQ_SUB);
-  bench_zmq_require(zmq_setsockopt(socket, ZMQ_RCVHWM, &high_water, sizeof high_water), "zmq_setsockopt");
-  bench_zmq_require(zmq_setsockopt(socket, ZMQ_SUBSCRIBE, "", 0), "zmq_setsockopt");
-  bench_zmq_require(zmq_connect(socket, arguments[0]), "zmq_connect");
-  for (;;) {
-    zmq_msg_t message;
-    (void)zmq_msg_init(&message);
-    bench_zmq_require(zmq_msg_recv(&message, socket, 0), "zmq_msg_recv");
-    bench_meter_note(&meter, zmq_msg_data(&message));
-    (void)zmq_msg_close(&message);
-  }
 }
 
 /* ---- memcpy ---- */

@@ -56,8 +56,8 @@ int64_t bench_meter_wait_count(bench_meter_t *meter, uint64_t count) {
   int64_t deadline_ns = scene_now_ns() + LIMIT_NS;
   while (meter->shared->count < count) {
     if (scene_now_ns() > deadline_ns) {
-      scene_fail("of %llu messages %llu have arrived", (unsigned long long)count,
-                 (unsigned long long)meter->shared->count);
+      scene_fail("of %llu messages %llu have arrived at %s", (unsigned long long)count,
+                 (unsigned long long)meter->shared->count, meter->path);
     }
     scene_pause(SCENE_MS / 5);
   }
@@ -75,10 +75,14 @@ void bench_meter_attach(bench_meter_t *meter, const char *path, const char *fd_t
 }
 
 void bench_meter_note(bench_meter_t *meter, const void *payload) {
-  const uint64_t one = 1;
   int64_t sent_ns;
-  int64_t now_ns = scene_now_ns();
   memcpy(&sent_ns, payload, sizeof sent_ns);
+  bench_meter_note_sent(meter, sent_ns);
+}
+
+void bench_meter_note_sent(bench_meter_t *meter, int64_t sent_ns) {
+  const uint64_t one = 1;
+  int64_t now_ns = scene_now_ns();
   meter->shared->latency_ns = now_ns - sent_ns;
   meter->shared->last_ns = now_ns;
   meter->shared->count++;

@@ -15,6 +15,7 @@
 typedef struct bench_meter_shared {
   _Atomic bool ready;
   _Atomic bool paced;
+  _Atomic int64_t sent_ns;    /* of the one under way, where a message can't carry it */
   _Atomic uint64_t count;     /* messages received */
   _Atomic int64_t last_ns;    /* when */
   _Atomic int64_t latency_ns; /* of the last one */
@@ -43,5 +44,7 @@ const char *bench_meter_fd_text(const bench_meter_t *meter, char text[16]);
 
 void bench_meter_attach(bench_meter_t *meter, const char *path, const char *fd_text);
 void bench_meter_note(bench_meter_t *meter, const void *payload);
+/** The same for a message that was sent at that time. */
+void bench_meter_note_sent(bench_meter_t *meter, int64_t sent_ns);
 
 #endif

@@ -7,9 +7,13 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <vesta.h>
 
+#include "bench/bench_crowd.h"
 #include "bench/bench_report.h"
 #include "bench/bench_samples.h"
+#include "bench/opener.h"
+#include "bench/scene.h"
 
 /** Overwrite, write, create beside the echo; read beside memcpy. */
 void bench_call_part(bench_context_t *bench);
@@ -23,6 +27,16 @@ void bench_failover_part(bench_context_t *bench);
 void bench_memory_part(bench_context_t *bench);
 /** Overwrite with 9,999 idle clients beside overwrite with none. */
 void bench_idle_part(bench_context_t *bench);
+/** What one more subscriber costs. */
+void bench_subscriber_part(bench_context_t *bench);
+/** Transactions beside the same changes one by one. */
+void bench_txn_part(bench_context_t *bench);
+/** A commit that waits until standbys have applied it. */
+void bench_applied_part(bench_context_t *bench);
+/** A follower behind the history. */
+void bench_resync_part(bench_context_t *bench);
+/** Redis doing the same. */
+void bench_rival_part(bench_context_t *bench);
 
 /* ---- overwriting one section over and over, which several parts do ---- */
 
@@ -37,8 +51,37 @@ typedef struct bench_writer {
 /** A bench_subject_t's block; context: the writer, whose checkpoint has the section BENCH_SECTION. */
 void bench_overwrite_block(void *writer, int64_t duration_ns, bench_samples_t *samples);
 
+/* ---- writes that nobody waits for one by one ---- */
+
+/** Hand in an overwrite of BENCH_SECTION, taking what came of the oldest one when 64 are under way. */
+void bench_writer_overwrite(vesta_writer_t *writer, const void *payload, size_t bytes);
+/** Take what came of all. */
+void bench_writer_settle(vesta_writer_t *writer);
+
+/* ---- an active that is this process, and its standbys, with the section BENCH_SECTION ---- */
+
+typedef struct bench_group {
+  opener_t opener;
+  vesta_pair_t *pair;
+  bench_crowd_t *standbys;
+} bench_group_t;
+
+typedef struct bench_group_commit {
+  bench_group_t *group;
+  uint32_t applied_by;
+} bench_group_commit_t;
+
+bench_group_t bench_group_begin(const scene_t *scene);
+void bench_group_end(bench_group_t *group);
+/** A bench_subject_t's block: commits of one overwrite of 100 B. Context: a bench_group_commit_t. */
+void bench_group_commit_block(void *commit, int64_t duration_ns, bench_samples_t *samples);
+
 /* ---- roles ---- */
 
+#define BENCH_STANDBY_ROLE "standby"
+int bench_standby_run(char **arguments);
+#define BENCH_RIVAL_SUBSCRIBER_ROLE "rival_subscriber"
+int bench_rival_subscriber_run(char **arguments);
 #define BENCH_FOLLOWER_ROLE "follower"
 #define BENCH_IDLE_ROLE "idle"
 int bench_follower_run(char **arguments);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * SVG plots of the report, by gnuplot: calls beside their floors, changes beside theirs, throughput, failover beside
- * iterating and reading, memory. Without gnuplot there are none, and the JSON has it all.
+ * SVG plots of the report, by gnuplot: calls beside their floors, changes beside theirs, throughput, subscribers,
+ * transactions, resyncs beside snapshots, failover beside iterating and reading. Without gnuplot there are none, and the
+ * JSON has it all.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,9 +52,34 @@ static const plot_t plots[] = {
      "bytes",
      "bytes",
      "per second",
-     {{"raw PUB/SUB messages", NULL, NULL, "publish_per_s"},
+     {{"raw PUB/SUB, payload alone", NULL, NULL, "publish_per_s"},
+      {"raw PUB/SUB, frames of a change", NULL, NULL, "publish_frames_per_s"},
       {"vectors of writes", NULL, NULL, "vector_changes_per_s"},
+      {"asynchronous overwrites", NULL, NULL, "async_per_s"},
       {"single overwrites, one client", NULL, NULL, "overwrites_per_s"}}},
+    {"subscribers",
+     "subscribers",
+     "One change of 1 KB at all of its subscribers",
+     "subscribers",
+     "subscribers",
+     "microseconds",
+     {{"asynchronous overwrites", NULL, NULL, "change_us"}, {"raw PUB/SUB", NULL, NULL, "publish_us"}}},
+    {"transactions",
+     "transactions",
+     "Transactions of overwrites of 100 B, median",
+     "changes",
+     "changes",
+     "microseconds",
+     {{"one by one", NULL, NULL, "one_by_one_p50_us"}, {"a transaction", NULL, NULL, "p50_us"}}},
+    {"resync",
+     "resync",
+     "Resync of a follower behind the history",
+     "sections",
+     "sections",
+     "milliseconds",
+     {{"snapshot", NULL, NULL, "snapshot_ms"},
+      {"many changed", "change", "many", "ms"},
+      {"few changed", "change", "few", "ms"}}},
     {"failover",
      "failover",
      "Having everything after SIGKILL of the active",

@@ -49,10 +49,17 @@ void bench_report_add(bench_report_t *report, const char *part, json_t *row) {
   (void)fflush(stdout);
 }
 
+static void report_target(bench_report_t *report, const char *name, double value, double limit, bool ok) {
+  bench_report_add(report, "targets",
+                   json_pack("{s:s, s:f, s:f, s:b}", "name", name, "value", value, "limit", limit, "ok", ok));
+}
+
 void bench_report_target(bench_report_t *report, const char *name, double value, double limit) {
-  bench_report_add(
-      report, "targets",
-      json_pack("{s:s, s:f, s:f, s:b}", "name", name, "value", value, "limit", limit, "ok", value <= limit));
+  report_target(report, name, value, limit, value <= limit);
+}
+
+void bench_report_target_least(bench_report_t *report, const char *name, double value, double limit) {
+  report_target(report, name, value, limit, value >= limit);
 }
 
 void bench_report_finish(bench_report_t *report) {

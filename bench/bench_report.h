@@ -27,8 +27,10 @@ void bench_report_init(bench_report_t *report, const char *output);
 void bench_report_title(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** One row of a part's results; owns `row`. */
 void bench_report_add(bench_report_t *report, const char *part, json_t *row);
-/** A figure that has a limit; is printed with the others at the end. */
+/** A figure that may not be above a limit; is printed with the others at the end. */
 void bench_report_target(bench_report_t *report, const char *name, double value, double limit);
+/** One that may not be below it. */
+void bench_report_target_least(bench_report_t *report, const char *name, double value, double limit);
 /** Write JSON and plots, print the targets. */
 void bench_report_finish(bench_report_t *report);
 

@@ -23,9 +23,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bench/hotkv_client.h"
 #include "bench/hotkv_ledger.h"
 #include "bench/hotkv_loader.h"
+#include "bench/resp_client.h"
 #include "bench/scene.h"
 
 #define DEMO_PROGRAM "vesta_demo_hotkv"
@@ -171,21 +171,21 @@ static void demo_ask_redis_cli(const demo_t *demo) {
 
 /* The same without redis-cli. */
 static void demo_ask_plainly(const demo_t *demo) {
-  static hotkv_client_t client = {.fd = -1};
+  static resp_client_t client = {.fd = -1};
   FILE *answers = demo_open(demo, "answers", "we");
-  bool good = hotkv_client_connect(&client, demo->port);
+  bool good = resp_client_connect(&client, demo->port);
   for (uint32_t i = 0; good && i < demo->ledger->keys; i++) {
     char key[HOTKV_KEY_BYTES];
     char request[64];
-    hotkv_reply_t reply;
+    resp_reply_t reply;
     (void)hotkv_ledger_key(i, key);
     int size = snprintf(request, sizeof request, "GET %s\r\n", key);
-    good = hotkv_client_send(&client, request, (size_t)size) && hotkv_client_receive(&client, &reply);
+    good = resp_client_send(&client, request, (size_t)size) && resp_client_receive(&client, &reply);
     if (good) {
       (void)fprintf(answers, "%.*s\n", (int)reply.size, reply.text == NULL ? "" : reply.text);
     }
   }
-  hotkv_client_close(&client);
+  resp_client_close(&client);
   (void)fclose(answers);
   if (!good) {
     scene_fail("the new active does not answer");

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/hotkv_client.h"
 #include "bench/hotkv_ledger.h"
+#include "bench/resp_client.h"
 #include "bench/scene.h"
 
 #define AT_A_TIME 8U
@@ -22,7 +22,7 @@ typedef struct loader {
   uint32_t filled;    /* how many of them were set once */
   uint64_t random;
   int64_t last_ok_ns; /* 0: none yet */
-  hotkv_client_t client;
+  resp_client_t client;
 } loader_t;
 
 pid_t hotkv_loader_spawn(const char *ledger_path, uint32_t index) {
@@ -59,8 +59,8 @@ static size_t loader_set(const char *key, size_t key_size, const char *value, si
 
 /* False: the connection is broken. Any other answer than OK is a fault: nobody has hurt the service. */
 static bool loader_hear_ok(loader_t *loader) {
-  hotkv_reply_t reply;
-  if (!hotkv_client_receive(&loader->client, &reply)) {
+  resp_reply_t reply;
+  if (!resp_client_receive(&loader->client, &reply)) {
     return false;
   }
   if (reply.kind != '+') {
@@ -84,7 +84,7 @@ static bool loader_write(loader_t *loader) {
     hotkv_ledger_value(keys[i], versions[i], value);
     size += loader_set(key, hotkv_ledger_key(keys[i], key), value, sizeof value, requests + size);
   }
-  if (!hotkv_client_send(&loader->client, requests, size)) {
+  if (!resp_client_send(&loader->client, requests, size)) {
     return false;
   }
   for (uint32_t i = 0; i < AT_A_TIME; i++) {
@@ -105,8 +105,8 @@ static void loader_come_back(loader_t *loader) {
   char key[HOTKV_KEY_BYTES];
   int key_size = snprintf(key, sizeof key, "outage:%u", loader->index);
   size_t size = loader_set(key, (size_t)key_size, "over", 4, request);
-  while (!(hotkv_client_connect(&loader->client, loader->ledger->port) &&
-           hotkv_client_send(&loader->client, request, size) && loader_hear_ok(loader))) {
+  while (!(resp_client_connect(&loader->client, loader->ledger->port) &&
+           resp_client_send(&loader->client, request, size) && loader_hear_ok(loader))) {
     scene_pause(HOTKV_RETRY_NS);
   }
   if (loader->last_ok_ns == 0) {

@@ -19,6 +19,7 @@ typedef struct member_run {
   witness_t *witness;
   witness_member_t *self;
   const char *witness_path;
+  int notes_fd;
   uint32_t index;
   opener_t opener;
   vesta_pair_t *pair;
@@ -113,7 +114,6 @@ static void member_require_active(member_run_t *run) {
 
 /* One write, noted before and after. TRY_AGAIN says that nothing was done. */
 static void member_write(member_run_t *run, uint32_t section, bool create) {
-  witness_note_t *note = &run->witness->notes[section];
   uint64_t number = run->epoch << EPOCH_SHIFT | ++run->number_last;
   uint8_t value[WITNESS_SECTION_BYTES_MAX];
   char text[WITNESS_ID_BYTES_MAX];
@@ -121,13 +121,13 @@ static void member_write(member_run_t *run, uint32_t section, bool create) {
   SaCkptSectionCreationAttributesT attributes = {.sectionId = &id, .expirationTime = SA_TIME_END};
   SaAisErrorT error;
   witness_value(run->witness, section, number, value);
-  note->submitted = number;
+  witness_note_submitted(run->notes_fd, section, number);
   do {
     error = create ? saCkptSectionCreate(run->opener.checkpoint, &attributes, value, run->witness->section_bytes)
                    : saCkptSectionOverwrite(run->opener.checkpoint, &id, value, run->witness->section_bytes);
   } while (error == SA_AIS_ERR_TRY_AGAIN);
   scene_require(error, create ? "saCkptSectionCreate" : "saCkptSectionOverwrite");
-  note->acknowledged = number;
+  witness_note_acknowledged(run->notes_fd, section, number);
   run->witness->acknowledged++;
 }
 
@@ -164,7 +164,9 @@ static _Noreturn void member_be_active(member_run_t *run) {
 }
 
 int member_run(char **arguments) {
-  member_run_t run = {.witness_path = arguments[0], .witness = witness_open(arguments[0])};
+  member_run_t run = {.witness_path = arguments[0],
+                      .witness = witness_open(arguments[0]),
+                      .notes_fd = witness_notes_open(arguments[0])};
   run.index = (uint32_t)strtoul(arguments[1], NULL, 10);
   run.self = &run.witness->members[run.index % WITNESS_MEMBERS_MAX];
   run.random = (uint64_t)scene_now_ns() | 1;

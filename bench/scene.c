@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #define SCENES_MAX 4
-#define PROCESSES_MAX 64
+#define PROCESSES_MAX 256
 #define ARGUMENTS_MAX 12
 #define SYSTEM_SOCKET "/run/vesta/vestad.sock"
 #define STOP_LIMIT_MS 3000 /* a daemon that has not ended by then is killed */

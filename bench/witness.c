@@ -4,9 +4,12 @@
  */
 #include "bench/witness.h"
 
+#include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "bench/scene.h"
 
@@ -22,6 +25,29 @@ witness_t *witness_create(const char *path, const char *checkpoint, uint32_t sec
 }
 
 witness_t *witness_open(const char *path) { return scene_share_open(path, NULL); }
+
+int witness_notes_open(const char *path) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) {
+    scene_fail("cannot open %s", path);
+  }
+  return fd;
+}
+
+static void witness_note(int notes_fd, uint32_t section, size_t member, uint64_t number) {
+  size_t at = offsetof(witness_t, notes) + section * sizeof(witness_note_t) + member;
+  if (pwrite(notes_fd, &number, sizeof number, (off_t)at) != sizeof number) {
+    scene_fail("cannot write a note");
+  }
+}
+
+void witness_note_submitted(int notes_fd, uint32_t section, uint64_t number) {
+  witness_note(notes_fd, section, offsetof(witness_note_t, submitted), number);
+}
+
+void witness_note_acknowledged(int notes_fd, uint32_t section, uint64_t number) {
+  witness_note(notes_fd, section, offsetof(witness_note_t, acknowledged), number);
+}
 
 void witness_close(witness_t *witness) {
   (void)munmap(witness, sizeof *witness + witness->sections * sizeof witness->notes[0]);

@@ -2,8 +2,10 @@
  *
  * What an outside observer knows of a group's writes, so that it can judge a takeover without asking Vesta.
  *
- * One file, mapped by all: the writing process notes the number of each write before it calls the API (submitted) and
- * after the API said OK (acknowledged). A SIGKILL at any moment leaves the notes as they are. Of each section the
+ * One file: the writing process notes the number of each write before it calls the API (submitted) and after the API
+ * said OK (acknowledged). A SIGKILL at any moment leaves the notes as they are. The notes are mapped by the observer
+ * alone and written by pwrite(2): the kernel takes a dead process's memory down page by page before it tells anybody,
+ * and the observer's notes are not to be part of the failover that it measures. Of each section the
  * value found after a takeover must be the newest acknowledged one, or the one submitted after it whose call was cut
  * off: nothing older (that would be a lost write), nothing else.
  *
@@ -75,7 +77,12 @@ typedef struct witness_verdict {
 
 witness_t *witness_create(const char *path, const char *checkpoint, uint32_t sections, uint32_t section_bytes,
                           bool copies);
+/** What stands before the notes is all that may be touched. */
 witness_t *witness_open(const char *path);
+/** For witness_note_...(). */
+int witness_notes_open(const char *path);
+void witness_note_submitted(int notes_fd, uint32_t section, uint64_t number);
+void witness_note_acknowledged(int notes_fd, uint32_t section, uint64_t number);
 void witness_close(witness_t *witness);
 
 /** Text of a section's id. @return its size */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Sending requests, taking replies. See hotkv_client.h.
+ * Sending requests, taking replies. See resp_client.h.
  */
-#include "bench/hotkv_client.h"
+#include "bench/resp_client.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -11,31 +11,47 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-void hotkv_client_close(hotkv_client_t *client) {
+void resp_client_close(resp_client_t *client) {
   if (client->fd >= 0) {
     (void)close(client->fd);
   }
   client->fd = -1;
 }
 
-bool hotkv_client_connect(hotkv_client_t *client, int port) {
+bool resp_client_connect(resp_client_t *client, int port) {
   const int on = 1;
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  hotkv_client_close(client);
+  resp_client_close(client);
   client->begin = client->end = 0;
   client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (client->fd < 0 || connect(client->fd, (struct sockaddr *)&address, sizeof address) != 0) {
-    hotkv_client_close(client);
+    resp_client_close(client);
     return false;
   }
   (void)setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   return true;
 }
 
-bool hotkv_client_send(hotkv_client_t *client, const char *bytes, size_t size) {
+bool resp_client_connect_path(resp_client_t *client, const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  resp_client_close(client);
+  client->begin = client->end = 0;
+  if (strlen(path) >= sizeof address.sun_path) {
+    return false;
+  }
+  (void)strcpy(address.sun_path, path);
+  client->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (client->fd < 0 || connect(client->fd, (struct sockaddr *)&address, sizeof address) != 0) {
+    resp_client_close(client);
+  }
+  return client->fd >= 0;
+}
+
+bool resp_client_send(resp_client_t *client, const char *bytes, size_t size) {
   while (size > 0) {
     ssize_t sent = send(client->fd, bytes, size, MSG_NOSIGNAL);
     if (sent <= 0) {
@@ -48,7 +64,7 @@ bool hotkv_client_send(hotkv_client_t *client, const char *bytes, size_t size) {
 }
 
 /* Have at least `size` bytes, from `begin` on. */
-static bool hotkv_client_have(hotkv_client_t *client, size_t size) {
+static bool resp_client_have(resp_client_t *client, size_t size) {
   if (size > sizeof client->bytes) {
     return false;
   }
@@ -68,9 +84,9 @@ static bool hotkv_client_have(hotkv_client_t *client, size_t size) {
 }
 
 /* The size of the line that comes next, its end of two bytes included; 0: there is none. */
-static size_t hotkv_client_line(hotkv_client_t *client) {
+static size_t resp_client_line(resp_client_t *client) {
   size_t size = 2;
-  while (hotkv_client_have(client, size)) {
+  while (resp_client_have(client, size)) {
     const char *line = client->bytes + client->begin;
     const char *end = memchr(line + size - 1, '\n', client->end - client->begin - (size - 1));
     if (end != NULL) {
@@ -81,28 +97,28 @@ static size_t hotkv_client_line(hotkv_client_t *client) {
   return 0;
 }
 
-bool hotkv_client_receive(hotkv_client_t *client, hotkv_reply_t *reply) {
-  size_t line = hotkv_client_line(client);
+bool resp_client_receive(resp_client_t *client, resp_reply_t *reply) {
+  size_t line = resp_client_line(client);
   if (line < 3) {
     return false;
   }
   const char *text = client->bytes + client->begin;
   if (text[0] != '$') {
-    *reply = (hotkv_reply_t){.kind = text[0], .text = text + 1, .size = line - 3};
+    *reply = (resp_reply_t){.kind = text[0], .text = text + 1, .size = line - 3};
     client->begin += line;
     return true;
   }
   long size = strtol(text + 1, NULL, 10); /* ends at the line's end */
   if (size < 0) {
-    *reply = (hotkv_reply_t){.kind = '$'};
+    *reply = (resp_reply_t){.kind = '$'};
     client->begin += line;
     return true;
   }
   size_t whole = line + (size_t)size + 2;
-  if (!hotkv_client_have(client, whole)) {
+  if (!resp_client_have(client, whole)) {
     return false;
   }
-  *reply = (hotkv_reply_t){.kind = '$', .text = client->bytes + client->begin + line, .size = (size_t)size};
+  *reply = (resp_reply_t){.kind = '$', .text = client->bytes + client->begin + line, .size = (size_t)size};
   client->begin += whole;
   return true;
 }

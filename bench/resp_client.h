@@ -3,30 +3,32 @@
  * A client of hotkv, or of Redis: one blocking connection that speaks RESP2. What it knows of the protocol is written
  * anew here and shares nothing with the server.
  */
-#ifndef VESTA_BENCH_HOTKV_CLIENT_H
-#define VESTA_BENCH_HOTKV_CLIENT_H
+#ifndef VESTA_BENCH_RESP_CLIENT_H
+#define VESTA_BENCH_RESP_CLIENT_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-typedef struct hotkv_client {
+typedef struct resp_client {
   int fd; /* below 0: not connected */
   size_t begin, end;
   char bytes[65536]; /* received and not yet taken: begin to end */
-} hotkv_client_t;
+} resp_client_t;
 
-typedef struct hotkv_reply {
+typedef struct resp_reply {
   char kind;        /* '+' '-' ':' '$' '*' */
   const char *text; /* the line, or the bulk string; NULL: nothing ("$-1"). Lives until the next call */
   size_t size;
-} hotkv_reply_t;
+} resp_reply_t;
 
 /** Connect to a port of this machine. False: nobody listens there. Closes a connection that there was. */
-bool hotkv_client_connect(hotkv_client_t *client, int port);
+bool resp_client_connect(resp_client_t *client, int port);
+/** The same at a socket in the file system. */
+bool resp_client_connect_path(resp_client_t *client, const char *path);
 /** False: the connection is broken. */
-bool hotkv_client_send(hotkv_client_t *client, const char *bytes, size_t size);
+bool resp_client_send(resp_client_t *client, const char *bytes, size_t size);
 /** Wait for a reply. False: the connection is broken, or it was no reply. */
-bool hotkv_client_receive(hotkv_client_t *client, hotkv_reply_t *reply);
-void hotkv_client_close(hotkv_client_t *client);
+bool resp_client_receive(resp_client_t *client, resp_reply_t *reply);
+void resp_client_close(resp_client_t *client);
 
 #endif
