@@ -15,7 +15,13 @@ typedef struct command_line {
   const char *command;
   char socket[SERVICE_PATH_BYTES];
   bool json;
-  const char *from; /* NULL: not said */
+  const char *watch_only; /* an option that was said and is for watch only; NULL: none */
+  const char *from;       /* NULL: not said */
+  const char *prefixes[VESTA_STREAM_PREFIXES_MAX];
+  uint32_t prefix_count;
+  const char *kinds; /* NULL: not said */
+  bool keys, coalesce;
+  bool accept_loss;
   const char *arguments[COMMAND_ARGUMENTS_MAX];
   uint8_t name[VESTA_NAME_BYTES_MAX]; /* the checkpoint's, of those that take one: the first argument, read */
   size_t name_bytes;
@@ -26,6 +32,9 @@ int command_status(const command_line_t *line);
 int command_ls(const command_line_t *line);
 int command_show(const command_line_t *line);
 int command_rm(const command_line_t *line);
+/* asks nobody */
+int command_keygen(const command_line_t *line);
+int command_recover(const command_line_t *line);
 int command_top(const command_line_t *line);
 /* through the libraries, as an application */
 int command_sections(const command_line_t *line);

@@ -13,15 +13,54 @@
 
 typedef struct command {
   const char *name;
-  int arguments; /* the first is a checkpoint's name */
+  int arguments; /* the first is a checkpoint's name; or ARGUMENTS_PATH */
   int (*run)(const command_line_t *line);
+  const char *help; /* behind the usage line */
 } command_t;
 
+#define ARGUMENTS_PATH 3 /* one, and it is a path */
+static const char *const argument_texts[] = {"", " NAME", " NAME SECTION", " DIR"};
+
 static const command_t commands[] = {
-    {"status", 0, command_status},     {"ls", 0, command_ls},   {"top", 0, command_top},     {"show", 1, command_show},
-    {"sections", 1, command_sections}, {"get", 2, command_get}, {"watch", 1, command_watch}, {"dump", 1, command_dump},
-    {"load", 1, command_load},         {"rm", 1, command_rm},
+    {"status", 0, command_status,
+     "What the daemon is and has counted, a key and its value a line. OPERATIONS.md tells what each means.\n"
+     "Exit code 1 says that none answers.\n"},
+    {"ls", 0, command_ls, "The checkpoints it keeps, one a line.\n"},
+    {"top", 0, command_top,
+     "The daemon and its checkpoints with what is done to them, the busiest first, each second until interrupted.\n"
+     "Once, and without rates, when the output is no terminal or with --json.\n"},
+    {"show", 1, command_show,
+     "One checkpoint: attributes, position, size; its replicas; who has it open; the members of its group and the\n"
+     "streams of it, with how many operations each is behind.\n"},
+    {"sections", 1, command_sections, "Its sections, one a line: size, expiry, last change, id.\n"},
+    {"get", 2, command_get, "The bytes of a section as they are. SECTION '' is the default section.\n"},
+    {"watch", 1, command_watch,
+     "Every change of it, as it happens, one a line, until interrupted.\n\n"
+     "  --from POSITION      what changed after this position, or after `now`; else all there is first\n"
+     "  --prefix ID          only sections whose ids begin so; may be said up to 16 times\n"
+     "  --kinds KIND,...     only such changes: created written overwritten deleted expired expiry-set unlinked\n"
+     "                       retention-set epoch; what comes in a resync comes all the same\n"
+     "  --keys               no data, which is not even fetched\n"
+     "  --coalesce           when the output is slow, skip to the latest of each section (`coalesced`)\n"},
+    {"dump", 1, command_dump, "All of it on standard output, as of one position.\n"},
+    {"load", 1, command_load, "What dump wrote, from standard input. The checkpoint is made if it is not there.\n"},
+    {"rm", 1, command_rm, "Unlink it: the name is free, and the checkpoint goes when its last user closes it.\n"},
+    {"recover", 1, command_recover,
+     "A checkpoint that waits for nodes which won't come back goes on with what another node has of it. What was\n"
+     "written since is lost; it is kept where it is, as DIVERGED, when its node comes back after all.\n\n"
+     "  --from NODE          the number of that node; `vesta status` and `vesta show` on it tell what it has\n"
+     "  --accept-loss        yes\n"},
+    {"keygen", ARGUMENTS_PATH, command_keygen,
+     "Make the keys of a node, for encrypted links between nodes: DIR/node.key and DIR/node.pub. It asks no daemon.\n"},
 };
+
+static void print_command_help(const command_t *command) {
+  (void)printf("Usage: vesta [OPTION]... %s%s\n\n%s", command->name, argument_texts[command->arguments], command->help);
+  bool has_options = command->run == command_watch || command->run == command_recover;
+  (void)printf("%s  --json               print JSON instead of text\n"
+               "  --socket PATH        the daemon's socket; `vesta --help` tells which it is else\n",
+               has_options ? "" : "\n");
+}
 
 static void print_help(void) {
   (void)printf(
@@ -29,20 +68,24 @@ static void print_help(void) {
       "Look at a running vestad and its checkpoints. None is started.\n\n"
       "  status               what the daemon is and has counted\n"
       "  ls                   the checkpoints it keeps\n"
-      "  top                  both, each second; once when the output is no terminal\n"
-      "  show NAME            one checkpoint: attributes, how often it is open, position, size\n"
+      "  top                  both with rates, each second; once when the output is no terminal\n"
+      "  show NAME            one checkpoint: attributes, position, who has it open, members, streams and their lag\n"
       "  sections NAME        its sections\n"
       "  get NAME SECTION     the bytes of one of them\n"
       "  watch NAME           every change of it, as it happens, until interrupted\n"
       "  dump NAME            all of it, on standard output\n"
       "  load NAME            what dump wrote, from standard input; made if it is not there\n"
-      "  rm NAME              unlink it: it goes when its last user closes it\n\n"
+      "  rm NAME              unlink it: it goes when its last user closes it\n"
+      "  recover NAME         in a cluster: go on with what one node has of it, see `vesta recover --help`\n"
+      "  keygen DIR           make the keys of a node of a cluster\n\n"
       "  --json               print JSON instead of text\n"
       "  --from POSITION      watch: what changed after this position, or after `now`; else all there is first\n"
+      "  --prefix ID, --kinds KIND,..., --keys, --coalesce\n"
+      "                       watch: a part of the changes, see `vesta watch --help`\n"
       "  --socket PATH        the daemon's socket [$VESTA_SOCKET; /run/vesta/vestad.sock if there;\n"
       "                       $XDG_RUNTIME_DIR/vesta/vestad.sock or /tmp/vesta-UID/vestad.sock]\n"
       "  --version            print the version and exit\n"
-      "  --help               print this and exit\n\n"
+      "  --help               print this, or with a command more about it, and exit\n\n"
       "In NAME and SECTION, \\xNN is a byte; quotes around them are taken off. SECTION '' is the default section.\n"
       "Exit code: 0 done, 1 failed, 2 a mistake in the arguments.\n");
 }
@@ -58,6 +101,12 @@ int command_result(const command_line_t *line, vesta_err_t err) {
   if (err == VESTA_ERR_UNAVAILABLE) {
     (void)fprintf(stderr, "vesta: no vestad answers at %s; start one, or name the socket of another with --socket\n",
                   line->socket);
+  } else if (err == VESTA_ERR_TIMEOUT) {
+    (void)fprintf(stderr, "vesta: the vestad at %s has not answered for %d s; it is stopped, or has too much to do\n",
+                  line->socket, SERVICE_TIMEOUT_MS / 1000);
+  } else if (err == VESTA_ERR_VERSION) {
+    (void)fprintf(stderr, "vesta: the vestad at %s is of another version, which does not know `%s`\n", line->socket,
+                  line->command);
   } else if (err == VESTA_ERR_DENIED) {
     (void)fprintf(stderr, "vesta: the vestad at %s is not for this user; vestad --group lets others in\n",
                   line->socket);
@@ -70,12 +119,19 @@ int command_result(const command_line_t *line, vesta_err_t err) {
   return err == VESTA_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* @return EXIT_SUCCESS, or the exit code when that is all; *done says which */
-static int options_read(int argc, char **argv, command_line_t *line, bool *done) {
-  static const struct option options[] = {
-      {"json", no_argument, NULL, 'j'},         {"from", required_argument, NULL, 'f'},
-      {"socket", required_argument, NULL, 's'}, {"version", no_argument, NULL, 'v'},
-      {"help", no_argument, NULL, 'h'},         {0}};
+/* @return EXIT_SUCCESS, or the exit code when that is all; *done says which, *help that help is wanted */
+static int options_read(int argc, char **argv, command_line_t *line, bool *done, bool *help) {
+  static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+                                          {"from", required_argument, NULL, 'f'},
+                                          {"socket", required_argument, NULL, 's'},
+                                          {"version", no_argument, NULL, 'v'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {"prefix", required_argument, NULL, 'p'},
+                                          {"kinds", required_argument, NULL, 'k'},
+                                          {"keys", no_argument, NULL, 'd'},
+                                          {"coalesce", no_argument, NULL, 'c'},
+                                          {"accept-loss", no_argument, NULL, 'a'},
+                                          {0}};
   bool found = service_path_find(line->socket);
   opterr = 0;
   *done = true;
@@ -83,16 +139,36 @@ static int options_read(int argc, char **argv, command_line_t *line, bool *done)
     switch (option) {
       case 'j': line->json = true; break;
       case 'f': line->from = optarg; break;
+      case 'a': line->accept_loss = true; break;
+      case 'p':
+        if (line->prefix_count == VESTA_STREAM_PREFIXES_MAX) {
+          return command_usage("too many prefixes, with ", optarg);
+        }
+        line->prefixes[line->prefix_count++] = optarg;
+        line->watch_only = "--prefix";
+        break;
+      case 'k':
+        line->kinds = optarg;
+        line->watch_only = "--kinds";
+        break;
+      case 'd':
+        line->keys = true;
+        line->watch_only = "--keys";
+        break;
+      case 'c':
+        line->coalesce = true;
+        line->watch_only = "--coalesce";
+        break;
       case 's':
         found = strlen(optarg) < sizeof line->socket;
         (void)snprintf(line->socket, sizeof line->socket, "%s", optarg);
         break;
       case 'v': (void)printf("vesta %s (protocol %u.%u)\n", VESTA_VERSION, WIRE_MAJOR, WIRE_MINOR); return EXIT_SUCCESS;
-      case 'h': print_help(); return EXIT_SUCCESS;
+      case 'h': *help = true; break;
       default: return command_usage("unknown option or missing value: ", argv[optind - 1]);
     }
   }
-  if (!found) {
+  if (!found && !*help) {
     return command_usage("the path of the socket is too long", "");
   }
   *done = false;
@@ -108,24 +184,8 @@ static const command_t *command_find(const char *name) {
   return NULL;
 }
 
-static int command_run(const command_t *command, int argc, char **argv, command_line_t *line) {
-  line->command = command->name;
-  if (argc != command->arguments) {
-    static const char *const wanted[] = {" takes no arguments", " takes the name of a checkpoint",
-                                         " takes the name of a checkpoint and the id of a section"};
-    return command_usage(command->name, wanted[command->arguments]);
-  }
-  if (line->from != NULL && command->run != command_watch) {
-    return command_usage("--from is for watch only, not for ", command->name);
-  }
-  for (int i = 0; i < argc; i++) {
-    line->arguments[i] = argv[i];
-  }
-  if (argc > 0 &&
-      (!id_text_parse(argv[0], line->name, sizeof line->name, &line->name_bytes) || line->name_bytes == 0)) {
-    return command_usage("no name of a checkpoint: ", argv[0]);
-  }
-  int result = command->run(line);
+/* What ends up nowhere is a failure, whatever else went well. */
+static int output_written(int result) {
   if (fflush(stdout) != 0 || ferror(stdout)) {
     perror("vesta: the output was not written");
     return EXIT_FAILURE;
@@ -133,19 +193,54 @@ static int command_run(const command_t *command, int argc, char **argv, command_
   return result;
 }
 
+static int command_run(const command_t *command, int argc, char **argv, command_line_t *line) {
+  line->command = command->name;
+  bool path = command->arguments == ARGUMENTS_PATH;
+  if (argc != (path ? 1 : command->arguments)) {
+    static const char *const wanted[] = {" takes no arguments", " takes the name of a checkpoint",
+                                         " takes the name of a checkpoint and the id of a section",
+                                         " takes the path of a directory"};
+    return command_usage(command->name, wanted[command->arguments]);
+  }
+  if (line->accept_loss && command->run != command_recover) {
+    return command_usage("--accept-loss is for recover only, not for ", command->name);
+  }
+  if (line->from != NULL && command->run != command_recover) {
+    line->watch_only = "--from";
+  }
+  if (line->watch_only != NULL && command->run != command_watch) {
+    (void)fprintf(stderr, "vesta: %s is for watch only, not for %s\nTry `vesta --help`.\n", line->watch_only,
+                  command->name);
+    return EXIT_USAGE;
+  }
+  for (int i = 0; i < argc; i++) {
+    line->arguments[i] = argv[i];
+  }
+  if (argc > 0 && !path &&
+      (!id_text_parse(argv[0], line->name, sizeof line->name, &line->name_bytes) || line->name_bytes == 0)) {
+    return command_usage("no name of a checkpoint: ", argv[0]);
+  }
+  return output_written(command->run(line));
+}
+
 int main(int argc, char **argv) {
   command_line_t line = {0};
   bool done = false;
-  int result = options_read(argc, argv, &line, &done);
+  bool help = false;
+  int result = options_read(argc, argv, &line, &done, &help);
   if (done) {
     return result;
   }
-  if (optind >= argc) {
-    return command_usage("a command is needed", "");
-  }
-  const command_t *command = command_find(argv[optind]);
-  if (command == NULL) {
+  const command_t *command = optind < argc ? command_find(argv[optind]) : NULL;
+  if (optind < argc && command == NULL) {
     return command_usage("unknown command: ", argv[optind]);
+  }
+  if (help) {
+    command == NULL ? print_help() : print_command_help(command);
+    return output_written(EXIT_SUCCESS);
+  }
+  if (command == NULL) {
+    return command_usage("a command is needed", "");
   }
   return command_run(command, argc - optind - 1, argv + optind + 1, &line);
 }

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <time.h>
 
+#include <vesta.h>
+
 #include "cli/id_text.h"
 
 struct report_list {
@@ -68,6 +70,9 @@ void report_object(const json_t *object, bool json) {
   const char *key;
   json_t *value;
   json_object_foreach((json_t *)(uintptr_t)object, key, value) { /* it is not changed */
+    if (json_is_array(value)) {
+      continue; /* a table of its own */
+    }
     if (json_is_integer(value)) {
       (void)printf("%-26s %" JSON_INTEGER_FORMAT "\n", key, json_integer_value(value));
     } else if (json_is_real(value)) {
@@ -104,6 +109,17 @@ bool report_set_data(json_t *object, const char *key, const void *data, size_t s
   value = json_stringn_nocheck(hex, 2 * size);
   free(hex);
   return json_object_set_new(object, hex_key, value) == 0;
+}
+
+void report_set_position(json_t *object, const char *key, vesta_pos_t position) {
+  char text[VESTA_POSITION_TEXT_BYTES];
+  const vesta_position_t public = {.lineage = position.lineage, .epoch = position.epoch, .seq = position.seq};
+  (void)vesta_position_format(&public, text);
+  (void)json_object_set_new(object, key, json_string(text));
+}
+
+json_int_t report_number(const json_t *object, const char *key) {
+  return json_integer_value(json_object_get(object, key));
 }
 
 json_t *report_time(int64_t time_ns) { return time_ns == VESTA_TIME_END ? json_null() : json_integer(time_ns); }
@@ -159,6 +175,23 @@ void report_list_add(report_list_t *list, const wire_message_t *page) {
   }
 }
 
+void report_list_add_load(report_list_t *list, size_t *at, const wire_message_t *page) {
+  for (uint32_t i = 0; i < page->element_count; i++) {
+    const wire_element_t *load = &page->elements[i];
+    while (*at < json_array_size(list->rows) &&
+           report_number(json_array_get(list->rows, *at), "id") < (json_int_t)load->member) {
+      (*at)++;
+    }
+    json_t *row = json_array_get(list->rows, *at);
+    if (row != NULL && report_number(row, "id") == (json_int_t)load->member) { /* else it is newer than the list */
+      (void)json_object_set_new(row, "written_bytes", json_integer((json_int_t)load->offset));
+      (void)json_object_set_new(row, "members", json_integer((json_int_t)load->index));
+      (void)json_object_set_new(row, "streams", json_integer((json_int_t)load->count));
+      (void)json_object_set_new(row, "lag", json_integer((json_int_t)load->slot));
+    }
+  }
+}
+
 json_t *report_list_rows(const report_list_t *list) { return list->rows; }
 
 json_t *report_list_find(const report_list_t *list, vesta_bytes_t name) {
@@ -173,10 +206,6 @@ json_t *report_list_find(const report_list_t *list, vesta_bytes_t name) {
     }
   }
   return NULL;
-}
-
-static json_int_t report_number(const json_t *row, const char *key) {
-  return json_integer_value(json_object_get(row, key));
 }
 
 void report_list_print(const report_list_t *list, bool json) {

@@ -18,10 +18,14 @@ void report_object(const json_t *object, bool json);
 /** One line of JSON. */
 void report_line(const json_t *value);
 
+/** Set object[key] to this position as text, as vesta_position_format() writes it. */
+void report_set_position(json_t *object, const char *key, vesta_pos_t position);
 /** Set object[key] to these bytes as text, see id_text.h. */
 void report_set_id(json_t *object, const char *key, const void *id, size_t size);
 /** Set object[key] to these bytes as a string, or if they are no UTF-8 object[key_hex]. @return false: out of memory */
 bool report_set_data(json_t *object, const char *key, const void *data, size_t size);
+/** object[key] as a number, 0 when it is none. */
+json_int_t report_number(const json_t *object, const char *key);
 /** A point in time, null when it is never. @return a new value */
 json_t *report_time(int64_t time_ns);
 
@@ -33,6 +37,8 @@ void report_time_text(int64_t time_ns, char text[REPORT_TIME_BYTES]);
 typedef struct report_list report_list_t;
 report_list_t *report_list_new(void);
 void report_list_add(report_list_t *list, const wire_message_t *page);
+/** What is done with them, from a page of LOAD. @param at   0 at first: pages come in the order of the rows */
+void report_list_add_load(report_list_t *list, size_t *at, const wire_message_t *page);
 void report_list_print(const report_list_t *list, bool json);
 /** Its rows, an array. */
 json_t *report_list_rows(const report_list_t *list);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * top: the daemon and its checkpoints, drawn again each second until SIGINT or SIGTERM. Where standard output is no
- * terminal, or JSON is asked for: once.
+ * top: the daemon and its checkpoints, the busiest first, drawn again each second until SIGINT or SIGTERM. Where standard
+ * output is no terminal, or JSON is asked for: once.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -13,7 +13,8 @@
 #include "cli/command.h"
 #include "cli/service_session.h"
 
-#define TOP_HEAD_LINES 4 /* above the checkpoints, and the cursor's */
+#define TOP_HEAD_LINES 5   /* above the checkpoints, and the cursor's */
+#define TOP_NAME_COLUMN 79 /* where names begin */
 
 typedef struct top_round {
   json_t *status;
@@ -33,6 +34,9 @@ static vesta_err_t round_take(service_link_t *link, top_round_t *round) {
   top_round_t made = {0};
   vesta_err_t err = service_session_list(link, &made.list);
   if (err == VESTA_OK) {
+    err = service_session_load(link, made.list);
+  }
+  if (err == VESTA_OK) {
     err = service_link_call(link, &info, &reply);
   }
   if (err != VESTA_OK) {
@@ -45,61 +49,125 @@ static vesta_err_t round_take(service_link_t *link, top_round_t *round) {
   return VESTA_OK;
 }
 
-static json_int_t top_number(const json_t *object, const char *key) {
-  return json_integer_value(json_object_get(object, key));
-}
+/* ---- rates ---- */
 
-/* Rise of a counter a second since the round before; rows are in order of their ids, `at` walks along. */
-static double top_rate(json_int_t now, json_int_t before, double seconds) {
-  return seconds > 0 && now > before ? (double)(now - before) / seconds : 0;
-}
-
-static const json_t *top_before(const json_t *rows, size_t *at, json_int_t id) {
-  while (*at < json_array_size(rows) && top_number(json_array_get(rows, *at), "id") < id) {
-    (*at)++;
+/* Rise of a counter since the round before, a second; less than 0: there was none. */
+static double top_rate(const json_t *now, const json_t *before, const char *key, double seconds) {
+  if (before == NULL || seconds <= 0) {
+    return -1;
   }
-  const json_t *row = json_array_get(rows, *at);
-  return row != NULL && top_number(row, "id") == id ? row : NULL;
+  json_int_t rise = report_number(now, key) - report_number(before, key);
+  return rise > 0 ? (double)rise / seconds : 0;
 }
 
-static void top_print(const top_round_t *now, const top_round_t *before, size_t rows_max) {
-  static const char *const shown[] = {"sessions", "handles", "checkpoints", "links", "subscriptions"};
+/* In few letters: 12345, 123.4k, 1.2G. */
+static const char *top_rate_text(double rate, char text[32]) {
+  static const char units[] = {'k', 'M', 'G', 'T'};
+  if (rate < 0) {
+    return "-";
+  }
+  if (rate < 99999.5) {
+    (void)snprintf(text, 32, "%.0f", rate);
+    return text;
+  }
+  size_t unit = 0;
+  for (rate /= 1000; rate >= 1000 && unit + 1 < sizeof units; unit++) {
+    rate /= 1000;
+  }
+  (void)snprintf(text, 32, "%.1f%c", rate, units[unit]);
+  return text;
+}
+
+typedef struct top_row {
+  const json_t *row;
+  double changes, bytes; /* a second */
+} top_row_t;
+
+static int top_busier(const void *a, const void *b) {
+  const top_row_t *left = a;
+  const top_row_t *right = b;
+  if (left->changes != right->changes) {
+    return left->changes > right->changes ? -1 : 1;
+  }
+  json_int_t left_id = report_number(left->row, "id");
+  json_int_t right_id = report_number(right->row, "id");
+  return (left_id > right_id) - (left_id < right_id);
+}
+
+/* The rows of both rounds are in the order of their ids. NULL: out of memory, or no rows */
+static top_row_t *top_rows(const top_round_t *now, const top_round_t *before, double seconds) {
   const json_t *rows = report_list_rows(now->list);
   const json_t *earlier = before->list == NULL ? NULL : report_list_rows(before->list);
-  double seconds =
-      (double)(now->taken.tv_sec - before->taken.tv_sec) + (double)(now->taken.tv_nsec - before->taken.tv_nsec) / 1e9;
-  seconds = earlier == NULL ? 0 : seconds;
-  (void)printf("vestad %s  pid %" JSON_INTEGER_FORMAT "  up %" JSON_INTEGER_FORMAT " s  requests/s %.0f\n",
-               json_string_value(json_object_get(now->status, "version")), top_number(now->status, "pid"),
-               top_number(now->status, "uptime_s"),
-               top_rate(top_number(now->status, "requests"), top_number(before->status, "requests"), seconds));
-  for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++) {
-    (void)printf("%s%s %" JSON_INTEGER_FORMAT, i == 0 ? "" : "  ", shown[i], top_number(now->status, shown[i]));
-  }
-  (void)printf("\n%9s %12s %6s %12s %10s  %s\n", "SECTIONS", "BYTES", "OPENED", "SEQ", "CHANGES/S", "NAME");
+  size_t count = json_array_size(rows);
   size_t at = 0;
-  for (size_t i = 0; i < json_array_size(rows) && i < rows_max; i++) {
+  top_row_t *made = calloc(count, sizeof *made);
+  for (size_t i = 0; made != NULL && i < count; i++) {
     const json_t *row = json_array_get(rows, i);
-    const json_t *old = top_before(earlier, &at, top_number(row, "id"));
-    char rate[32] = "-";
-    if (old != NULL) {
-      (void)snprintf(rate, sizeof rate, "%.0f", top_rate(top_number(row, "seq"), top_number(old, "seq"), seconds));
+    while (at < json_array_size(earlier) &&
+           report_number(json_array_get(earlier, at), "id") < report_number(row, "id")) {
+      at++;
     }
-    (void)printf("%9" JSON_INTEGER_FORMAT " %12" JSON_INTEGER_FORMAT " %6" JSON_INTEGER_FORMAT
-                 " %12" JSON_INTEGER_FORMAT " %10s  %s%s\n",
-                 top_number(row, "sections"), top_number(row, "bytes"), top_number(row, "opened"),
-                 top_number(row, "seq"), rate, json_string_value(json_object_get(row, "name")),
-                 json_is_true(json_object_get(row, "unlinked")) ? " (unlinked)" : "");
+    const json_t *old = json_array_get(earlier, at);
+    old = old != NULL && report_number(old, "id") == report_number(row, "id") ? old : NULL;
+    made[i] = (top_row_t){.row = row,
+                          .changes = top_rate(row, old, "seq", seconds),
+                          .bytes = top_rate(row, old, "written_bytes", seconds)};
   }
-  (void)fflush(stdout);
+  if (made != NULL) {
+    qsort(made, count, sizeof *made, top_busier);
+  }
+  return made;
 }
 
-static size_t top_rows_max(void) {
-  struct winsize size = {0};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row == 0) {
-    return SIZE_MAX;
+/* ---- drawing ---- */
+
+static void top_print_head(const top_round_t *now, const top_round_t *before, double seconds) {
+  static const char *const shown[] = {"sessions", "handles", "checkpoints", "streams", "subscriptions", "links"};
+  char requests[32], writes[32], bytes[32];
+  (void)printf("vestad %s  pid %" JSON_INTEGER_FORMAT "  up %" JSON_INTEGER_FORMAT " s\n",
+               json_string_value(json_object_get(now->status, "version")), report_number(now->status, "pid"),
+               report_number(now->status, "uptime_s"));
+  (void)printf("requests/s %s  writes/s %s  bytes/s %s\n",
+               top_rate_text(top_rate(now->status, before->status, "requests", seconds), requests),
+               top_rate_text(top_rate(now->status, before->status, "committed", seconds), writes),
+               top_rate_text(top_rate(now->status, before->status, "committed_bytes", seconds), bytes));
+  for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++) {
+    (void)printf("%s%s %" JSON_INTEGER_FORMAT, i == 0 ? "" : "  ", shown[i], report_number(now->status, shown[i]));
   }
-  return size.ws_row > TOP_HEAD_LINES ? (size_t)size.ws_row - TOP_HEAD_LINES : 1;
+  (void)printf("\n%9s %9s %9s %12s %6s %7s %7s %10s  %s\n", "CHANGES/S", "BYTES/S", "SECTIONS", "BYTES", "OPENED",
+               "MEMBERS", "STREAMS", "LAG", "NAME");
+}
+
+static void top_print_row(const top_row_t *row, int columns) {
+  char changes[32], bytes[32];
+  int name_max = columns > TOP_NAME_COLUMN + 8 ? columns - TOP_NAME_COLUMN : 8; /* one line each, whatever the name */
+  (void)printf("%9s %9s %9" JSON_INTEGER_FORMAT " %12" JSON_INTEGER_FORMAT " %6" JSON_INTEGER_FORMAT
+               " %7" JSON_INTEGER_FORMAT " %7" JSON_INTEGER_FORMAT " %10" JSON_INTEGER_FORMAT "  %.*s%s\n",
+               top_rate_text(row->changes, changes), top_rate_text(row->bytes, bytes),
+               report_number(row->row, "sections"), report_number(row->row, "bytes"), report_number(row->row, "opened"),
+               report_number(row->row, "members"), report_number(row->row, "streams"), report_number(row->row, "lag"),
+               name_max, json_string_value(json_object_get(row->row, "name")),
+               json_is_true(json_object_get(row->row, "unlinked")) ? " (unlinked)" : "");
+}
+
+/* @return false: out of memory */
+static bool top_print(const top_round_t *now, const top_round_t *before, const struct winsize *size) {
+  size_t count = json_array_size(report_list_rows(now->list));
+  double seconds =
+      (double)(now->taken.tv_sec - before->taken.tv_sec) + (double)(now->taken.tv_nsec - before->taken.tv_nsec) / 1e9;
+  seconds = before->list == NULL ? 0 : seconds;
+  top_row_t *rows = top_rows(now, before, seconds);
+  if (rows == NULL && count > 0) {
+    return false;
+  }
+  top_print_head(now, before, seconds);
+  size_t rows_max = size->ws_row > TOP_HEAD_LINES ? (size_t)size->ws_row - TOP_HEAD_LINES : 1;
+  for (size_t i = 0; i < count && i < rows_max; i++) {
+    top_print_row(&rows[i], size->ws_col);
+  }
+  free(rows);
+  (void)fflush(stdout);
+  return true;
 }
 
 static vesta_err_t top_once(service_link_t *link, bool json) {
@@ -114,10 +182,17 @@ static vesta_err_t top_once(service_link_t *link, bool json) {
     report_object(both, true);
     json_decref(both);
   } else {
-    top_print(&now, &none, SIZE_MAX);
+    const struct winsize all = {.ws_row = UINT16_MAX, .ws_col = UINT16_MAX};
+    err = top_print(&now, &none, &all) ? VESTA_OK : VESTA_ERR_NO_MEMORY;
   }
   round_fini(&now);
-  return VESTA_OK;
+  return err;
+}
+
+static void top_size(struct winsize *size) {
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, size) != 0 || size->ws_row == 0 || size->ws_col == 0) {
+    *size = (struct winsize){.ws_row = 24, .ws_col = 80};
+  }
 }
 
 static vesta_err_t top_live(service_link_t *link) {
@@ -131,11 +206,13 @@ static vesta_err_t top_live(service_link_t *link) {
   (void)sigprocmask(SIG_BLOCK, &ending, NULL);
   vesta_err_t err;
   while ((err = round_take(link, &now)) == VESTA_OK) {
+    struct winsize size;
+    top_size(&size);
     (void)fputs("\x1b[H\x1b[2J", stdout); /* home, clear */
-    top_print(&now, &before, top_rows_max());
+    err = top_print(&now, &before, &size) ? VESTA_OK : VESTA_ERR_NO_MEMORY;
     round_fini(&before);
     before = now;
-    if (ferror(stdout) || sigtimedwait(&ending, NULL, &second) > 0) {
+    if (err != VESTA_OK || ferror(stdout) || sigtimedwait(&ending, NULL, &second) > 0) {
       break;
     }
   }
@@ -145,10 +222,10 @@ static vesta_err_t top_live(service_link_t *link) {
 
 int command_top(const command_line_t *line) {
   service_link_t link;
-  vesta_err_t err = service_session_begin(&link, line->socket);
+  vesta_err_t err = service_link_open(&link, line->socket);
   if (err == VESTA_OK) {
     err = line->json || !isatty(STDOUT_FILENO) ? top_once(&link, line->json) : top_live(&link);
-    service_session_end(&link);
+    service_link_close(&link);
   }
   return command_result(line, err);
 }

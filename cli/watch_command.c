@@ -36,6 +36,7 @@ static const char *watch_kind(vesta_change_kind_t kind) {
     case VESTA_CHANGE_RESYNC_BEGIN: return "resync-begin";
     case VESTA_CHANGE_RESYNC_END: return "resync-end";
     case VESTA_CHANGE_GONE: return "gone";
+    case VESTA_CHANGE_COALESCED: return "coalesced";
   }
   return "unknown"; /* a kind that came with a later version */
 }
@@ -46,21 +47,27 @@ static const char *watch_reason(vesta_lost_reason_t reason) {
     case VESTA_LOST_DIVERGED: return "diverged";
     case VESTA_LOST_SILENCE: return "silence";
     case VESTA_LOST_OVERFLOW: return "overflow";
+    case VESTA_LOST_CORRUPT: return "corrupt";
   }
   return "unknown";
 }
 
-static bool watch_of_section(const vesta_change_t *change) { return change->kind <= VESTA_CHANGE_EXPIRY_SET; }
+static bool watch_of_section(const vesta_change_t *change) {
+  return change->kind <= VESTA_CHANGE_EXPIRY_SET || change->kind == VESTA_CHANGE_COALESCED;
+}
 
-static bool watch_has_data(const vesta_change_t *change) { return change->kind <= VESTA_CHANGE_OVERWRITTEN; }
+static bool watch_has_data(const vesta_change_t *change) {
+  return change->kind <= VESTA_CHANGE_OVERWRITTEN || change->kind == VESTA_CHANGE_COALESCED;
+}
 
 static bool watch_has_expiry(const vesta_change_t *change) {
-  return change->kind == VESTA_CHANGE_CREATED || change->kind == VESTA_CHANGE_EXPIRY_SET ||
-         change->kind == VESTA_CHANGE_RETENTION_SET;
+  return change->kind == VESTA_CHANGE_CREATED || change->kind == VESTA_CHANGE_COALESCED ||
+         change->kind == VESTA_CHANGE_EXPIRY_SET || change->kind == VESTA_CHANGE_RETENTION_SET;
 }
 
 static bool watch_has_from(const vesta_change_t *change) {
-  return change->kind == VESTA_CHANGE_LOST || change->kind == VESTA_CHANGE_RESYNC_BEGIN;
+  return change->kind == VESTA_CHANGE_LOST || change->kind == VESTA_CHANGE_RESYNC_BEGIN ||
+         change->kind == VESTA_CHANGE_COALESCED;
 }
 
 static void watch_print_text(const vesta_change_t *change, const char *position, const char *from) {
@@ -104,7 +111,8 @@ static bool watch_print_json(const vesta_change_t *change, const char *position,
   if (watch_has_data(change)) {
     (void)json_object_set_new(row, "offset", json_integer((json_int_t)change->offset));
     (void)json_object_set_new(row, "bytes", json_integer((json_int_t)change->size));
-    whole = report_set_data(row, "data", change->data, change->size);
+    bool fetched = change->data != NULL || change->size == 0;
+    whole = !fetched || report_set_data(row, "data", change->data, change->size);
   }
   if (watch_has_expiry(change)) {
     (void)json_object_set_new(row, "expiry_ns", report_time(change->expiry));
@@ -163,21 +171,78 @@ static SaAisErrorT watch_follow(vesta_stream_t *stream, int signals, bool json) 
   return error;
 }
 
-static bool watch_options(const char *from, vesta_stream_options_t *options) {
-  if (from == NULL) {
-    return true;
+/* What to ask for, and what that points to. */
+typedef struct watch_choice {
+  vesta_stream_options_t options;
+  SaCkptSectionIdT prefixes[VESTA_PREFIXES_MAX];
+  uint8_t bytes[VESTA_PREFIXES_MAX][VESTA_SECTION_ID_BYTES_MAX];
+} watch_choice_t;
+
+/* The bit of the kind of that name; 0: there is none. */
+static SaUint32T watch_kind_bit(const char *name, size_t length) {
+  for (SaUint32T kind = VESTA_CHANGE_CREATED; kind <= VESTA_CHANGE_EPOCH; kind++) {
+    const char *known = watch_kind((vesta_change_kind_t)kind);
+    if (strlen(known) == length && memcmp(known, name, length) == 0) {
+      return VESTA_KIND_BIT(kind);
+    }
   }
-  options->from = strcmp(from, "now") == 0 ? VESTA_FROM_NOW : VESTA_FROM_POSITION;
-  return options->from == VESTA_FROM_NOW || vesta_position_parse(from, &options->position) == SA_AIS_OK;
+  return 0;
+}
+
+static int watch_choose_kinds(const char *names, SaUint32T *kinds) {
+  for (;;) {
+    size_t length = strcspn(names, ",");
+    SaUint32T bit = watch_kind_bit(names, length);
+    if (bit == 0) {
+      return command_usage("no kind of change (created written overwritten deleted expired expiry-set unlinked "
+                           "retention-set epoch): ",
+                           names);
+    }
+    *kinds |= bit;
+    if (names[length] == '\0') {
+      return EXIT_SUCCESS;
+    }
+    names += length + 1;
+  }
+}
+
+static int watch_choose_prefixes(const command_line_t *line, watch_choice_t *choice) {
+  for (uint32_t i = 0; i < line->prefix_count; i++) {
+    size_t size = 0;
+    if (!id_text_parse(line->prefixes[i], choice->bytes[i], sizeof choice->bytes[i], &size) || size == 0) {
+      return command_usage("no beginning of an id: ", line->prefixes[i]);
+    }
+    choice->prefixes[i] = (SaCkptSectionIdT){.idLen = (SaUint16T)size, .id = choice->bytes[i]};
+  }
+  choice->options.prefixes = choice->prefixes;
+  choice->options.prefix_count = line->prefix_count;
+  return EXIT_SUCCESS;
+}
+
+static int watch_choose(const command_line_t *line, watch_choice_t *choice) {
+  vesta_stream_options_t *options = &choice->options;
+  *options = (vesta_stream_options_t){
+      .keys_only = line->keys ? SA_TRUE : SA_FALSE,
+      .when_slow = line->coalesce ? VESTA_WHEN_SLOW_COALESCE : VESTA_WHEN_SLOW_RESYNC,
+  };
+  if (line->from != NULL) {
+    options->from = strcmp(line->from, "now") == 0 ? VESTA_FROM_NOW : VESTA_FROM_POSITION;
+    if (options->from == VESTA_FROM_POSITION && vesta_position_parse(line->from, &options->position) != SA_AIS_OK) {
+      return command_usage("no position (nor `now`): ", line->from);
+    }
+  }
+  int result = line->kinds == NULL ? EXIT_SUCCESS : watch_choose_kinds(line->kinds, &options->kinds);
+  return result != EXIT_SUCCESS ? result : watch_choose_prefixes(line, choice);
 }
 
 int command_watch(const command_line_t *line) {
   checkpoint_access_t access;
-  vesta_stream_options_t options = {0};
+  watch_choice_t choice;
   vesta_stream_t *stream = NULL;
   sigset_t ending;
-  if (!watch_options(line->from, &options)) {
-    return command_usage("no position (nor `now`): ", line->from);
+  int result = watch_choose(line, &choice);
+  if (result != EXIT_SUCCESS) {
+    return result;
   }
   (void)sigemptyset(&ending);
   (void)sigaddset(&ending, SIGINT);
@@ -191,7 +256,7 @@ int command_watch(const command_line_t *line) {
     (void)close(signals);
     return EXIT_FAILURE;
   }
-  SaAisErrorT error = vesta_stream_open(access.checkpoint, &options, &stream);
+  SaAisErrorT error = vesta_stream_open(access.checkpoint, &choice.options, &stream);
   if (error == SA_AIS_OK) {
     error = watch_follow(stream, signals, line->json);
     (void)vesta_stream_close(&stream);

@@ -45,7 +45,9 @@ void directory_destroy(directory_t **directory) {
   size_t bucket = 0;
   for (table_link_t *link = NULL, *next = table_each(&d->handles, &bucket, NULL); (link = next) != NULL;) {
     next = table_each(&d->handles, &bucket, link);
-    free(TABLE_ENTRY(link, directory_handle_t, by_id));
+    directory_handle_t *handle = TABLE_ENTRY(link, directory_handle_t, by_id);
+    directory_handle_unlink(d, handle);
+    free(handle);
   }
   bucket = 0;
   for (table_link_t *link = NULL, *next = table_each(&d->sessions, &bucket, NULL); (link = next) != NULL;) {
@@ -192,9 +194,14 @@ directory_session_t *directory_each_session(const directory_t *d, size_t *bucket
 directory_session_t *directory_session_add(directory_t *d, const wire_message_t *op) {
   directory_session_t *session = directory_take(&d->spare_session);
   session->token = wire_token(op);
+  session->node = (uint32_t)op->node;
   session->uid = (uint32_t)op->uid;
   session->pid = (uint32_t)op->pid;
   session->start = op->start;
+  if (op->text.size > 0) {
+    memcpy(session->program, op->text.data, op->text.size);
+    session->program_size = op->text.size;
+  }
   table_insert(&d->sessions, &session->by_token, session->token.lo);
   return session;
 }
@@ -225,6 +232,7 @@ directory_handle_t *directory_handle_add(directory_t *d, uint64_t id, directory_
   handle->session = session;
   handle->checkpoint = checkpoint;
   handle->flags = flags;
+  directory_handle_link(handle);
   handle->next = session->handles;
   session->handles = handle;
   session->handle_count++;
@@ -238,11 +246,14 @@ roles_member_t *directory_member_add(directory_t *d, directory_checkpoint_t *che
   member->id = op->member;
   member->session = wire_token(op);
   member->handle = op->handle;
+  const directory_session_t *session = directory_session(d, member->session);
+  member->node = session == NULL ? 0 : session->node;
   member->name_size = op->text.size;
   memcpy(member->name, op->text.data, op->text.size);
   member->priority = (uint32_t)op->priority;
   member->flags = (uint32_t)op->flags;
   member->promote_timeout_ns = op->timeout_ns;
+  member->heartbeat_ns = op->expiry_ns;
   roles_add(&checkpoint->group, member);
   return member;
 }
@@ -266,7 +277,7 @@ void directory_tracker_remove(directory_handle_t *handle) {
   }
 }
 
-static void directory_touch(directory_outcome_t *outcome, directory_checkpoint_t *checkpoint) {
+void directory_touch(directory_outcome_t *outcome, directory_checkpoint_t *checkpoint) {
   if (!checkpoint->touched && !checkpoint->removed) {
     checkpoint->touched = true;
     checkpoint->next = outcome->touched;
@@ -327,6 +338,7 @@ static void directory_close(directory_t *d, directory_outcome_t *outcome, direct
   *at = handle->next;
   session->handle_count--;
   directory_tracker_remove(handle);
+  directory_handle_unlink(d, handle);
   table_remove(&d->handles, &handle->by_id);
   free(handle);
   directory_touch(outcome, checkpoint);
@@ -356,6 +368,9 @@ static vesta_err_t directory_do_session_begin(directory_t *d, const wire_message
   if (directory_session(d, wire_token(op)) != NULL) {
     return VESTA_ERR_EXIST;
   }
+  if (op->text.size > VESTA_PROGRAM_BYTES_MAX) {
+    return VESTA_ERR_MALFORMED;
+  }
   if (d->sessions.count >= VESTA_CLIENTS_MAX) {
     return VESTA_ERR_NO_RESOURCES;
   }
@@ -363,16 +378,20 @@ static vesta_err_t directory_do_session_begin(directory_t *d, const wire_message
   return VESTA_OK;
 }
 
+void directory_session_end(directory_t *d, directory_session_t *session, int64_t now_ns, directory_outcome_t *outcome) {
+  while (session->handles != NULL) {
+    directory_close(d, outcome, session->handles, now_ns);
+  }
+  table_remove(&d->sessions, &session->by_token);
+  free(session);
+}
+
 static vesta_err_t directory_do_session_end(directory_t *d, const wire_message_t *op, directory_session_t *session,
                                             directory_outcome_t *outcome) {
   if (session == NULL) {
     return VESTA_ERR_BAD_HANDLE;
   }
-  while (session->handles != NULL) {
-    directory_close(d, outcome, session->handles, op->time_ns);
-  }
-  table_remove(&d->sessions, &session->by_token);
-  free(session);
+  directory_session_end(d, session, op->time_ns, outcome);
   return VESTA_OK;
 }
 
@@ -391,15 +410,21 @@ static vesta_err_t directory_do_open(directory_t *d, const wire_message_t *op, d
     if ((op->flags & VESTA_OPEN_CREATE) == 0) {
       return VESTA_ERR_NOT_EXIST;
     }
-    if (op->checkpoint < d->next_checkpoint) {
+    if (op->checkpoint != 0 && op->checkpoint < d->next_checkpoint) {
       return VESTA_ERR_TRY_AGAIN; /* its maker did not know of another one made meanwhile */
     }
     if (d->checkpoints.count >= VESTA_CHECKPOINTS_MAX) {
       return VESTA_ERR_NO_RESOURCES;
     }
-    checkpoint = directory_checkpoint_add(d, op);
+    wire_message_t made = *op;
+    made.checkpoint = op->checkpoint != 0 ? op->checkpoint : d->next_checkpoint;
+    checkpoint = directory_checkpoint_add(d, &made);
+    checkpoint->config = 1;
+    checkpoint->primary = session->node;
+    checkpoint->replicas[0] = (directory_replica_t){.node = session->node, .state = WIRE_REPLICA_IN_SYNC};
+    checkpoint->replica_count = 1;
     directory_name_link(d, checkpoint);
-    d->next_checkpoint = op->checkpoint + 1;
+    d->next_checkpoint = checkpoint->id + 1;
     outcome->created = true;
   }
   uint32_t mode = (uint32_t)op->flags & (VESTA_OPEN_READ | VESTA_OPEN_WRITE);
@@ -456,6 +481,9 @@ static vesta_err_t directory_do_active(directory_t *d, const wire_message_t *op,
   if (checkpoint == NULL) {
     return VESTA_ERR_NOT_EXIST;
   }
+  if (checkpoint->primary != op->node && !directory_hand_over(checkpoint, (uint32_t)op->node)) {
+    return VESTA_ERR_TRY_AGAIN;
+  }
   checkpoint->active_node = (uint32_t)op->node;
   outcome->checkpoint = checkpoint;
   directory_touch(outcome, checkpoint);
@@ -466,13 +494,8 @@ static vesta_err_t directory_do_active(directory_t *d, const wire_message_t *op,
 static void directory_lose(directory_t *d, const wire_message_t *op, directory_checkpoint_t *checkpoint,
                            directory_outcome_t *outcome) {
   checkpoint->attributes.retention_ns = 0; /* so the last close removes it */
-  while (!checkpoint->removed && checkpoint->open_count > 0) {
-    size_t bucket = 0;
-    table_link_t *link = table_each(&d->handles, &bucket, NULL);
-    while (TABLE_ENTRY(link, directory_handle_t, by_id)->checkpoint != checkpoint) {
-      link = table_each(&d->handles, &bucket, link);
-    }
-    directory_close(d, outcome, TABLE_ENTRY(link, directory_handle_t, by_id), op->time_ns);
+  while (!checkpoint->removed && checkpoint->oldest != NULL) {
+    directory_close(d, outcome, checkpoint->oldest, op->time_ns);
   }
   if (!checkpoint->removed) {
     directory_remove(d, outcome, checkpoint);
@@ -527,18 +550,24 @@ static vesta_err_t directory_do_leave(directory_t *d, const wire_message_t *op, 
   return VESTA_OK;
 }
 
-static vesta_err_t directory_do_promote(directory_t *d, const wire_message_t *op, directory_outcome_t *outcome) {
+static vesta_err_t directory_do_promote(directory_t *d, const wire_message_t *op, const directory_session_t *session,
+                                        directory_outcome_t *outcome) {
   directory_checkpoint_t *checkpoint = directory_checkpoint(d, op->checkpoint);
-  if (checkpoint == NULL || op->epoch <= checkpoint->epoch ||
-      (op->member != 0 && roles_member(&checkpoint->group, op->member) == NULL)) {
+  const roles_member_t *member = checkpoint == NULL ? NULL : roles_member(&checkpoint->group, op->member);
+  if (checkpoint == NULL || op->epoch <= checkpoint->epoch || (op->member != 0 && (member == NULL || member->absent))) {
     return VESTA_ERR_BAD_OPERATION; /* decided on something that has changed since */
   }
   checkpoint->epoch = op->epoch;
   roles_promote(&checkpoint->group, op->member, op->epoch);
   bool collocated = (checkpoint->attributes.creation_flags & VESTA_CREATE_COLLOCATED) != 0;
   bool has_active = (checkpoint->attributes.creation_flags & VESTA_CREATE_ALL_REPLICAS) == 0;
-  if (op->member != 0 && collocated && has_active) {
-    checkpoint->active_node = (uint32_t)op->node;
+  if (op->member != 0 && collocated && has_active && checkpoint->active_node == 0) {
+    checkpoint->active_node = checkpoint->primary; /* it moves to where the member is when that has all there is */
+  }
+  const roles_member_t *asker = session == NULL ? NULL : roles_member_of(&checkpoint->group, session->token);
+  if (asker != NULL && asker->id == op->member) { /* who asked for the role itself is told how it stands */
+    outcome->answer.member = op->member;
+    outcome->answer.checkpoint = checkpoint->id;
   }
   outcome->checkpoint = checkpoint;
   directory_touch(outcome, checkpoint);
@@ -571,8 +600,16 @@ static vesta_err_t directory_do(directory_t *d, const wire_message_t *op, direct
     case WIRE_OP_REMOVE: return directory_do_remove(d, op, outcome);
     case WIRE_OP_JOIN: return session == NULL ? VESTA_ERR_BAD_HANDLE : directory_do_join(d, op, session, outcome);
     case WIRE_OP_LEAVE: return directory_do_leave(d, op, outcome);
-    case WIRE_OP_PROMOTE: return directory_do_promote(d, op, outcome);
+    case WIRE_OP_PROMOTE: return directory_do_promote(d, op, session, outcome);
     case WIRE_OP_ACTIVATE: return directory_do_activate(d, op, outcome);
+    case WIRE_OP_REPLICA: return directory_do_replica(d, op, outcome);
+    case WIRE_OP_PRIMARY_LOST: return directory_do_primary_lost(d, op, outcome);
+    case WIRE_OP_CLAIM: return directory_do_claim(d, op, outcome);
+    case WIRE_OP_PRIMARY: return directory_do_primary(d, op, outcome);
+    case WIRE_OP_RECOVER: return directory_do_recover(d, op, outcome);
+    case WIRE_OP_NODE_GONE: return directory_do_node_gone(d, op, outcome);
+    case WIRE_OP_NODE_BACK: return directory_do_node_back(d, op, outcome);
+    case WIRE_OP_NODE_END: return directory_do_node_end(d, op, outcome);
     default: return VESTA_ERR_MALFORMED;
   }
 }

@@ -4,12 +4,14 @@
  *
  *   state  row          fields
  *   1      counters     cursor: next handle, cursor_end: next checkpoint, member: next member
- *   2      session      token, uid, pid, start
+ *   2      session      token, node, flags: 1 orphan, uid, pid, start, text: program
  *   3      answer       token, number, error, handle, checkpoint, member
  *   4      checkpoint   checkpoint, lineage, epoch, name, attributes, node, flags: 1 unlinked, expiry_ns: retained until,
- *                       member and from_epoch: the grant, count: roles_state_t
+ *                       member and from_epoch: the grant, count: roles_state_t, config, cursor: the primary,
+ *                       elements: the replicas (member: node, slot: state, index: 1 claimed, epoch, seq)
  *   5      handle       handle, checkpoint, token, flags
- *   6      member       checkpoint, member, token, handle, text, priority, flags, timeout_ns, count: 1 passed over
+ *   6      member       checkpoint, member, token, handle, text, priority, flags, timeout_ns, expiry_ns: heartbeat,
+ *                       count: 1 passed over, 2 absent, added up
  */
 #include "core/directory_state.h"
 
@@ -36,9 +38,12 @@ static bool write_session(const row_writer_t *writer, const directory_session_t 
   wire_message_t row = {.state = ROW_SESSION,
                         .token_hi = session->token.hi,
                         .token_lo = session->token.lo,
+                        .node = session->node,
+                        .flags = session->orphan ? 1 : 0,
                         .uid = session->uid,
                         .pid = session->pid,
-                        .start = session->start};
+                        .start = session->start,
+                        .text = vesta_bytes(session->program, session->program_size)};
   if (!row_write(writer, &row)) {
     return false;
   }
@@ -71,7 +76,12 @@ static bool write_checkpoint(const row_writer_t *writer, const directory_checkpo
                         .expiry_ns = checkpoint->retained_until_ns,
                         .member = group->granted,
                         .from_epoch = group->epoch,
-                        .count = (uint64_t)group->state};
+                        .count = (uint64_t)group->state,
+                        .config = checkpoint->config,
+                        .cursor = checkpoint->primary};
+  wire_element_t replicas[VESTA_REPLICAS_MAX];
+  row.elements = replicas;
+  row.element_count = directory_replicas_write(checkpoint, replicas);
   wire_attributes_set(&row, &checkpoint->attributes);
   return row_write(writer, &row);
 }
@@ -88,7 +98,8 @@ static bool write_members(const row_writer_t *writer, const directory_checkpoint
                           .priority = member->priority,
                           .flags = member->flags,
                           .timeout_ns = member->promote_timeout_ns,
-                          .count = member->passed_over ? 1 : 0};
+                          .expiry_ns = member->heartbeat_ns,
+                          .count = (member->passed_over ? 1U : 0U) + (member->absent ? 2U : 0U)};
     if (!row_write(writer, &row)) {
       return false;
     }
@@ -96,13 +107,14 @@ static bool write_members(const row_writer_t *writer, const directory_checkpoint
   return true;
 }
 
-static bool write_handles(const row_writer_t *writer, const directory_session_t *session) {
-  for (const directory_handle_t *handle = session->handles; handle != NULL; handle = handle->next) {
+/* Oldest first: that is how they are put into its list again. */
+static bool write_handles(const row_writer_t *writer, const directory_checkpoint_t *checkpoint) {
+  for (const directory_handle_t *handle = checkpoint->oldest; handle != NULL; handle = handle->newer) {
     wire_message_t row = {.state = ROW_HANDLE,
                           .handle = handle->id,
-                          .checkpoint = handle->checkpoint->id,
-                          .token_hi = session->token.hi,
-                          .token_lo = session->token.lo,
+                          .checkpoint = checkpoint->id,
+                          .token_hi = handle->session->token.hi,
+                          .token_lo = handle->session->token.lo,
                           .flags = handle->flags};
     if (!row_write(writer, &row)) {
       return false;
@@ -125,8 +137,8 @@ bool directory_snapshot(const directory_t *d, bool (*emit)(void *context, const 
     ok = write_checkpoint(&writer, c);
   }
   bucket = 0;
-  for (directory_session_t *s = NULL; ok && (s = directory_each_session(d, &bucket, s)) != NULL;) {
-    ok = write_handles(&writer, s);
+  for (directory_checkpoint_t *c = NULL; ok && (c = directory_each(d, &bucket, c)) != NULL;) {
+    ok = write_handles(&writer, c);
   }
   bucket = 0;
   for (directory_checkpoint_t *c = NULL; ok && (c = directory_each(d, &bucket, c)) != NULL;) {
@@ -148,10 +160,12 @@ static vesta_err_t restore_answer(directory_session_t *session, const wire_messa
 }
 
 static vesta_err_t restore_checkpoint(directory_t *d, const wire_message_t *row) {
-  if (row->name.size == 0 || row->count > ROLES_ACTIVE || directory_checkpoint(d, row->checkpoint) != NULL) {
+  if (row->name.size == 0 || row->count > ROLES_ACTIVE || directory_checkpoint(d, row->checkpoint) != NULL ||
+      !directory_replicas_sound(row)) {
     return VESTA_ERR_MALFORMED;
   }
   directory_checkpoint_t *checkpoint = directory_checkpoint_add(d, row);
+  directory_replicas_read(checkpoint, row);
   checkpoint->retained_until_ns = row->expiry_ns;
   checkpoint->unlinked = row->flags == 1;
   checkpoint->group.granted = row->member;
@@ -177,10 +191,10 @@ vesta_err_t directory_restore(directory_t *d, const wire_message_t *row) {
       d->next_member = row->member;
       return VESTA_OK;
     case ROW_SESSION:
-      if (session != NULL) {
+      if (session != NULL || row->text.size > VESTA_PROGRAM_BYTES_MAX) {
         return VESTA_ERR_MALFORMED;
       }
-      (void)directory_session_add(d, row);
+      directory_session_add(d, row)->orphan = row->flags == 1;
       return VESTA_OK;
     case ROW_ANSWER: return session == NULL ? VESTA_ERR_MALFORMED : restore_answer(session, row);
     case ROW_CHECKPOINT: return restore_checkpoint(d, row);
@@ -190,12 +204,15 @@ vesta_err_t directory_restore(directory_t *d, const wire_message_t *row) {
       }
       (void)directory_handle_add(d, row->handle, session, checkpoint, (uint32_t)row->flags);
       return VESTA_OK;
-    case ROW_MEMBER:
+    case ROW_MEMBER: {
       if (checkpoint == NULL || row->text.size > VESTA_MEMBER_NAME_BYTES_MAX) {
         return VESTA_ERR_MALFORMED;
       }
-      directory_member_add(d, checkpoint, row)->passed_over = row->count == 1;
+      roles_member_t *member = directory_member_add(d, checkpoint, row);
+      member->passed_over = (row->count & 1) != 0;
+      member->absent = (row->count & 2) != 0;
       return VESTA_OK;
+    }
     default: return VESTA_ERR_MALFORMED;
   }
 }

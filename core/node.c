@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#include "core/node_state.h"
+#include "core/node_cluster.h"
 
 /* The most actions one event can lead to: every checkpoint of a session that ends is removed or re-granted; a change
  * and the expirations that it meets are told to every handle there is; everything that waited is answered. */
@@ -27,11 +27,11 @@ vesta_err_t node_new(const node_config_t *config, node_t **out) {
   node->tracked = calloc(VESTA_VECTOR_ELEMENTS_MAX, sizeof *node->tracked);
   node->expired = calloc(NODE_EXPIRED_MAX, sizeof *node->expired);
   node->expired_ids = calloc(NODE_EXPIRED_MAX, VESTA_SECTION_ID_BYTES_MAX);
-  bool ok = node->actions != NULL && node->messages != NULL && node->elements != NULL &&
-            node->replica_elements != NULL && node->tracked != NULL && node->expired != NULL &&
-            node->expired_ids != NULL && table_init(&node->links) &&
-            deadlines_init(&node->wall, VESTA_CHECKPOINTS_MAX) &&
-            deadlines_init(&node->steady, VESTA_CHECKPOINTS_MAX) && directory_new(&node->directory) == VESTA_OK;
+  bool ok =
+      node->actions != NULL && node->messages != NULL && node->elements != NULL && node->replica_elements != NULL &&
+      node->tracked != NULL && node->expired != NULL && node->expired_ids != NULL && table_init(&node->links) &&
+      deadlines_init(&node->wall, VESTA_CHECKPOINTS_MAX) && deadlines_init(&node->steady, VESTA_CHECKPOINTS_MAX) &&
+      directory_new(&node->directory) == VESTA_OK && (!config->clustered || node_cluster_new(node) == VESTA_OK);
   if (!ok) {
     node_destroy(&node);
     return VESTA_ERR_NO_MEMORY;
@@ -48,9 +48,13 @@ void node_destroy(node_t **node_pointer) {
   if (node->directory != NULL) {
     size_t bucket = 0;
     for (directory_checkpoint_t *c = NULL; (c = directory_each(node->directory, &bucket, c)) != NULL;) {
+      if (node->cluster != NULL) {
+        node_shared_end(node, &c->shared);
+      }
       node_local_destroy(node, &c->local);
     }
   }
+  node_cluster_destroy(node);
   node_local_destroy(node, &node->made.local);
   node_waits_bury(node);
   while (node->hellos != NULL) {
@@ -92,6 +96,13 @@ wire_message_t *node_answer(node_t *node, uint64_t link, uint64_t number, vesta_
   send->link = link;
   wire_message_t *message = &node->messages[node->action_count - 1];
   *message = (wire_message_t){.kind = WIRE_REPLY, .number = number, .error = (uint64_t)err};
+  if ((link & NODE_LINK_REMOTE) != 0) { /* it comes from another node, which knows whose it is */
+    send->kind = NODE_ACTION_PEER;
+    send->node = (uint32_t)link;
+    message->token_hi = node->cluster->answering.hi;
+    message->token_lo = node->cluster->answering.lo;
+    message->generation = (link & ~NODE_LINK_REMOTE) >> 32;
+  }
   if (err != VESTA_OK) {
     node_count(node, NODE_COUNTER_ERRORS);
   }
@@ -102,6 +113,11 @@ wire_message_t *node_answer(node_t *node, uint64_t link, uint64_t number, vesta_
 }
 
 wire_message_t *node_order(node_t *node, enum wire_kind kind) {
+  if (node->cluster != NULL) {
+    wire_message_t *op = node_cluster_order(node);
+    *op = (wire_message_t){.kind = kind, .time_ns = node->wall_ns};
+    return op;
+  }
   (void)node_act(node, NODE_ACTION_ORDER);
   wire_message_t *message = &node->messages[node->action_count - 1];
   *message = (wire_message_t){.kind = kind, .time_ns = node->wall_ns};
@@ -127,7 +143,7 @@ node_link_t *node_link(const node_t *node, uint64_t number) {
 
 /* ---- requests ---- */
 
-static void node_dispatch(node_t *node, const node_request_t *request) {
+static void dispatch(node_t *node, const node_request_t *request) {
   switch ((enum wire_kind)request->message->kind) {
     case WIRE_FINALIZE: node_finalize(node, request); return;
     case WIRE_OPEN: node_open(node, request); return;
@@ -145,11 +161,24 @@ static void node_dispatch(node_t *node, const node_request_t *request) {
     case WIRE_JOIN: node_join(node, request); return;
     case WIRE_LEAVE: node_leave(node, request); return;
     case WIRE_RESIGN: node_resign(node, request); return;
+    case WIRE_PROMOTE: node_promote(node, request); return;
     case WIRE_CONFIRM: node_confirm(node, request); return;
     case WIRE_PROGRESS: node_progress(node, request); return;
     case WIRE_LIST: node_list(node, request); return;
     case WIRE_TRACK: node_track(node, request); return;
+    case WIRE_USERS: node_users(node, request); return;
+    case WIRE_LOAD: node_load(node, request); return;
+    case WIRE_CLUSTER: node_cluster_told(node, request); return;
+    case WIRE_RECOVER: node_recover(node, request); return;
     default: node_refuse(node, request, VESTA_ERR_MALFORMED); return; /* not a request, or not for the node */
+  }
+}
+
+void node_dispatch(node_t *node, const node_request_t *request) {
+  uint32_t first = node->action_count;
+  dispatch(node, request);
+  if (node->cluster != NULL) {
+    node_keep_answers(node, first);
   }
 }
 
@@ -158,10 +187,16 @@ static bool node_request_has_handle(const wire_message_t *message) {
     case WIRE_FINALIZE:
     case WIRE_OPEN:
     case WIRE_UNLINK:
-    case WIRE_LIST: return false;
+    case WIRE_RECOVER: return false;
     case WIRE_TRACK: return message->handle != 0; /* else it is about the session */
     default: return true;
   }
+}
+
+/* Who only looks needs no session: to begin one takes an order, and people look when there is none. */
+static bool node_request_looks(const wire_message_t *message) {
+  return message->kind == WIRE_LIST || message->kind == WIRE_USERS || message->kind == WIRE_LOAD ||
+         message->kind == WIRE_CLUSTER;
 }
 
 static void node_request(node_t *node, const node_event_t *event) {
@@ -173,6 +208,10 @@ static void node_request(node_t *node, const node_event_t *event) {
   }
   if (event->message->kind == WIRE_HELLO_CALLBACKS) {
     node_hello_callbacks(node, event);
+    return;
+  }
+  if (node_request_looks(event->message)) {
+    node_dispatch(node, &request);
     return;
   }
   node_link_t *link = node_link(node, event->link);
@@ -195,6 +234,14 @@ static void node_request(node_t *node, const node_event_t *event) {
       return;
     }
     request.checkpoint = request.handle->checkpoint;
+    if (node->cluster == NULL || node_leads(node, request.checkpoint)) {
+      node_heard(node, &request);
+    } else {
+      node_pass_on(node, &request);
+    }
+  }
+  if (node->cluster != NULL && node_route(node, &request)) {
+    return;
   }
   node_dispatch(node, &request);
 }
@@ -234,6 +281,10 @@ static void node_time(node_t *node) {
     }
     node_local_t *local = TABLE_ENTRY(first, node_local_t, wall);
     directory_checkpoint_t *checkpoint = local->checkpoint;
+    if (!node_leads(node, checkpoint)) {
+      deadlines_set(&node->wall, first, DEADLINE_NONE); /* it is another node's to judge now */
+      continue;
+    }
     if (checkpoint->open_count == 0 && checkpoint->retained_until_ns <= node->wall_ns) {
       node_order(node, WIRE_OP_REMOVE)->checkpoint = checkpoint->id;
       deadlines_set(&node->wall, first, node->wall_ns + NODE_RETRY_NS); /* in case it can't be ordered now */
@@ -248,9 +299,15 @@ static void node_time(node_t *node) {
     }
     node_local_t *local = TABLE_ENTRY(first, node_local_t, steady);
     deadlines_set(&node->steady, first, DEADLINE_NONE);
-    node_reconcile(node, local->checkpoint);
-    node_promotion_late(node, local->checkpoint);
+    if (node_leads(node, local->checkpoint)) {
+      node_reconcile(node, local->checkpoint);
+      node_silence(node, local->checkpoint);
+      node_promotion_late(node, local->checkpoint);
+    }
     node_applied_late(node, local->checkpoint);
+  }
+  if (node->cluster != NULL) {
+    node_cluster_time(node);
   }
 }
 
@@ -266,7 +323,8 @@ int64_t node_wake_ns(const node_t *node) {
     int64_t at_ns = left_ns > INT64_MAX - node->steady_ns ? INT64_MAX : node->steady_ns + left_ns;
     wake_ns = at_ns < wake_ns ? at_ns : wake_ns;
   }
-  return wake_ns;
+  int64_t cluster_ns = node->cluster == NULL ? INT64_MAX : node_cluster_wake_ns(node);
+  return cluster_ns < wake_ns ? cluster_ns : wake_ns;
 }
 
 static void node_begin(node_t *node, int64_t wall_ns, int64_t steady_ns) {
@@ -275,6 +333,9 @@ static void node_begin(node_t *node, int64_t wall_ns, int64_t steady_ns) {
   node->action_count = 0;
   node->expired_count = 0;
   node_waits_bury(node);
+  if (node->cluster != NULL) {
+    node_cluster_begin(node);
+  }
 }
 
 void node_step(node_t *node, const node_event_t *event, node_actions_t *actions) {
@@ -286,6 +347,19 @@ void node_step(node_t *node, const node_event_t *event, node_actions_t *actions)
     case NODE_EVENT_ORDERED: node_ordered(node, event->message); break;
     case NODE_EVENT_REFUSED: node_order_refused(node, event->message, event->error); break;
     case NODE_EVENT_TIME: node_time(node); break;
+    case NODE_EVENT_VIEW:
+    case NODE_EVENT_QUORUM:
+    case NODE_EVENT_FENCED:
+    case NODE_EVENT_GROUP:
+    case NODE_EVENT_FALL_OUT:
+    case NODE_EVENT_PEER:
+    case NODE_EVENT_PEER_UP:
+      VESTA_ASSERT(node->cluster != NULL);
+      node_cluster_event(node, event);
+      break;
+  }
+  if (node->cluster != NULL) {
+    node_cluster_end(node);
   }
   *actions = (node_actions_t){.items = node->actions, .count = node->action_count};
 }
@@ -293,9 +367,17 @@ void node_step(node_t *node, const node_event_t *event, node_actions_t *actions)
 /* ---- start ---- */
 
 vesta_err_t node_restore(node_t *node, const wire_message_t *op) {
+  bool of_cluster = op->kind == WIRE_OP_VIEW || op->order_index != 0;
   if (op->kind == WIRE_OP_SNAPSHOT) {
     return directory_restore(node->directory, op);
   }
+  if (node->cluster != NULL && of_cluster) {
+    return order_restore(node->cluster->order, op);
+  }
+  return op->kind == WIRE_OP_VIEW ? VESTA_OK : node_restore_op(node, op);
+}
+
+vesta_err_t node_restore_op(node_t *node, const wire_message_t *op) {
   vesta_err_t err = directory_reserve(node->directory);
   if (err != VESTA_OK) {
     return err;
@@ -313,29 +395,36 @@ vesta_err_t node_restore(node_t *node, const wire_message_t *op) {
   return VESTA_OK;
 }
 
-/* Take up the region of a checkpoint; false: it is not there, or is not what it should be. */
-static vesta_err_t node_take_up(node_t *node, directory_checkpoint_t *checkpoint) {
+vesta_err_t node_take_up(node_t *node, directory_checkpoint_t *checkpoint) {
   void *region = NULL;
   uint64_t size = 0;
   replica_storage_t pages;
   replica_t *replica = NULL;
-  vesta_err_t err = node->config.storage.open(node->config.storage.context, checkpoint->id, &region, &size, &pages);
-  if (err != VESTA_OK) {
-    return err;
-  }
-  err = replica_recover(region, size, &pages, &replica);
+  node_storage_t *storage = &node->config.storage;
+  vesta_err_t err = storage->open(storage->context, checkpoint->id, &region, &size, &pages);
   if (err != VESTA_OK) {
     return err;
   }
   replica_status_t status;
   replica_identity_t identity;
-  replica_status(replica, &status);
-  replica_identity(replica, &identity);
-  if (identity.checkpoint_id != checkpoint->id || identity.lineage != checkpoint->lineage) {
-    replica_destroy(&replica);
-    return VESTA_ERR_MALFORMED;
+  err = replica_recover(region, size, &pages, &replica);
+  if (err == VESTA_OK) {
+    replica_status(replica, &status);
+    replica_identity(replica, &identity);
+    if (identity.checkpoint_id != checkpoint->id || identity.lineage != checkpoint->lineage) {
+      replica_destroy(&replica);
+      err = VESTA_ERR_MALFORMED;
+    }
   }
-  replica_commit(replica, status.prepared_seq); /* alone, what was prepared is forward */
+  if (err == VESTA_ERR_MALFORMED && node->cluster != NULL) { /* out of the way of what others have */
+    storage->rename(storage->context, checkpoint->id, checkpoint->id | NODE_REGION_DIVERGED);
+  }
+  if (err != VESTA_OK) {
+    return err;
+  }
+  if (node->cluster == NULL) {
+    replica_commit(replica, status.prepared_seq); /* alone, what was prepared is forward */
+  }
   checkpoint->local = node_local_new(node, replica);
   if (checkpoint->local == NULL) {
     replica_destroy(&replica);
@@ -346,7 +435,7 @@ static vesta_err_t node_take_up(node_t *node, directory_checkpoint_t *checkpoint
 }
 
 /* Results of sessions that ended while the directory went on: the crash came between the two. */
-static vesta_err_t node_forget_strangers(const node_t *node, replica_t *replica) {
+vesta_err_t node_forget_strangers(const node_t *node, replica_t *replica) {
   vesta_token_t *tokens = malloc(VESTA_REPLICA_SESSIONS_MAX * sizeof *tokens);
   if (tokens == NULL) {
     return VESTA_ERR_NO_MEMORY;
@@ -370,6 +459,9 @@ vesta_err_t node_start(node_t *node, int64_t wall_ns, int64_t steady_ns, node_ac
     if (err != VESTA_OK && !lost) {
       return err; /* it is there: better not to start than to forget it */
     }
+    if (lost && node->cluster != NULL) {
+      continue; /* others may have it */
+    }
     if (lost) {
       node_count(node, NODE_COUNTER_REPLICAS_LOST);
       wire_message_t *op = node_order(node, WIRE_OP_REMOVE);
@@ -381,14 +473,23 @@ vesta_err_t node_start(node_t *node, int64_t wall_ns, int64_t steady_ns, node_ac
     if (err != VESTA_OK) {
       return err;
     }
-    node_reconcile(node, c);
-    node_roles(node, c);
-    node_schedule(node, c);
+    if (node->cluster == NULL) {
+      node_reconcile(node, c);
+      node_roles(node, c);
+      node_schedule(node, c);
+    }
   }
   bucket = 0;
   for (directory_session_t *s = NULL; (s = directory_each_session(node->directory, &bucket, s)) != NULL;) {
-    s->watched = true; /* the daemon says PROCESS_GONE at once for those that are */
-    node_act(node, NODE_ACTION_WATCH)->session = s->token;
+    if (s->node == node->config.node_id || node->cluster == NULL) {
+      s->watched = true; /* the daemon says PROCESS_GONE at once for those that are */
+      node_act(node, NODE_ACTION_WATCH)->session = s->token;
+    }
+  }
+  if (node->cluster != NULL) {
+    node_cluster_start(node,
+                       directory_session_count(node->directory) + directory_checkpoint_count(node->directory) > 0);
+    node_cluster_end(node);
   }
   *actions = (node_actions_t){.items = node->actions, .count = node->action_count};
   return VESTA_OK;
@@ -425,12 +526,15 @@ bool node_stream_allowed(const node_t *node, vesta_token_t token, uint64_t check
   return false;
 }
 
+bool node_caught_up(const node_t *node) { return node->cluster == NULL || node->cluster->caught_up; }
+
 bool node_idle(const node_t *node) {
   return directory_session_count(node->directory) == 0 && directory_checkpoint_count(node->directory) == 0;
 }
 
 bool node_snapshot(const node_t *node, bool (*emit)(void *context, const wire_message_t *op), void *context) {
-  return directory_snapshot(node->directory, emit, context);
+  return directory_snapshot(node->directory, emit, context) &&
+         (node->cluster == NULL || order_snapshot(node->cluster->order, emit, context));
 }
 
 uint64_t node_counter(const node_t *node, node_counter_t counter) {
@@ -438,6 +542,7 @@ uint64_t node_counter(const node_t *node, node_counter_t counter) {
     case NODE_COUNTER_SESSIONS: return directory_session_count(node->directory);
     case NODE_COUNTER_HANDLES: return directory_handle_count(node->directory);
     case NODE_COUNTER_CHECKPOINTS: return directory_checkpoint_count(node->directory);
+    case NODE_COUNTER_STREAMS: return directory_stream_count(node->directory);
     default: return node->counters[counter];
   }
 }

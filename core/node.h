@@ -26,6 +26,7 @@
 #define VESTA_CORE_NODE_H
 
 #include "core/error.h"
+#include "core/order.h"
 #include "core/replica.h"
 #include "core/types.h"
 #include "core/wire.h"
@@ -37,15 +38,36 @@ typedef struct node_storage {
   void *context;
   /* Make the region of a new checkpoint. @return OK; NO_SPACE, NO_RESOURCES, NO_MEMORY, and nothing is left behind */
   vesta_err_t (*create)(void *context, uint64_t checkpoint_id, uint64_t size, void **region, replica_storage_t *pages);
-  /* Map the region that an earlier run left. @return OK; NOT_EXIST; NO_MEMORY, NO_RESOURCES */
+  /* Map the region that an earlier run left; one that is mapped already is given again. @return OK; NOT_EXIST; NO_MEMORY,
+   * NO_RESOURCES */
   vesta_err_t (*open)(void *context, uint64_t checkpoint_id, void **region, uint64_t *size, replica_storage_t *pages);
   /* Unmap a region and delete what is behind it. */
   void (*remove)(void *context, uint64_t checkpoint_id);
+  /* In a cluster: the region `from` (NODE_REGION_SHADOW, or one that is there) is known as `to` from now on; what was
+   * `to` is removed. Both stay mapped where they are. */
+  void (*rename)(void *context, uint64_t from, uint64_t to);
 } node_storage_t;
 
+/* Regions beside that of a checkpoint, under its id and one of these bits. */
+#define NODE_REGION_SHADOW (1ULL << 63) /* being filled from another node's */
+#define NODE_REGION_DIVERGED \
+  (1ULL << 62) /* what this node had, and the cluster went another way; kept for the operator */
+
+/* A link number with this bit is no link here but a node (its low half), whose client asks; the bits between say how often
+ * that node has sent the request. */
+#define NODE_LINK_REMOTE (1ULL << 63)
+
 typedef struct node_config {
-  uint32_t node_id;               /* 1 when alone */
-  node_storage_t storage;         /* copied; its context outlives the node */
+  uint32_t node_id;             /* 1 when alone */
+  bool clustered;               /* there are others: NODE_EVENT_VIEW and so on will come, and ORDER is not used */
+  uint64_t incarnation, random; /* as order_config_t; when clustered */
+  order_policy_t policy;
+  uint32_t version_min, version_max;
+  uint32_t replicas;        /* of a checkpoint that is not collocated, this one's included; 0: VESTA_REPLICAS_DEFAULT */
+  int64_t peer_timeout_ns;  /* 0: VESTA_PEER_TIMEOUT_MS */
+  int64_t session_grace_ns; /* 0: VESTA_SESSION_GRACE_MS */
+  uint32_t owner_uid;       /* the service's user: may do what only operators may */
+  node_storage_t storage;   /* copied; its context outlives the node */
   vesta_bytes_t stream_endpoints; /* told to who opens a stream: "PUB-ENDPOINT ROUTER-ENDPOINT"; lives with the node */
 } node_config_t;
 
@@ -56,6 +78,14 @@ typedef enum node_event_kind {
   NODE_EVENT_ORDERED,      /* message: an operation, delivered */
   NODE_EVENT_REFUSED,      /* message, error: an operation that the node asked for can't be ordered (journal full) */
   NODE_EVENT_TIME,         /* the time of node_wake_ns() has come, or later */
+  /* clustered */
+  NODE_EVENT_VIEW,     /* ring, members, member_count */
+  NODE_EVENT_QUORUM,   /* ring, quorate, expected */
+  NODE_EVENT_FENCED,   /* node: is known to be dead */
+  NODE_EVENT_GROUP,    /* node, message: delivered by the group */
+  NODE_EVENT_FALL_OUT, /* a message of the group could not be read, or a row not be journalled */
+  NODE_EVENT_PEER,     /* node, message, payload: over the link between the two */
+  NODE_EVENT_PEER_UP,  /* node: there is a new link to it; what was sent on the old one and not delivered is lost */
 } node_event_kind_t;
 
 typedef struct node_event {
@@ -67,10 +97,17 @@ typedef struct node_event {
   vesta_bytes_t payload;
   vesta_err_t error;
   vesta_token_t session;
-  vesta_token_t random; /* fresh random bits; always set for REQUEST */
-  uint32_t uid, pid;    /* HELLO: who, as the kernel says */
-  uint64_t start;       /* HELLO: start time of that process, clock ticks since boot */
-  bool watched;         /* HELLO: the daemon watches the process and will say PROCESS_GONE; otherwise the end of the
+  vesta_token_t random;  /* fresh random bits; always set for REQUEST */
+  uint32_t uid, pid;     /* HELLO: who, as the kernel says */
+  uint64_t start;        /* HELLO: start time of that process, clock ticks since boot */
+  vesta_bytes_t program; /* HELLO: that process's name, cut off at VESTA_PROGRAM_BYTES_MAX; empty: unknown */
+  uint32_t node;
+  order_ring_t ring;
+  const uint32_t *members;
+  uint32_t member_count;
+  bool quorate;
+  uint32_t expected;
+  bool watched; /* HELLO: the daemon watches the process and will say PROCESS_GONE; otherwise the end of the
                            link is taken for the end of the session */
 } node_event_t;
 
@@ -82,6 +119,13 @@ typedef enum node_action_kind {
   NODE_ACTION_ORDER,      /* message: have it ordered */
   NODE_ACTION_PUBLISH,    /* checkpoint, replica, first_seq to last_seq were committed; awaited */
   NODE_ACTION_REMOVED,    /* checkpoint: is no more; streams of it end */
+  /* clustered */
+  NODE_ACTION_MULTICAST, /* message: to the group, own delivery included */
+  NODE_ACTION_JOURNAL,   /* message: append, before the next action; where it fails: FALL_OUT, and nothing after it */
+  NODE_ACTION_REWRITE,   /* the journal is to be written anew (node_snapshot()), before the next action */
+  NODE_ACTION_PEER,      /* node, message, payload */
+  NODE_ACTION_REJOIN,    /* leave the group and join it again */
+  NODE_ACTION_DIVERGED,  /* checkpoint: what was here is kept aside; people should know */
 } node_action_kind_t;
 
 typedef struct node_action {
@@ -94,6 +138,7 @@ typedef struct node_action {
   uint64_t checkpoint;
   const replica_t *replica;
   uint64_t first_seq, last_seq;
+  uint32_t node;
   bool awaited; /* PUBLISH: somebody waits for them to be applied */
 } node_action_t;
 
@@ -137,6 +182,13 @@ const replica_t *node_replica(const node_t *node, uint64_t checkpoint_id);
  *  that lives and has the checkpoint open for READ.) */
 bool node_stream_allowed(const node_t *node, vesta_token_t token, uint64_t checkpoint_id);
 
+/** The order of the cluster, to be looked at. NULL: this node is alone. */
+const order_t *node_cluster_state(const node_t *node);
+
+/** True when the directory is known to be that of now: at once when alone, in a cluster when the node has been in a usable
+ *  view and knows all that was ordered before. Until then regions that no checkpoint has may yet be somebody's. */
+bool node_caught_up(const node_t *node);
+
 /** True when no session lives and nothing is open or retained: a private daemon may end. */
 bool node_idle(const node_t *node);
 
@@ -145,29 +197,38 @@ bool node_idle(const node_t *node);
 bool node_snapshot(const node_t *node, bool (*emit)(void *context, const wire_message_t *op), void *context);
 
 /* Counters, for INFO and for tests. name, text */
-#define NODE_COUNTERS(X)                                              \
-  X(REQUESTS, "requests taken")                                       \
-  X(ERRORS, "requests answered with an error")                        \
-  X(RESENT, "resent requests answered from the stored result")        \
-  X(SESSIONS, "sessions that live now")                               \
-  X(HANDLES, "checkpoint handles open now")                           \
-  X(CHECKPOINTS, "checkpoints that exist now, unlinked ones too")     \
-  X(SESSIONS_REFUSED, "sessions refused, limit reached")              \
-  X(HANDLES_REFUSED, "opens refused, limit of handles reached")       \
-  X(CHECKPOINTS_REFUSED, "creates refused, limit of checkpoints")     \
-  X(COMMITTED, "operations committed")                                \
-  X(EXPIRED, "sections expired")                                      \
-  X(RETIRED, "checkpoints removed after their retention")             \
-  X(FENCED, "writes refused because the group's active is another")   \
-  X(PROMOTIONS, "members promoted")                                   \
-  X(REVOKED, "promotions revoked, the barrier was not met in time")   \
-  X(ORDER_REFUSED, "ordered operations that found no room")           \
-  X(REPLICAS_LOST, "replicas whose region was gone at start")         \
-  X(TRACKED, "changes told to those who track them")                  \
-  X(TRACKED_MISSED, "not told: there was no link of callbacks")       \
-  X(TRACKED_OVERFLOWS, "links of callbacks closed, too much to tell") \
-  X(APPLIED_WAITS, "changes that waited for members to apply them")   \
-  X(APPLIED_LATE, "of these, answered TIMEOUT: not applied in time")  \
+#define NODE_COUNTERS(X)                                                  \
+  X(REQUESTS, "requests taken")                                           \
+  X(ERRORS, "requests answered with an error")                            \
+  X(RESENT, "resent requests answered from the stored result")            \
+  X(SESSIONS, "sessions that live now")                                   \
+  X(HANDLES, "checkpoint handles open now")                               \
+  X(CHECKPOINTS, "checkpoints that exist now, unlinked ones too")         \
+  X(STREAMS, "streams open now, those that are listed")                   \
+  X(STREAMS_UNLISTED, "streams not listed, limit of those reached")       \
+  X(SESSIONS_REFUSED, "sessions refused, limit reached")                  \
+  X(HANDLES_REFUSED, "opens refused, limit of handles reached")           \
+  X(CHECKPOINTS_REFUSED, "creates refused, limit of checkpoints")         \
+  X(COMMITTED, "operations committed")                                    \
+  X(COMMITTED_BYTES, "bytes of data of these")                            \
+  X(EXPIRED, "sections expired")                                          \
+  X(RETIRED, "checkpoints removed after their retention")                 \
+  X(FENCED, "writes refused because the group's active is another")       \
+  X(PROMOTIONS, "members promoted")                                       \
+  X(PROMOTIONS_DIRTY, "members active without all up to their barrier")   \
+  X(SILENT, "active members succeeded because they were silent")          \
+  X(REVOKED, "promotions revoked, the barrier was not met in time")       \
+  X(ORDER_REFUSED, "ordered operations that found no room")               \
+  X(REPLICAS_LOST, "replicas whose region was gone at start")             \
+  X(TRACKED, "changes told to those who track them")                      \
+  X(TRACKED_MISSED, "not told: there was no link of callbacks")           \
+  X(TRACKED_OVERFLOWS, "links of callbacks closed, too much to tell")     \
+  X(APPLIED_WAITS, "changes that waited for members to apply them")       \
+  X(APPLIED_LATE, "of these, answered TIMEOUT: not applied in time")      \
+  X(DIVERGED, "replicas that had gone another way than the cluster")      \
+  X(TRANSFERS, "replicas that were filled from another node's")           \
+  X(KEPT_REFUSED, "requests that found no room to wait for another node") \
+  X(DEFERRED_LOST, "messages of nodes that were ahead, no room")          \
   X(APPLIED_REFUSED, "not made to wait, limit of those reached")
 
 typedef enum node_counter {

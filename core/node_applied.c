@@ -14,32 +14,42 @@
  */
 #include <stdlib.h>
 
-#include "core/node_state.h"
+#include "core/node_cluster.h"
 
 struct node_wait {
   node_wait_t *next;
   vesta_token_t session; /* who waits */
   uint64_t number;       /* with this request */
+  uint32_t except_node;  /* members there don't count; 0: all do */
   uint32_t wanted;       /* so many members */
   int64_t until_ns;      /* steady */
   replica_result_t result;
 };
 
+/* The node whose members don't count for this request; 0: those of all do. */
+static uint32_t node_excepted(const node_request_t *request) {
+  return (request->message->flags & WIRE_CHANGE_ANY_NODE) != 0 ? 0 : request->session->node;
+}
+
 /* Members who have applied it, other than the writer. */
-static uint32_t node_have_applied(const roles_group_t *group, vesta_token_t writer, uint64_t seq) {
+static uint32_t node_have_applied(const roles_group_t *group, const node_wait_t *wait) {
   uint32_t count = 0;
   for (const roles_member_t *member = group->members; member != NULL; member = member->next) {
-    count += !vesta_token_equal(member->session, writer) && member->applied.seq >= seq;
+    bool counts = !vesta_token_equal(member->session, wait->session) && member->node != wait->except_node;
+    count += counts && member->applied.seq >= wait->result.seq;
   }
   return count;
 }
 
-/* Members who may yet apply what is written now: not the active, whose mirror stands still. */
-static uint32_t node_may_apply(const roles_group_t *group, vesta_token_t writer) {
+/* Members who may yet apply what is written now: not the active, whose mirror stands still, nor who is away. */
+static uint32_t node_may_apply(const node_request_t *request) {
+  const roles_group_t *group = &request->checkpoint->group;
   uint32_t count = 0;
   for (const roles_member_t *member = group->members; member != NULL; member = member->next) {
     bool active = group->state == ROLES_ACTIVE && group->granted == member->id;
-    count += !active && !vesta_token_equal(member->session, writer);
+    bool counts =
+        !vesta_token_equal(member->session, request->session->token) && member->node != node_excepted(request);
+    count += counts && !active && !member->absent;
   }
   return count;
 }
@@ -61,7 +71,7 @@ vesta_err_t node_wait_new(node_t *node, const node_request_t *request, node_wait
   if (message->count >= VESTA_GROUP_MEMBERS_MAX || message->timeout_ns <= 0) {
     return VESTA_ERR_INVALID_PARAM;
   }
-  if ((message->flags & WIRE_CHANGE_ANY_NODE) == 0) {
+  if (node->cluster == NULL && node_excepted(request) != 0) {
     return VESTA_ERR_NOT_SUPPORTED; /* there are no members on other nodes */
   }
   if (node->wait_count >= VESTA_APPLIED_WAITS_MAX) {
@@ -74,6 +84,7 @@ vesta_err_t node_wait_new(node_t *node, const node_request_t *request, node_wait
   }
   *wait = (node_wait_t){.session = request->session->token,
                         .number = message->number,
+                        .except_node = node_excepted(request),
                         .wanted = (uint32_t)message->count,
                         .until_ns = message->timeout_ns < INT64_MAX - node->steady_ns
                                         ? node->steady_ns + message->timeout_ns
@@ -82,9 +93,7 @@ vesta_err_t node_wait_new(node_t *node, const node_request_t *request, node_wait
   return VESTA_OK;
 }
 
-bool node_wait_possible(const node_request_t *request) {
-  return node_may_apply(&request->checkpoint->group, request->session->token) >= request->message->count;
-}
+bool node_wait_possible(const node_request_t *request) { return node_may_apply(request) >= request->message->count; }
 
 void node_wait_discard(node_wait_t **wait) {
   free(*wait);
@@ -99,8 +108,12 @@ static void node_wait_end(node_t *node, node_wait_t **at, const directory_checkp
   wait->next = node->waits_done;
   node->waits_done = wait;
   const directory_session_t *session = directory_session(node->directory, wait->session);
-  if (session != NULL && session->link != 0) { /* else it asks again when it is back */
-    node_change_answer(node, checkpoint, session->link, wait->number, err, &wait->result);
+  uint64_t link = session == NULL ? 0 : node_session_link(node, session);
+  if (link != 0) { /* else it asks again when it is back */
+    if (node->cluster != NULL) {
+      node->cluster->answering = wait->session;
+    }
+    node_change_answer(node, checkpoint, link, wait->number, err, &wait->result);
   }
 }
 
@@ -178,7 +191,7 @@ void node_applied(node_t *node, directory_checkpoint_t *checkpoint) {
   bool any = false;
   for (node_wait_t **at = &checkpoint->local->waits; *at != NULL && (*at)->result.seq <= furthest;) {
     uint64_t seq = (*at)->result.seq;
-    if (node_have_applied(group, (*at)->session, seq) < (*at)->wanted) {
+    if (node_have_applied(group, *at) < (*at)->wanted) {
       at = &(*at)->next;
       continue;
     }

@@ -6,7 +6,7 @@
  */
 #include <stdlib.h>
 
-#include "core/node_state.h"
+#include "core/node_cluster.h"
 
 /* The ordered operation for a request. */
 static wire_message_t *node_order_for(node_t *node, const node_request_t *request, enum wire_kind kind) {
@@ -39,6 +39,10 @@ static void node_resume(node_t *node, const node_event_t *event) {
   bool same = session != NULL && !session->over && session->uid == event->uid && session->pid == event->pid &&
               session->start == event->start;
   vesta_err_t err = same ? VESTA_OK : VESTA_ERR_BAD_HANDLE;
+  if (node->cluster != NULL && !node->cluster->caught_up) {
+    same = false;
+    err = VESTA_ERR_TRY_AGAIN; /* the session, and what it has open, may be newer than what is known here */
+  }
   if (same && event->link < session->link) {
     err = VESTA_ERR_BAD_OPERATION; /* given up before it was heard: the process speaks on a later link already */
   } else if (same && !node_link_add(node, event->link, session->token, false)) {
@@ -51,6 +55,7 @@ static void node_resume(node_t *node, const node_event_t *event) {
   reply->token_hi = session->token.hi;
   reply->token_lo = session->token.lo;
   session->link = event->link;
+  session->resumed = true;
   session->watched = event->watched;
   if (event->watched) {
     node_action_t *watch = node_act(node, NODE_ACTION_WATCH);
@@ -80,9 +85,11 @@ void node_hello(node_t *node, const node_event_t *event) {
   op->number = event->message->number;
   op->token_hi = event->random.hi;
   op->token_lo = event->random.lo;
+  op->node = node->config.node_id;
   op->uid = event->uid;
   op->pid = event->pid;
   op->start = event->start;
+  op->text = event->program;
 }
 
 void node_hello_forget(node_t *node, uint64_t link) {
@@ -110,6 +117,12 @@ void node_hello_ordered(node_t *node, const wire_message_t *op, vesta_err_t err)
   directory_session_t *session = directory_session(node->directory, wire_token(op));
   if (err != VESTA_OK) {
     node_count(node, NODE_COUNTER_SESSIONS_REFUSED);
+  }
+  bool earlier = node->cluster != NULL && op->incarnation != order_incarnation(node->cluster->order);
+  if (hello == NULL && earlier && session != NULL) { /* an earlier life may have answered it: does its process live? */
+    session->watched = true;
+    node_act(node, NODE_ACTION_WATCH)->session = session->token;
+    return;
   }
   if (hello == NULL) { /* the link went away meanwhile */
     if (err == VESTA_OK) {
@@ -158,11 +171,13 @@ void node_finalize(node_t *node, const node_request_t *request) {
   (void)node_order_for(node, request, WIRE_OP_SESSION_END);
 }
 
-void node_session_over(node_t *node, vesta_token_t session) {
-  if (directory_session(node->directory, session) != NULL) {
+void node_session_over(node_t *node, vesta_token_t token) {
+  directory_session_t *session = directory_session(node->directory, token);
+  if (session != NULL) {
+    session->over = true; /* from now on it is not resumed, whenever that is ordered */
     wire_message_t *op = node_order(node, WIRE_OP_SESSION_END);
-    op->token_hi = session.hi;
-    op->token_lo = session.lo;
+    op->token_hi = token.hi;
+    op->token_lo = token.lo;
   }
 }
 
@@ -222,7 +237,7 @@ void node_open(node_t *node, const node_request_t *request) {
     err = directory_open_check(checkpoint, message);
   } else if (err == VESTA_OK && !create) {
     err = VESTA_ERR_NOT_EXIST;
-  } else if (err == VESTA_OK) {
+  } else if (err == VESTA_OK && node->cluster == NULL) {
     err = node_make(node, request, request->event->random.lo);
     if (err == VESTA_ERR_NO_RESOURCES) {
       node_count(node, NODE_COUNTER_CHECKPOINTS_REFUSED);
@@ -238,7 +253,7 @@ void node_open(node_t *node, const node_request_t *request) {
   op->flags = message->flags;
   vesta_attributes_t attributes = wire_attributes(message);
   wire_attributes_set(op, &attributes);
-  if (node->made.checkpoint != 0) {
+  if (node->made.checkpoint != 0 || node->cluster != NULL) { /* in a cluster it is made when it has its id */
     bool has_active = (attributes.creation_flags & VESTA_CREATE_ALL_REPLICAS) == 0;
     bool collocated = (attributes.creation_flags & VESTA_CREATE_COLLOCATED) != 0;
     op->checkpoint = node->made.checkpoint;
@@ -278,6 +293,7 @@ void node_retention_set(node_t *node, const node_request_t *request) {
 
 void node_active_set(node_t *node, const node_request_t *request) {
   uint32_t flags = request->checkpoint->attributes.creation_flags;
+  uint32_t where = request->session->node;
   vesta_err_t err = VESTA_OK;
   if ((request->handle->flags & VESTA_OPEN_WRITE) == 0) {
     err = VESTA_ERR_ACCESS;
@@ -288,39 +304,13 @@ void node_active_set(node_t *node, const node_request_t *request) {
     node_refuse(node, request, err);
     return;
   }
+  if (node->cluster != NULL && where != node->config.node_id) {
+    node_hand_over(node, request);
+    return;
+  }
   wire_message_t *op = node_order_for(node, request, WIRE_OP_ACTIVE);
   op->checkpoint = request->checkpoint->id;
-  op->node = node->config.node_id;
-}
-
-/* One row a checkpoint. Ids rise, so the cursor is the next id to show. */
-void node_list(node_t *node, const node_request_t *request) {
-  uint32_t count = 0;
-  uint64_t id = request->message->cursor;
-  uint64_t end = directory_next_checkpoint(node->directory);
-  for (; id < end && count < VESTA_ITERATE_SECTIONS_MAX; id++) {
-    const directory_checkpoint_t *checkpoint = directory_checkpoint(node->directory, id);
-    if (checkpoint == NULL || checkpoint->local == NULL) {
-      continue;
-    }
-    replica_status_t status;
-    replica_status(checkpoint->local->replica, &status);
-    node->elements[count++] = (wire_element_t){.kind = checkpoint->unlinked ? VESTA_KIND_UNLINKED : VESTA_KIND_CREATED,
-                                               .id = vesta_bytes(checkpoint->name, checkpoint->name_size),
-                                               .member = checkpoint->id,
-                                               .count = status.section_count,
-                                               .offset = status.data_bytes,
-                                               .index = checkpoint->open_count,
-                                               .expiry_ns = checkpoint->attributes.retention_ns,
-                                               .epoch = status.committed.epoch,
-                                               .seq = status.committed.seq,
-                                               .slot = checkpoint->attributes.creation_flags};
-  }
-  wire_message_t *reply = node_answer(node, request->event->link, request->message->number, VESTA_OK, NULL);
-  reply->elements = node->elements;
-  reply->element_count = count;
-  reply->cursor = id;
-  reply->state = id >= end ? 1 : 0;
+  op->node = where;
 }
 
 /* ---- streams and groups ---- */
@@ -330,6 +320,7 @@ void node_stream(node_t *node, const node_request_t *request) {
     node_refuse(node, request, VESTA_ERR_ACCESS);
     return;
   }
+  uint64_t number = node_stream_opened(node, request);
   replica_status_t status;
   replica_status(request->checkpoint->local->replica, &status);
   wire_message_t *reply = node_answer(node, request->event->link, request->message->number, VESTA_OK, NULL);
@@ -337,6 +328,7 @@ void node_stream(node_t *node, const node_request_t *request) {
   reply->token_lo = request->session->token.lo;
   reply->checkpoint = request->checkpoint->id;
   reply->text = node->config.stream_endpoints;
+  reply->member = number;
   wire_pos_set(reply, status.committed);
 }
 
@@ -345,9 +337,14 @@ void node_join_answer(node_t *node, uint64_t link, uint64_t number, const direct
   const roles_group_t *group = &checkpoint->group;
   wire_message_t *reply = node_answer(node, link, number, VESTA_OK, NULL);
   reply->member = member;
+  reply->lineage = checkpoint->lineage;
   reply->epoch = group->epoch;
   reply->seq = group->barrier;
   reply->state = group->granted != member || member == 0 ? 0 : group->state == ROLES_PROMOTING ? 1 : 2;
+}
+
+static bool node_heartbeat_valid(int64_t heartbeat_ns) {
+  return heartbeat_ns == 0 || heartbeat_ns >= VESTA_HEARTBEAT_MS_MIN * INT64_C(1000000);
 }
 
 void node_join(node_t *node, const node_request_t *request) {
@@ -360,7 +357,8 @@ void node_join(node_t *node, const node_request_t *request) {
   vesta_err_t err = directory_reserve(node->directory);
   if ((request->handle->flags & VESTA_OPEN_READ) == 0) {
     err = VESTA_ERR_ACCESS;
-  } else if (message->text.size == 0 || message->text.size > VESTA_MEMBER_NAME_BYTES_MAX || message->timeout_ns < 0) {
+  } else if (message->text.size == 0 || message->text.size > VESTA_MEMBER_NAME_BYTES_MAX || message->timeout_ns < 0 ||
+             !node_heartbeat_valid(message->expiry_ns)) {
     err = VESTA_ERR_INVALID_PARAM;
   }
   if (err != VESTA_OK) {
@@ -372,6 +370,7 @@ void node_join(node_t *node, const node_request_t *request) {
   op->text = message->text;
   op->priority = message->priority;
   op->flags = message->flags;
+  op->expiry_ns = message->expiry_ns;
   op->timeout_ns = message->timeout_ns != 0 ? message->timeout_ns : VESTA_PROMOTE_TIMEOUT_MS * INT64_C(1000000);
 }
 
@@ -394,15 +393,29 @@ void node_resign(node_t *node, const node_request_t *request) {
     return;
   }
   const roles_member_t *next = roles_choose(group, member->id);
-  if (next == NULL) {
+  if (next == NULL && (member->flags & WIRE_JOIN_MANUAL) == 0) {
     node_refuse(node, request, VESTA_ERR_TRY_AGAIN); /* nobody to hand over to; the role stays */
     return;
   }
-  wire_message_t *op = node_order_for(node, request, WIRE_OP_PROMOTE);
-  op->checkpoint = request->checkpoint->id;
-  op->member = next->id;
-  op->epoch = request->checkpoint->epoch + 1;
-  op->node = node->config.node_id;
+  node_grant(node, request->checkpoint, next == NULL ? 0 : next->id,
+             node_order_for(node, request, WIRE_OP_PROMOTE)); /* 0: whoever asked it to knows who comes next */
+}
+
+void node_promote(node_t *node, const node_request_t *request) {
+  const roles_group_t *group = &request->checkpoint->group;
+  const roles_member_t *member = roles_member_of(group, request->session->token);
+  const wire_message_t *message = request->message;
+  if (member == NULL) {
+    node_refuse(node, request, VESTA_ERR_BAD_OPERATION);
+  } else if (message->time_ns != 0 && message->time_ns < node->steady_ns) {
+    node_refuse(node, request, VESTA_ERR_TRY_AGAIN); /* who asked has given up, and was told that nothing was done */
+  } else if (group->granted == member->id) {
+    node_join_answer(node, request->event->link, message->number, request->checkpoint, member->id);
+  } else if ((member->flags & WIRE_JOIN_REQUIRE_SYNCED) != 0 && !member->synced) {
+    node_refuse(node, request, VESTA_ERR_TRY_AGAIN);
+  } else {
+    node_grant(node, request->checkpoint, member->id, node_order_for(node, request, WIRE_OP_PROMOTE));
+  }
 }
 
 /* How far a member says to be. Only a position of this history says anything. */
@@ -410,7 +423,22 @@ static void node_member_applied(node_t *node, directory_checkpoint_t *checkpoint
                                 vesta_pos_t applied) {
   bool ours = replica_position_check(checkpoint->local->replica, applied) == VESTA_OK;
   member->applied = ours ? applied : (vesta_pos_t){0};
+  member->behind = ours ? node_behind(checkpoint, applied) : 0;
+  member->told_ns = node->steady_ns;
   node_applied(node, checkpoint);
+}
+
+/* Has the member everything up to its barrier, or does it do without? */
+static bool node_met_barrier(node_t *node, const node_request_t *request, const roles_member_t *member) {
+  const roles_group_t *group = &request->checkpoint->group;
+  if (group->barrier == 0 || request->message->seq >= group->barrier) {
+    return group->barrier != 0;
+  }
+  bool dirty = (request->message->flags & WIRE_CONFIRM_DIRTY) != 0 && (member->flags & WIRE_JOIN_REQUIRE_SYNCED) == 0;
+  if (dirty) {
+    node_count(node, NODE_COUNTER_PROMOTIONS_DIRTY);
+  }
+  return dirty;
 }
 
 void node_confirm(node_t *node, const node_request_t *request) {
@@ -421,20 +449,26 @@ void node_confirm(node_t *node, const node_request_t *request) {
     node_refuse(node, request, VESTA_ERR_FENCED);
   } else if (group->state == ROLES_ACTIVE) {
     node_join_answer(node, request->event->link, message->number, request->checkpoint, member->id);
-  } else if (group->barrier == 0 || message->seq < group->barrier) {
+  } else if (!node_met_barrier(node, request, member)) {
     node_refuse(node, request, VESTA_ERR_TRY_AGAIN);
   } else {
     wire_message_t *op = node_order_for(node, request, WIRE_OP_ACTIVATE);
     op->checkpoint = request->checkpoint->id;
     op->member = member->id;
     op->epoch = group->epoch;
-    node_member_applied(
-        node, request->checkpoint, member,
-        (vesta_pos_t){.lineage = request->checkpoint->lineage, .epoch = message->epoch, .seq = message->seq});
+    if (message->seq >= group->barrier) {
+      node_member_applied(
+          node, request->checkpoint, member,
+          (vesta_pos_t){.lineage = request->checkpoint->lineage, .epoch = message->epoch, .seq = message->seq});
+    }
   }
 }
 
 void node_progress(node_t *node, const node_request_t *request) {
+  if (request->message->state == WIRE_PROGRESS_STREAM || request->message->state == WIRE_PROGRESS_STREAM_END) {
+    node_stream_progress(node, request);
+    return;
+  }
   roles_member_t *member = roles_member_of(&request->checkpoint->group, request->session->token);
   if (member == NULL || request->message->state == WIRE_PROGRESS_ALIVE) {
     return; /* it left meanwhile; nobody waits for an answer */

@@ -3,14 +3,15 @@
  * Requests on sections: judged, put into the replica's log, committed, answered, published, in this order and in one
  * step. Nothing here touches the directory.
  */
-#include "core/node_state.h"
+#include "core/node_cluster.h"
+#include "core/planted.h"
 
 vesta_err_t node_usable(const directory_checkpoint_t *checkpoint) {
   bool all_replicas = (checkpoint->attributes.creation_flags & VESTA_CREATE_ALL_REPLICAS) != 0;
   return all_replicas || checkpoint->active_node != 0 ? VESTA_OK : VESTA_ERR_NOT_EXIST;
 }
 
-static void node_publish(node_t *node, const directory_checkpoint_t *checkpoint, uint64_t seq, bool awaited) {
+void node_publish(node_t *node, const directory_checkpoint_t *checkpoint, uint64_t seq, bool awaited) {
   node_action_t *last = node->action_count == 0 ? NULL : &node->actions[node->action_count - 1];
   if (last != NULL && last->kind == NODE_ACTION_PUBLISH && last->checkpoint == checkpoint->id) {
     last->last_seq = seq;
@@ -27,6 +28,13 @@ static void node_publish(node_t *node, const directory_checkpoint_t *checkpoint,
 
 vesta_err_t node_commit(node_t *node, directory_checkpoint_t *checkpoint, const replica_op_t *op,
                         replica_result_t *result) {
+  if (node->cluster != NULL) { /* it is published and counted when it is committed */
+    vesta_err_t err = replicator_propose(checkpoint->shared->replicator, op, result);
+    if (err == VESTA_OK) {
+      node_mark(node, checkpoint); /* so it goes out */
+    }
+    return err;
+  }
   vesta_err_t err = replica_apply(checkpoint->local->replica, op, result);
   if (err == VESTA_OK) {
     node_count(node, NODE_COUNTER_COMMITTED);
@@ -115,30 +123,45 @@ void node_change_answer(node_t *node, const directory_checkpoint_t *checkpoint, 
   reply->id = vesta_bytes(result->generated_id, result->generated_id_size);
 }
 
-/* Judge a change and make it, to be answered at once or, with *wait, when it is applied. */
-static vesta_err_t node_change_make(node_t *node, const node_request_t *request, node_wait_t **wait) {
+vesta_err_t node_change_judge(node_t *node, const node_request_t *request, replica_op_t *op, node_wait_t **wait) {
   const wire_message_t *message = request->message;
   vesta_err_t err = node_change_elements(node, request);
   if (err == VESTA_OK) {
     err = node_wait_new(node, request, wait);
   }
   if (err == VESTA_OK && *wait != NULL && !node_wait_possible(request)) {
+    node_wait_discard(wait);
     err = VESTA_ERR_TRY_AGAIN;
   }
+  *op = (replica_op_t){
+      .session = request->session->token,
+      .request = message->number,
+      .time_ns = node->wall_ns,
+      .elements = node->replica_elements,
+      .element_count = message->element_count,
+      .unchanged_since = {.lineage = message->from_lineage, .epoch = message->from_epoch, .seq = message->from_seq}};
+  return err;
+}
+
+/* Judge a change and make it, to be answered at once or, with *wait, when it is applied. */
+static vesta_err_t node_change_make(node_t *node, const node_request_t *request, node_wait_t **wait) {
+  replica_op_t op;
+  vesta_err_t err = node_change_judge(node, request, &op, wait);
   if (err == VESTA_OK) {
-    replica_op_t op = {
-        .session = request->session->token,
-        .request = message->number,
-        .time_ns = node->wall_ns,
-        .elements = node->replica_elements,
-        .element_count = message->element_count,
-        .unchanged_since = {.lineage = message->from_lineage, .epoch = message->from_epoch, .seq = message->from_seq}};
     err = replica_apply(request->checkpoint->local->replica, &op, &node->change_result);
-  }
-  if (err != VESTA_OK) {
-    node_wait_discard(wait);
+    if (err != VESTA_OK) {
+      node_wait_discard(wait);
+    }
   }
   return err;
+}
+
+static uint64_t node_change_bytes(const wire_message_t *change) {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < change->element_count; i++) {
+    bytes += change->elements[i].size;
+  }
+  return bytes;
 }
 
 void node_change(node_t *node, const node_request_t *request) {
@@ -149,13 +172,17 @@ void node_change(node_t *node, const node_request_t *request) {
   if (!node_ready(node, request, VESTA_OPEN_WRITE)) {
     return;
   }
-  if (replica_request_find(checkpoint->local->replica, request->session->token, number, result) == VESTA_OK) {
+  bool done = replica_request_find(checkpoint->local->replica, request->session->token, number, result) == VESTA_OK;
+  if (done && !PLANTED(DONE_TWICE)) {
     node_count(node, NODE_COUNTER_RESENT);
     if (request->message->count > 0) {
       node_wait_again(node, request, result);
     } else {
       node_change_answer(node, checkpoint, link, number, VESTA_OK, result);
     }
+    return;
+  }
+  if (node->cluster != NULL && node_shared_under_way(node, request)) {
     return;
   }
   if (!roles_may_write(&checkpoint->group, request->session->token)) {
@@ -166,13 +193,20 @@ void node_change(node_t *node, const node_request_t *request) {
   if (checkpoint->local->wall.at_ns <= node->wall_ns) {
     node_expire(node, checkpoint, UINT32_MAX); /* their slots and ids are free for this request */
   }
+  if (node->cluster != NULL) {
+    node_shared_change(node, request);
+    return;
+  }
   node_wait_t *wait = NULL;
   vesta_err_t err = node_change_make(node, request, &wait);
   if (wait == NULL) {
     node_change_answer(node, checkpoint, link, number, err, result);
   }
   if (err == VESTA_OK) {
+    uint64_t bytes = node_change_bytes(request->message);
     node_count(node, NODE_COUNTER_COMMITTED);
+    node->counters[NODE_COUNTER_COMMITTED_BYTES] += bytes;
+    checkpoint->local->written_bytes += bytes;
     node_track_changed(node, request, result);
     node_publish(node, checkpoint, result->seq, wait != NULL);
     node_schedule(node, checkpoint);
@@ -191,6 +225,8 @@ void node_read(node_t *node, const node_request_t *request) {
   vesta_err_t err = VESTA_OK;
   if (!replica_find(request->checkpoint->local->replica, message->id, node->wall_ns, &section)) {
     err = VESTA_ERR_NOT_EXIST;
+  } else if (section.corrupted) {
+    err = VESTA_ERR_CORRUPTED;
   } else if (message->offset > section.size) {
     err = VESTA_ERR_INVALID_PARAM;
   }
@@ -211,7 +247,9 @@ void node_status(node_t *node, const node_request_t *request) {
   if (!node_ready(node, request, 0)) {
     return;
   }
-  node_expire(node, checkpoint, UINT32_MAX);
+  if (node_leads(node, checkpoint)) {
+    node_expire(node, checkpoint, UINT32_MAX);
+  }
   replica_status_t status;
   replica_status(checkpoint->local->replica, &status);
   wire_message_t *reply = node_answer(node, request->event->link, request->message->number, VESTA_OK, NULL);
@@ -224,6 +262,10 @@ void node_status(node_t *node, const node_request_t *request) {
 
 void node_map(node_t *node, const node_request_t *request) {
   if (!node_ready(node, request, VESTA_OPEN_READ)) {
+    return;
+  }
+  if (request->checkpoint->local == NULL) {
+    node_refuse(node, request, VESTA_ERR_TRY_AGAIN); /* it is read through the primary's node */
     return;
   }
   uint64_t size = 0;
@@ -251,7 +293,7 @@ static bool node_chosen(const replica_section_t *section, uint64_t chosen, int64
     case NODE_SECTIONS_FOREVER: return section->expiry_ns == VESTA_TIME_END;
     case NODE_SECTIONS_LEQ: return section->expiry_ns <= expiry_ns;
     case NODE_SECTIONS_GEQ: return section->expiry_ns >= expiry_ns;
-    case NODE_SECTIONS_CORRUPTED: return false; /* a replica alone has no other to lag behind */
+    case NODE_SECTIONS_CORRUPTED: return section->corrupted;
     default: return true;
   }
 }
@@ -289,7 +331,8 @@ void node_iterate(node_t *node, const node_request_t *request) {
                                                  .time_ns = section.last_update_ns,
                                                  .seq = section.seq,
                                                  .epoch = section.epoch,
-                                                 .slot = section.slot};
+                                                 .slot = section.slot,
+                                                 .index = section.corrupted ? 1 : 0};
     }
   }
   if (count < VESTA_ITERATE_SECTIONS_MAX) {
@@ -303,6 +346,21 @@ void node_iterate(node_t *node, const node_request_t *request) {
   reply->seq = as_of;
 }
 
+/* Is all that was committed when it was asked for at every replica? Else it is held. */
+static bool node_synchronized(node_t *node, const node_request_t *request) {
+  replica_status_t status;
+  replica_status(request->checkpoint->local->replica, &status);
+  wire_message_t message = *request->message;
+  message.seq = message.seq != 0 ? message.seq : status.committed.seq;
+  if (node->cluster == NULL || replicator_everywhere(request->checkpoint->shared->replicator, message.seq)) {
+    return true;
+  }
+  node_request_t held = *request;
+  held.message = &message;
+  node_hold(node, &held);
+  return false;
+}
+
 void node_synchronize(node_t *node, const node_request_t *request) {
   vesta_err_t err = VESTA_OK;
   if ((request->handle->flags & VESTA_OPEN_WRITE) == 0) {
@@ -311,6 +369,9 @@ void node_synchronize(node_t *node, const node_request_t *request) {
     err = VESTA_ERR_BAD_OPERATION;
   } else {
     err = node_usable(request->checkpoint);
+  }
+  if (err == VESTA_OK && !node_synchronized(node, request)) {
+    return;
   }
   directory_answer_t answer = {.number = request->message->number, .err = err};
   node_answer_ordered(node, request->session, request->event->link, (uint32_t)request->message->flags, &answer);

@@ -8,7 +8,7 @@
  */
 #include <stdlib.h>
 
-#include "core/node_state.h"
+#include "core/node_cluster.h"
 
 node_local_t *node_local_new(node_t *node, replica_t *replica) {
   (void)node;
@@ -54,11 +54,18 @@ void node_later(node_t *node, directory_checkpoint_t *checkpoint, int64_t at_ns)
 static bool node_follow(node_t *node, directory_checkpoint_t *checkpoint, replica_element_t element) {
   replica_op_t op = {.time_ns = node->wall_ns, .elements = &element, .element_count = 1};
   replica_result_t result;
-  return node_commit(node, checkpoint, &op, &result) == VESTA_OK;
+  vesta_err_t err = node_commit(node, checkpoint, &op, &result);
+  if (node->cluster != NULL) { /* these wait until nothing is in flight: so nothing new begins before they did */
+    checkpoint->shared->drains = err == VESTA_ERR_TRY_AGAIN;
+  }
+  return err == VESTA_OK;
 }
 
 /* Where the grant stands in the history: the barrier. */
-static void node_barrier(directory_checkpoint_t *checkpoint) {
+void node_barrier(directory_checkpoint_t *checkpoint) {
+  if (checkpoint->group.granted == 0 || checkpoint->group.barrier != 0) {
+    return;
+  }
   vesta_epoch_row_t rows[VESTA_EPOCHS_MAX];
   uint32_t count = replica_epochs(checkpoint->local->replica, rows, VESTA_EPOCHS_MAX);
   for (uint32_t i = 0; i < count; i++) {
@@ -72,10 +79,19 @@ void node_reconcile(node_t *node, directory_checkpoint_t *checkpoint) {
   replica_status_t status;
   replica_status(checkpoint->local->replica, &status);
   bool ok = true;
-  if (status.committed.epoch < checkpoint->epoch) {
+  if (node->cluster != NULL) {
+    checkpoint->shared->drains = false;
+  }
+  if (status.committed.epoch < checkpoint->group.epoch) {
+    ok = node_follow(node, checkpoint,
+                     (replica_element_t){.kind = VESTA_KIND_EPOCH,
+                                         .epoch = checkpoint->group.epoch,
+                                         .member = checkpoint->group.granted});
+  }
+  if (ok && status.committed.epoch < checkpoint->epoch && checkpoint->group.epoch < checkpoint->epoch) {
     ok = node_follow(
         node, checkpoint,
-        (replica_element_t){.kind = VESTA_KIND_EPOCH, .epoch = checkpoint->epoch, .member = checkpoint->group.granted});
+        (replica_element_t){.kind = VESTA_KIND_EPOCH, .epoch = checkpoint->epoch, .member = VESTA_MEMBER_SAME});
   }
   if (ok && checkpoint->unlinked && !status.unlinked) {
     ok = node_follow(node, checkpoint, (replica_element_t){.kind = VESTA_KIND_UNLINKED});
@@ -88,17 +104,14 @@ void node_reconcile(node_t *node, directory_checkpoint_t *checkpoint) {
   if (!ok) {
     node_later(node, checkpoint, node->steady_ns + NODE_RETRY_NS);
   }
-  if (checkpoint->group.granted != 0 && checkpoint->group.barrier == 0) {
-    node_barrier(checkpoint);
-  }
+  node_barrier(checkpoint);
 }
 
 /* ---- roles ---- */
 
-static void node_promote(node_t *node, directory_checkpoint_t *checkpoint, const roles_member_t *member) {
-  wire_message_t *op = node_order(node, WIRE_OP_PROMOTE);
+void node_grant(const node_t *node, const directory_checkpoint_t *checkpoint, uint64_t member, wire_message_t *op) {
   op->checkpoint = checkpoint->id;
-  op->member = member->id;
+  op->member = member;
   op->epoch = checkpoint->epoch + 1;
   op->node = node->config.node_id;
 }
@@ -113,9 +126,13 @@ void node_roles(node_t *node, directory_checkpoint_t *checkpoint) {
     node_later(node, checkpoint, checkpoint->local->promotion_until_ns);
     return;
   }
-  const roles_member_t *next = checkpoint->group.state == ROLES_VACANT ? roles_choose(&checkpoint->group, 0) : NULL;
+  if (checkpoint->group.state == ROLES_ACTIVE) {
+    node_listen(node, checkpoint);
+    return;
+  }
+  const roles_member_t *next = roles_choose(&checkpoint->group, 0);
   if (next != NULL) {
-    node_promote(node, checkpoint, next);
+    node_grant(node, checkpoint, next->id, node_order(node, WIRE_OP_PROMOTE));
   }
 }
 
@@ -125,7 +142,7 @@ void node_promotion_late(node_t *node, directory_checkpoint_t *checkpoint) {
   const roles_member_t *other = late ? roles_choose(group, group->granted) : NULL;
   if (other != NULL) {
     node_count(node, NODE_COUNTER_REVOKED);
-    node_promote(node, checkpoint, other);
+    node_grant(node, checkpoint, other->id, node_order(node, WIRE_OP_PROMOTE));
     node_later(node, checkpoint, node->steady_ns + NODE_RETRY_NS); /* in case it can't be ordered now */
     return;
   }
@@ -148,8 +165,9 @@ void node_answer_ordered(node_t *node, const directory_session_t *session, uint6
   if (callback && session->callback_link == 0) {
     callback = false; /* it broke: the agent asks again on its calls link and is told there */
   }
-  wire_message_t *reply =
-      node_answer(node, callback ? session->callback_link : link, answer->number, answer->err, NULL);
+  bool gone = answer->err == VESTA_OK && answer->handle != 0 && checkpoint == NULL; /* lost with the node it was on */
+  wire_message_t *reply = node_answer(node, callback ? session->callback_link : link, answer->number,
+                                      gone ? VESTA_ERR_TRY_AGAIN : answer->err, NULL);
   reply->kind = callback ? WIRE_CALLBACK : WIRE_REPLY;
   if (answer->err == VESTA_OK && answer->handle != 0 && checkpoint != NULL) {
     reply->handle = answer->handle;
@@ -175,6 +193,9 @@ static void node_follow_outcome(node_t *node, const wire_message_t *op, director
     if (op->kind == WIRE_OP_REMOVE) {
       node_count(node, NODE_COUNTER_RETIRED);
     }
+    if (node->cluster != NULL) {
+      node_shared_end(node, &removed->shared);
+    }
     if (removed->local != NULL) {
       node_applied_end(node, removed->local, removed);
       node_local_destroy(node, &removed->local);
@@ -189,6 +210,9 @@ static void node_follow_outcome(node_t *node, const wire_message_t *op, director
     directory_checkpoint_t *touched = outcome->touched;
     outcome->touched = touched->next;
     touched->touched = false;
+    if (node->cluster != NULL) {
+      node_mark(node, touched);
+    }
     if (touched->local == NULL) {
       continue;
     }
@@ -198,9 +222,11 @@ static void node_follow_outcome(node_t *node, const wire_message_t *op, director
     if (closes && !node_session_has(session, touched)) {
       replica_session_forget(touched->local->replica, wire_token(op));
     }
-    node_reconcile(node, touched);
-    node_roles(node, touched);
-    node_schedule(node, touched);
+    if (node->cluster == NULL) { /* else when it is attended to, where its primary is */
+      node_reconcile(node, touched);
+      node_roles(node, touched);
+      node_schedule(node, touched);
+    }
   }
 }
 
@@ -217,6 +243,10 @@ void node_ordered(node_t *node, const wire_message_t *op) {
       node->made = (node_made_t){0};
     }
     node_made_discard(node);
+    bool here = outcome.created && node->cluster != NULL && session->node == node->config.node_id;
+    if (here && op->incarnation == order_incarnation(node->cluster->order)) { /* else an earlier life has made it */
+      outcome.answer.err = node_shared_make(node, outcome.checkpoint);        /* where it fails it is removed again */
+    }
     if (outcome.answer.err == VESTA_ERR_NO_RESOURCES) {
       node_count(node, NODE_COUNTER_HANDLES_REFUSED);
     }
@@ -226,9 +256,23 @@ void node_ordered(node_t *node, const wire_message_t *op) {
     node_count(node, NODE_COUNTER_PROMOTIONS);
   }
   node_follow_outcome(node, op, &outcome);
+  if (op->kind == WIRE_OP_ACTIVE && node->cluster != NULL) {
+    node_handed_over(node, op);
+  }
+  if (op->kind == WIRE_OP_NODE_GONE && node->cluster != NULL) {
+    node->cluster->look_at_all = true; /* the time of its sessions begins */
+  }
   if (op->kind == WIRE_OP_SESSION_BEGIN) {
-    node_hello_ordered(node, op, outcome.answer.err);
+    if (node->cluster == NULL || op->node == node->config.node_id) {
+      node_hello_ordered(node, op, outcome.answer.err);
+    }
     return;
+  }
+  if (node->cluster != NULL && op->number != 0) { /* where another node was asked to order it */
+    node_kept_t *kept = node_kept_find(node, wire_token(op), op->number);
+    if (kept != NULL) {
+      node_kept_end(node, kept);
+    }
   }
   if (op->number != 0 && link != 0) {
     session = directory_session(node->directory, wire_token(op));
@@ -257,6 +301,9 @@ void node_order_refused(node_t *node, const wire_message_t *op, vesta_err_t err)
   if (op->kind == WIRE_OP_SESSION_END && session != NULL) {
     session->over = true;
     node->retry_ns = node->steady_ns + NODE_RETRY_NS;
+  }
+  if (op->kind == WIRE_OP_ACTIVE && node->cluster != NULL) {
+    node_handed_over(node, op);
   }
   directory_checkpoint_t *checkpoint = directory_checkpoint(node->directory, op->checkpoint);
   if (checkpoint != NULL && checkpoint->local != NULL) {

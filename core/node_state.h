@@ -8,6 +8,8 @@
  *   node_data.c     requests on sections: straight to the replica
  *   node_track.c    changes told to those who asked for it, over their links of callbacks
  *   node_applied.c  changes that are answered when members have applied them
+ *   node_users.c    what is told to people: checkpoints, who uses them, what is done with them
+ *   node_life.c     active members that are stopped and not dead
  */
 #ifndef VESTA_CORE_NODE_STATE_H
 #define VESTA_CORE_NODE_STATE_H
@@ -16,7 +18,8 @@
 #include "core/directory.h"
 #include "core/node.h"
 
-typedef struct node_wait node_wait_t; /* node_applied.c */
+typedef struct node_wait node_wait_t;       /* node_applied.c */
+typedef struct node_cluster node_cluster_t; /* node_cluster.h */
 
 /* What this node keeps for a checkpoint beside the directory's entry. */
 typedef struct node_local {
@@ -24,8 +27,12 @@ typedef struct node_local {
   replica_t *replica;
   deadline_t wall;          /* the next section's expiry, or the end of retention */
   deadline_t steady;        /* a promotion's deadline, or when to try again what found no memory */
+  uint64_t written_bytes;   /* of data, since this node took the checkpoint up */
   uint64_t promotion_epoch; /* the grant that promotion_until_ns is the deadline of */
   int64_t promotion_until_ns;
+  uint64_t heard_epoch;            /* the grant that heard_ns and silent are of */
+  int64_t heard_ns;                /* steady: when the active was last heard */
+  bool silent;                     /* it is for longer than its heartbeat, and nobody was there to take over */
   directory_handle_t *trackers;    /* the handles that changes are told to */
   node_wait_t *waits, *waits_last; /* changes that wait to be applied by members, in the order of seq */
 } node_local_t;
@@ -47,6 +54,7 @@ typedef struct node_made {
 
 struct node {
   node_config_t config;
+  node_cluster_t *cluster; /* NULL: alone */
   directory_t *directory;
   table_t links; /* node_link_t by number */
   deadlines_t wall, steady;
@@ -108,6 +116,15 @@ void node_answer_ordered(node_t *node, const directory_session_t *session, uint6
 #define NODE_RETRY_NS INT64_C(100000000)           /* what found no memory is tried again after so long */
 #define NODE_EXPIRED_MAX VESTA_VECTOR_ELEMENTS_MAX /* sections that expire in one turn, and can be told in one step */
 
+/* ---- node.c: requests ---- */
+/** What becomes of a request whose session and handle are known. */
+void node_dispatch(node_t *node, const node_request_t *request);
+/** Take up the region of a checkpoint that an earlier life left. @return OK; NOT_EXIST; MALFORMED: it is not what it
+ *  should be (in a cluster it is kept aside); NO_MEMORY, NO_RESOURCES, NO_SPACE: not now, it is still there */
+vesta_err_t node_take_up(node_t *node, directory_checkpoint_t *checkpoint);
+/** An operation of the journal, or one that is known to be stable when the node starts. @return OK; NO_MEMORY */
+vesta_err_t node_restore_op(node_t *node, const wire_message_t *op);
+
 /* ---- node_control.c ---- */
 void node_answer_stored(node_t *node, const node_request_t *request, const directory_answer_t *stored);
 void node_hello(node_t *node, const node_event_t *event);
@@ -127,9 +144,20 @@ void node_stream(node_t *node, const node_request_t *request);
 void node_join(node_t *node, const node_request_t *request);
 void node_leave(node_t *node, const node_request_t *request);
 void node_resign(node_t *node, const node_request_t *request);
+void node_promote(node_t *node, const node_request_t *request);
 void node_confirm(node_t *node, const node_request_t *request);
 void node_progress(node_t *node, const node_request_t *request);
+
+/* ---- node_users.c ---- */
 void node_list(node_t *node, const node_request_t *request);
+void node_users(node_t *node, const node_request_t *request);
+void node_load(node_t *node, const node_request_t *request);
+/** A stream was asked for through the request's handle. @return its number; 0: it is not listed */
+uint64_t node_stream_opened(node_t *node, const node_request_t *request);
+/** A PROGRESS of a stream. */
+void node_stream_progress(node_t *node, const node_request_t *request);
+/** So many operations were committed after a position of this history. */
+uint64_t node_behind(const directory_checkpoint_t *checkpoint, vesta_pos_t position);
 
 /* ---- node_ordered.c ---- */
 void node_ordered(node_t *node, const wire_message_t *op);
@@ -137,14 +165,20 @@ void node_order_refused(node_t *node, const wire_message_t *op, vesta_err_t err)
 void node_sessions_again(node_t *node);
 /** Bring the replica to what the directory says (epoch, unlinked, retention); tries again later when memory is short. */
 void node_reconcile(node_t *node, directory_checkpoint_t *checkpoint);
+/** Which operation began the present grant, if the replica here has it already: members ask. */
+void node_barrier(directory_checkpoint_t *checkpoint);
 /** Grant the role anew if it is vacant and somebody is eligible, or take it away from who is gone. */
 void node_roles(node_t *node, directory_checkpoint_t *checkpoint);
+/** Fill in an OP_PROMOTE: to that member, 0: to nobody. */
+void node_grant(const node_t *node, const directory_checkpoint_t *checkpoint, uint64_t member, wire_message_t *op);
 /** The deadline of a checkpoint's promotion has come. */
 void node_promotion_late(node_t *node, directory_checkpoint_t *checkpoint);
 void node_session_over(node_t *node, vesta_token_t session);
 /** Set the wall clock deadline from expiry and retention. */
 void node_schedule(node_t *node, directory_checkpoint_t *checkpoint);
 node_local_t *node_local_new(node_t *node, replica_t *replica);
+/** Forget the results of sessions that the directory does not know. @return OK; NO_MEMORY: they are kept */
+vesta_err_t node_forget_strangers(const node_t *node, replica_t *replica);
 void node_local_destroy(node_t *node, node_local_t **local);
 /** Look after this checkpoint at that time (steady), or earlier. */
 void node_later(node_t *node, directory_checkpoint_t *checkpoint, int64_t at_ns);
@@ -158,6 +192,10 @@ void node_iterate(node_t *node, const node_request_t *request);
 void node_synchronize(node_t *node, const node_request_t *request);
 /** Remove what has expired by now, at most so many sections; the rest in a later step. */
 void node_expire(node_t *node, directory_checkpoint_t *checkpoint, uint32_t sections_max);
+/** Judge a change as far as that goes without the replica, and say what it is: its elements are node->replica_elements. */
+vesta_err_t node_change_judge(node_t *node, const node_request_t *request, replica_op_t *op, node_wait_t **wait);
+/** Operations up to `seq` are committed: tell the streams. */
+void node_publish(node_t *node, const directory_checkpoint_t *checkpoint, uint64_t seq, bool awaited);
 /** May sections be used now? NOT_EXIST without an active replica. */
 vesta_err_t node_usable(const directory_checkpoint_t *checkpoint);
 /** An operation of our own on a replica, published. */
@@ -196,10 +234,26 @@ void node_waits_drop(node_t *node, node_local_t *local);
 /** Free what was answered in the last step. */
 void node_waits_bury(node_t *node);
 
+/* ---- node_life.c ---- */
+/** A request has come: is it the active's, it lives. */
+void node_heard(node_t *node, const node_request_t *request);
+/** In a cluster: tell the node that listens. */
+void node_pass_on(node_t *node, const node_request_t *request);
+/** Wait for the active's next sign of life; or have it succeeded, if it was silent for too long. */
+void node_listen(node_t *node, directory_checkpoint_t *checkpoint);
+/** Time has passed. */
+void node_silence(node_t *node, directory_checkpoint_t *checkpoint);
+
 /* ---- node_track.c ---- */
 void node_track(node_t *node, const node_request_t *request);
 /** A handle was opened: its session may track all its handles. */
 void node_track_opened(node_t *node, uint64_t handle);
+/** In a cluster, one operation of the log is committed; `handle`: through which it was made, 0: none of this node's. */
+void node_track_record(node_t *node, directory_checkpoint_t *checkpoint, const replica_record_t *record,
+                       uint64_t handle);
+/** Its handles that track are listed anew, or not any more: the replica here is another one, or none. */
+void node_trackers_again(node_t *node, directory_checkpoint_t *checkpoint);
+void node_trackers_off(directory_checkpoint_t *checkpoint);
 /** A request's change is committed: its elements are node->replica_elements, its result lives as long as the actions. */
 void node_track_changed(node_t *node, const node_request_t *request, const replica_result_t *result);
 /** A section is about to expire; it has expired; all of them that were to, from place `first` of node->expired on. */

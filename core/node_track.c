@@ -11,16 +11,21 @@
  * a daemon had committed that died before telling it; a link that does not take what is sent is closed, as any
  * other. Whoever must not miss a change uses the change stream. TRACK is not journaled: an agent asks again on every new link.
  */
-#include "core/node_state.h"
+#include "core/node_cluster.h"
 
 static uint32_t node_tracks(const directory_handle_t *handle) {
   return (handle->flags & VESTA_OPEN_READ) == 0 ? 0 : handle->track | handle->session->track;
 }
 
-static void node_track_enlist(directory_handle_t *handle) {
+static void node_track_enlist(node_t *node, directory_handle_t *handle) {
   bool listed = handle->tracker_place != NULL;
   bool wanted = node_tracks(handle) != 0;
-  if (wanted && !listed) {
+  if (wanted && handle->checkpoint->local == NULL) { /* in a cluster: when there is a replica here */
+    node_shared_t *shared = node_shared(node, handle->checkpoint);
+    if (shared != NULL) {
+      node_place_wanted(node, shared, WIRE_REPLICA_FOLLOWER);
+    }
+  } else if (wanted && !listed) {
     directory_tracker_add(handle, &handle->checkpoint->local->trackers);
   } else if (!wanted) {
     directory_tracker_remove(handle);
@@ -41,7 +46,7 @@ void node_track(node_t *node, const node_request_t *request) {
     *track = message->state == 1 ? *track | flags : *track & ~flags;
     for (directory_handle_t *h = request->session->handles; h != NULL; h = h->next) {
       if (handle == NULL || handle == h) {
-        node_track_enlist(h);
+        node_track_enlist(node, h);
       }
     }
   }
@@ -51,7 +56,7 @@ void node_track(node_t *node, const node_request_t *request) {
 void node_track_opened(node_t *node, uint64_t id) {
   directory_handle_t *handle = directory_handle(node->directory, id);
   if (handle != NULL) {
-    node_track_enlist(handle);
+    node_track_enlist(node, handle);
   }
 }
 
@@ -102,22 +107,11 @@ void node_track_changed(node_t *node, const node_request_t *request, const repli
   }
 }
 
-/* ---- expiry ---- */
-
-void node_track_expiring(node_t *node, const directory_checkpoint_t *checkpoint, vesta_bytes_t id) {
-  if (checkpoint->local->trackers != NULL && node->expired_count < NODE_EXPIRED_MAX) {
-    uint8_t *kept = node->expired_ids + (size_t)node->expired_count * VESTA_SECTION_ID_BYTES_MAX;
-    memcpy(kept, id.data, id.size);
-    node->expired[node->expired_count] = (wire_element_t){.kind = VESTA_KIND_EXPIRED, .id = vesta_bytes(kept, id.size)};
-  }
-}
-
-/* More have expired than can be told: a request met them before their time was seen. Those who track them get a new
- * link, as they would if they had not read. */
-static void node_track_overflow(node_t *node, const directory_checkpoint_t *checkpoint) {
+/* More has happened in one step than can be told. Those who track it get a new link, as they would if they had not read. */
+static void node_track_overflow(node_t *node, const directory_checkpoint_t *checkpoint, uint32_t whom) {
   for (const directory_handle_t *h = checkpoint->local->trackers; h != NULL; h = h->tracker_next) {
     directory_session_t *session = h->session;
-    if ((node_tracks(h) & WIRE_TRACK_CHANGES) != 0 && session->callback_link != 0) {
+    if ((node_tracks(h) & whom) != 0 && session->callback_link != 0) {
       node_count(node, NODE_COUNTER_TRACKED_OVERFLOWS);
       node_act(node, NODE_ACTION_CLOSE_LINK)->link = session->callback_link;
       session->callback_link = 0;
@@ -125,14 +119,86 @@ static void node_track_overflow(node_t *node, const directory_checkpoint_t *chec
   }
 }
 
-void node_track_expired(node_t *node, const directory_checkpoint_t *checkpoint) {
+/* ---- in a cluster ---- */
+
+void node_trackers_again(node_t *node, directory_checkpoint_t *checkpoint) {
+  for (directory_handle_t *h = checkpoint->oldest; h != NULL; h = h->newer) {
+    if (h->session->node == node->config.node_id) {
+      node_track_enlist(node, h);
+    }
+  }
+}
+
+void node_trackers_off(directory_checkpoint_t *checkpoint) {
+  while (checkpoint->local->trackers != NULL) {
+    directory_tracker_remove(checkpoint->local->trackers);
+  }
+}
+
+void node_track_record(node_t *node, directory_checkpoint_t *checkpoint, const replica_record_t *record,
+                       uint64_t handle) {
   if (checkpoint->local->trackers == NULL) {
     return;
+  }
+  if (!node_has_room(node)) { /* one message of a primary may bring many */
+    node_track_overflow(node, checkpoint, WIRE_TRACK_ARRIVAL | WIRE_TRACK_CHANGES);
+    return;
+  }
+  uint64_t ids = 0;
+  replica_record_t walk = *record;
+  for (replica_change_t change; replica_record_next(&walk, &change);) {
+    ids += change.element.id.size;
+  }
+  wire_element_t *told = node_arena(node, record->element_count * sizeof *told + ids);
+  if (told == NULL) {
+    node_count(node, NODE_COUNTER_TRACKED_MISSED);
+    return;
+  }
+  uint8_t *rest = (uint8_t *)(told + record->element_count);
+  uint32_t count = 0;
+  uint32_t whom = WIRE_TRACK_CHANGES;
+  walk = *record;
+  for (replica_change_t change; replica_record_next(&walk, &change);) {
+    const replica_element_t *e = &change.element;
+    bool gone = e->kind == VESTA_KIND_DELETED || e->kind == VESTA_KIND_EXPIRED;
+    bool come = e->kind == VESTA_KIND_CREATED || e->kind == VESTA_KIND_WRITTEN || e->kind == VESTA_KIND_OVERWRITTEN;
+    if (!gone && !come) {
+      continue; /* what can be read is the same */
+    }
+    whom |= gone ? 0 : WIRE_TRACK_ARRIVAL;
+    told[count] = (wire_element_t){.kind = e->kind,
+                                   .id = e->id,
+                                   .offset = e->kind == VESTA_KIND_WRITTEN ? e->offset : 0,
+                                   .size = gone ? 0 : e->data.size};
+    if (e->id.size > 0) {
+      told[count].id.data = memcpy(rest, e->id.data, e->id.size);
+      rest += e->id.size;
+    }
+    count++;
+  }
+  if (count > 0) {
+    node_tell(node, checkpoint, told, count, whom, directory_handle(node->directory, handle));
+  }
+}
+
+/* ---- expiry ---- */
+
+void node_track_expiring(node_t *node, const directory_checkpoint_t *checkpoint, vesta_bytes_t id) {
+  if (node->cluster == NULL && checkpoint->local->trackers != NULL && node->expired_count < NODE_EXPIRED_MAX) {
+    uint8_t *kept = node->expired_ids + (size_t)node->expired_count * VESTA_SECTION_ID_BYTES_MAX;
+    memcpy(kept, id.data, id.size);
+    node->expired[node->expired_count] = (wire_element_t){.kind = VESTA_KIND_EXPIRED, .id = vesta_bytes(kept, id.size)};
+  }
+}
+
+void node_track_expired(node_t *node, const directory_checkpoint_t *checkpoint) {
+  if (node->cluster != NULL || checkpoint->local->trackers == NULL) {
+    return; /* in a cluster it is told when it is committed */
   }
   if (node->expired_count < NODE_EXPIRED_MAX) {
     node->expired_count++;
   } else {
-    node_track_overflow(node, checkpoint);
+    node_track_overflow(node, checkpoint, WIRE_TRACK_CHANGES); /* a request met them before their time was seen */
   }
 }
 

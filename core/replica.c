@@ -21,7 +21,9 @@ vesta_err_t replica_region_size(const vesta_attributes_t *attributes, uint64_t *
 
 replica_t *replica_new(void *region, const replica_layout_t *layout, const replica_storage_t *storage) {
   /* One piece of zeroed memory for all of it: there or not there, and what is never touched costs nothing. */
-  size_t heap_at = replica_round_up(sizeof(replica_t), sizeof(replica_expiry_node_t));
+  size_t newest_at = replica_round_up(sizeof(replica_t), sizeof(uint64_t));
+  size_t groups = (layout->sections_max + REPLICA_GROUP_SLOTS - 1) / REPLICA_GROUP_SLOTS;
+  size_t heap_at = replica_round_up(newest_at + groups * sizeof(uint64_t), sizeof(replica_expiry_node_t));
   size_t heap_at_of_slot = heap_at + layout->sections_max * sizeof(replica_expiry_node_t);
   size_t free_at = heap_at_of_slot + layout->sections_max * sizeof(uint32_t);
   uint8_t *memory = calloc(1, free_at + layout->sections_max * sizeof(uint32_t));
@@ -33,6 +35,7 @@ replica_t *replica_new(void *region, const replica_layout_t *layout, const repli
   replica->header = region;
   replica->layout = *layout;
   replica->storage = *storage;
+  replica->newest_seq = (uint64_t *)(void *)(memory + newest_at);
   replica->expiry_heap = (replica_expiry_node_t *)(void *)(memory + heap_at);
   replica->expiry_at = (uint32_t *)(void *)(memory + heap_at_of_slot);
   replica->free_slots = (uint32_t *)(void *)(memory + free_at);
@@ -40,6 +43,9 @@ replica_t *replica_new(void *region, const replica_layout_t *layout, const repli
 }
 
 void replica_destroy(replica_t **replica) {
+  if (*replica != NULL) {
+    free((*replica)->named);
+  }
   free(*replica);
   *replica = NULL;
 }
@@ -61,6 +67,7 @@ static void header_format(replica_t *replica, const replica_identity_t *identity
   replica_copy(replica, h->name, identity->name.data, identity->name.size);
   REPLICA_STORE(replica, h->first_seq, UINT64_C(1));
   REPLICA_STORE(replica, h->retention_ns, attributes->retention_ns);
+  REPLICA_STORE(replica, h->readable_until_ns, VESTA_TIME_END);
   REPLICA_STORE(replica, h->epochs[0].epoch, UINT64_C(1));
   REPLICA_STORE(replica, h->epochs[0].first_seq, UINT64_C(1));
   REPLICA_STORE(replica, h->epoch_count, UINT64_C(1));
@@ -121,6 +128,7 @@ void replica_status(const replica_t *replica, replica_status_t *status) {
       .history_first = h->first_seq,
       .section_count = replica->section_count,
       .data_bytes = replica->data_bytes,
+      .corrupted_count = replica->corrupted_count,
       .index_bytes = replica->layout.index_bytes + h->reserved.sessions + h->reserved.tombstones,
       .log_bytes = h->reserved.log_index + h->reserved.log,
       .slots_bytes = h->reserved.slots + replica->slot_pages * REPLICA_PAGE_BYTES,
@@ -132,6 +140,9 @@ void replica_status(const replica_t *replica, replica_status_t *status) {
     /* The oldest one that is left: are the others of its operation all behind it? */
     const replica_tombstone_t *oldest = replica_tombstone_at(replica, h->tombstone_count);
     status->tombstones_from = oldest->index == 0 ? oldest->seq - 1 : oldest->seq;
+  }
+  if (status->tombstones_from < h->tombstones_from) {
+    status->tombstones_from = h->tombstones_from;
   }
 }
 
@@ -170,6 +181,9 @@ uint32_t replica_epochs(const replica_t *replica, vesta_epoch_row_t *rows, uint3
 uint64_t replica_epoch_of(const replica_t *replica, uint64_t seq) {
   const replica_header_t *h = replica->header;
   uint64_t epoch = 0;
+  if (seq > h->committed_seq && seq <= h->prepared_seq) {
+    return replica_log_at(replica, seq)->epoch;
+  }
   for (uint64_t row = epoch_rows_first(h); row < h->epoch_count; row++) {
     const vesta_epoch_row_t *r = &h->epochs[row % VESTA_EPOCHS_MAX];
     epoch = r->first_seq <= seq ? r->epoch : epoch;
@@ -209,6 +223,30 @@ bool replica_slot_next(const replica_t *replica, uint32_t slot, uint32_t slot_en
       return true;
     }
   }
+  return false;
+}
+
+bool replica_slot_next_changed(const replica_t *replica, uint32_t slot, uint32_t slot_end, uint64_t after_seq,
+                               uint32_t *looks, replica_section_t *section) {
+  uint32_t end = slot_end < replica->header->slots_high ? slot_end : replica->header->slots_high;
+  while (slot < end) {
+    uint32_t group = slot / REPLICA_GROUP_SLOTS;
+    if (replica->newest_seq[group] <= after_seq) {
+      slot = (group + 1) * REPLICA_GROUP_SLOTS;
+      continue;
+    }
+    if (*looks == 0) {
+      break;
+    }
+    *looks -= 1;
+    const replica_descriptor_t *d = replica_descriptor(replica, slot);
+    if (d->id_mark != 0 && d->seq > after_seq) {
+      replica_section_fill(replica, slot, section);
+      return true;
+    }
+    slot++;
+  }
+  section->slot = slot < end ? slot : end;
   return false;
 }
 

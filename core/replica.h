@@ -68,6 +68,7 @@ typedef struct replica_op {
   const replica_element_t *elements;
   uint32_t element_count;      /* 1 to VESTA_VECTOR_ELEMENTS_MAX */
   vesta_pos_t unchanged_since; /* the sections it touches were not changed after that; epoch 0: no condition */
+  uint32_t generated;          /* from another replica: 1 + the element whose id was generated there; 0: none */
 } replica_op_t;
 
 #define REPLICA_NO_ELEMENT UINT32_MAX
@@ -166,6 +167,7 @@ typedef struct replica_status {
   uint64_t tombstones_from; /* deletes after this seq are all remembered: a delta from an older seq must be full */
   uint32_t section_count;   /* expired ones that were not removed yet included */
   uint64_t data_bytes;      /* sum of the sections' sizes */
+  uint32_t corrupted_count; /* sections whose content is not known here (replica_transfer.h) */
   uint64_t index_bytes, log_bytes, slots_bytes; /* region bytes reserved now, apart by use */
   int64_t retention_ns;
   bool unlinked;
@@ -198,6 +200,7 @@ typedef struct replica_section {
   int64_t last_update_ns;
   uint64_t epoch, seq; /* of the last change */
   uint64_t created_seq;
+  bool corrupted; /* what it contains is not known here (replica_transfer.h) */
 } replica_section_t;
 
 /** Find by id. Expired sections are not found (@param now_ns). O(1). */
@@ -206,6 +209,12 @@ bool replica_find(const replica_t *replica, vesta_bytes_t id, int64_t now_ns, re
 /** The first used slot at or after `slot` and below `slot_end`; false when there is none. Expired ones are included.
  *  Walk: slot = 0; while (replica_slot_next(r, slot, end, &s)) { ...; slot = s.slot + 1; } */
 bool replica_slot_next(const replica_t *replica, uint32_t slot, uint32_t slot_end, replica_section_t *section);
+/** The same of sections that changed after `after_seq`. What did not change is passed over by groups of slots, so it
+ *  costs what changed rather than what exists.
+ *  @param[in,out] looks  slots that may still be looked at one by one
+ *  @param[out] section   when false its `slot` alone: where the walk stopped, `slot_end` or less */
+bool replica_slot_next_changed(const replica_t *replica, uint32_t slot, uint32_t slot_end, uint64_t after_seq,
+                               uint32_t *looks, replica_section_t *section);
 /** One past the highest slot ever used. */
 uint32_t replica_slot_end(const replica_t *replica);
 
@@ -221,6 +230,7 @@ typedef struct replica_record {
   vesta_token_t session;
   uint64_t request;
   uint32_t element_count;
+  uint32_t generated; /* 1 + the element whose id was generated; 0: none */
   const void *cursor; /* private */
 } replica_record_t;
 

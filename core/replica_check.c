@@ -32,6 +32,8 @@ static bool header_holds(const replica_t *replica) {
   HOLDS(h->reserved.log <= l->log_hard_bytes);
   HOLDS(h->reserved.slots == 0 || !l->slots_paged);
   HOLDS(h->reserved.sessions >= h->sessions_high * sizeof(replica_session_t));
+  HOLDS(h->incomplete == 0 && replica->named == NULL && !replica->corrupts);
+  HOLDS(h->tombstones_from <= h->committed_seq);
   return h->generated_last <= replica->generated_last;
 }
 
@@ -77,6 +79,7 @@ static bool section_holds(const replica_t *replica, uint32_t slot) {
   } else {
     HOLDS(s.size == 0 || (slot + 1) * l->slot_stride <= h->reserved.slots);
   }
+  HOLDS(s.seq <= replica->newest_seq[slot / REPLICA_GROUP_SLOTS]);
   uint32_t at = replica->expiry_at[slot];
   HOLDS((at != 0) == (d->expiry_ns != VESTA_TIME_END));
   return at == 0 || (at <= replica->expiry_count && replica->expiry_heap[at - 1].slot == slot &&
@@ -116,21 +119,27 @@ static bool slots_hold(const replica_t *replica, uint8_t *seen) {
   uint32_t sections = 0;
   uint64_t data_bytes = 0;
   uint64_t pages = 0;
+  uint32_t staying = 0;
+  uint32_t corrupted = 0;
   for (uint32_t slot = 0; slot < replica->layout.sections_max; slot++) {
     const replica_descriptor_t *d = replica_descriptor(replica, slot);
     HOLDS(d->lock % 2 == 0);
     HOLDS((seen[slot] != 0) == (slot < replica->header->slots_high));
     HOLDS((seen[slot] == SEEN_LINKED) == (d->id_mark != 0));
     pages += d->pages;
+    staying += d->data_at != 0 ? 1 : 0;
+    corrupted += (d->epoch & REPLICA_EPOCH_CORRUPTED) != 0 ? 1 : 0;
     if (d->id_mark != 0) {
       HOLDS(section_holds(replica, slot));
       sections++;
       data_bytes += d->size;
     } else {
-      HOLDS(d->size == 0 && replica->expiry_at[slot] == 0);
+      HOLDS(d->size == 0 && d->data_at == 0 && replica->expiry_at[slot] == 0);
+      HOLDS((d->epoch & REPLICA_EPOCH_CORRUPTED) == 0);
     }
   }
-  return sections == replica->section_count && data_bytes == replica->data_bytes && pages == replica->slot_pages;
+  return staying == replica->staying_count && corrupted == replica->corrupted_count &&
+         sections == replica->section_count && data_bytes == replica->data_bytes && pages == replica->slot_pages;
 }
 
 static bool expiries_hold(const replica_t *replica) {
@@ -177,11 +186,31 @@ static bool log_holds(const replica_t *replica) {
     }
     end = at + record->length;
     HOLDS(end <= h->reserved.log && (!went_round || end <= first_at));
-    HOLDS(record_holds(replica, record));
+    HOLDS(record_holds(replica, record) && !replica_log_corrupts(record));
     epoch = record->epoch;
   }
   HOLDS(h->first_seq > h->prepared_seq || end == replica->log_end);
   return true;
+}
+
+/* Data that is in the log is that of a committed record which left it there. */
+static bool staying_hold(const replica_t *replica) {
+  const replica_header_t *h = replica->header;
+  uint32_t found = 0;
+  for (uint64_t seq = h->first_seq; seq <= h->committed_seq; seq++) {
+    for (const replica_log_element_t *e = replica_log_elements(replica_log_at(replica, seq)); e != NULL;
+         e = replica_log_element_next(e)) {
+      if ((e->flags & REPLICA_ELEMENT_STAYS) != 0) {
+        const replica_descriptor_t *d = replica_descriptor(replica, e->slot);
+        HOLDS(e->data_size == e->new_size && e->offset == 0);
+        if (d->data_at == replica_log_element_data_at(replica, e)) {
+          HOLDS(d->id_mark != 0 && d->size == e->data_size);
+          found++;
+        }
+      }
+    }
+  }
+  return found == replica->staying_count;
 }
 
 /* ---- what else there is ---- */
@@ -274,7 +303,8 @@ bool replica_check(const replica_t *replica) {
   uint8_t *seen = calloc(replica->layout.sections_max, 1);
   VESTA_ASSERT(seen != NULL);
   bool holds = header_holds(replica) && epochs_hold(replica) && slots_hold(replica, seen) && expiries_hold(replica) &&
-               log_holds(replica) && flight_holds(replica) && sessions_hold(replica) && tombstones_hold(replica);
+               log_holds(replica) && staying_hold(replica) && flight_holds(replica) && sessions_hold(replica) &&
+               tombstones_hold(replica);
   free(seen);
   return holds;
 }

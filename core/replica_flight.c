@@ -55,6 +55,7 @@ static void account(replica_t *replica, const replica_log_record_t *record) {
     if (e->slot == REPLICA_NO_SLOT) {
       continue;
     }
+    replica->newest_seq[e->slot / REPLICA_GROUP_SLOTS] = record->seq;
     replica->data_bytes += e->new_size - e->old_size;
     if (e->kind == VESTA_KIND_CREATED) {
       replica->section_count++;
@@ -101,6 +102,9 @@ void replica_commit(replica_t *replica, uint64_t seq) {
     REPLICA_STORE(replica, header->applied_seq, record->seq);
     account(replica, record);
     flight_leave(replica, record);
+    if (replica_log_corrupts(record)) {
+      replica_log_forget(replica, record->seq + 1); /* what it says is not what happened: nobody may read it here */
+    }
   }
 }
 

@@ -18,7 +18,8 @@
  *   tombstones    ring of deleted ids; number n lies in place n % VESTA_TOMBSTONES_MAX
  *   log index     where the record of seq s begins: place s % log_index_count, in units of 8 bytes
  *   log ring      records, each contiguous: one begins below log_soft_bytes and may reach beyond; the next begins at 0
- *   slots         the sections' data
+ *   slots         the sections' data. That of a large section that was written whole stays in its log record, where it
+ *                 was copied to once, until the record goes; only then it moves to its slot, if it is still wanted
  */
 #ifndef VESTA_CORE_REPLICA_LAYOUT_H
 #define VESTA_CORE_REPLICA_LAYOUT_H
@@ -28,7 +29,7 @@
 #include "core/types.h"
 
 #define REPLICA_MAGIC 0x31617473655672ULL /* "rVesta1" */
-#define REPLICA_LAYOUT_VERSION 1U
+#define REPLICA_LAYOUT_VERSION 2U
 #define REPLICA_PAGE_BYTES 4096U
 
 /* How far an area's pages are reserved, in bytes from its start. */
@@ -64,8 +65,10 @@ typedef struct replica_header {
   int64_t retention_ns;
   uint64_t granted_member;
   uint32_t unlinked;
-  uint32_t unused;
-  uint64_t epoch_count; /* rows ever made; row n lies in place n % VESTA_EPOCHS_MAX */
+  uint32_t incomplete;       /* 1: it is being filled from another node's: not to be used */
+  uint64_t tombstones_from;  /* deletes up to this seq may have left no tombstone */
+  int64_t readable_until_ns; /* steady clock: readers of other processes look for themselves until then */
+  uint64_t epoch_count;      /* rows ever made; row n lies in place n % VESTA_EPOCHS_MAX */
   vesta_epoch_row_t epochs[VESTA_EPOCHS_MAX];
 } replica_header_t;
 static_assert(sizeof(replica_header_t) <= REPLICA_PAGE_BYTES, "the header is one page");
@@ -76,14 +79,17 @@ typedef struct replica_descriptor {
   uint32_t hash;    /* changes only while the slot is in no chain */
   uint16_t id_mark; /* 0: the slot is free; else 1 + the size of the id. Set before linking, cleared after unlinking */
   uint16_t pages;   /* reserved for the data, when slots are paged */
-  uint64_t size;
+  uint32_t size;
+  uint32_t data_at; /* where in the log ring its data is, in units of 8 bytes; 0: in its slot */
   int64_t expiry_ns;
   int64_t last_update_ns;
   uint64_t epoch, seq, created_seq;
 } replica_descriptor_t;
+#define REPLICA_EPOCH_CORRUPTED (1ULL << 63) /* in a descriptor's epoch: what the section contains is not known */
 static_assert(sizeof(replica_descriptor_t) == 64, "a descriptor is a cache line");
 static_assert(VESTA_SECTION_ID_BYTES_MAX + 1 <= UINT16_MAX, "id_mark holds every size");
 static_assert(VESTA_SECTION_BYTES_MAX / REPLICA_PAGE_BYTES <= UINT16_MAX, "pages holds the largest section");
+static_assert(VESTA_SECTION_BYTES_MAX <= UINT32_MAX, "size holds the largest section");
 
 /* The result of one change of a session. */
 typedef struct replica_session_result {
@@ -131,6 +137,8 @@ enum {
   REPLICA_ELEMENT_GENERATED = 2,   /* CREATED: the id was generated */
   REPLICA_ELEMENT_SLOT_PASSED = 4, /* DELETED, EXPIRED: a later CREATED of the same record takes over the slot */
   REPLICA_ELEMENT_SLOT_TAKEN = 8,  /* CREATED: in a slot passed on so */
+  REPLICA_ELEMENT_CORRUPTS = 32,   /* what the section contains is not known after it */
+  REPLICA_ELEMENT_STAYS = 16,      /* its data is all of the section and stays here, see data_at of the descriptor */
 };
 
 /* Then the id and the data, each padded to 8. */

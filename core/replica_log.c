@@ -11,7 +11,9 @@
  * room for the largest operation; then the next begins at 0. Small ones go round before they would reach beyond, so
  * that the pages out there, which are given back with the record, are paid for by large operations only.
  *
- * A new record drops the oldest ones that are in its way, never one that is in flight. It is published by one store
+ * A new record drops the oldest ones that are in its way, never one that is in flight. What sections still have their
+ * data in those move it to their slots first, whose pages are reserved for that; so a section that is overwritten again
+ * and again never has its data copied twice. It is published by one store
  * (prepared_seq): until then what was written is not part of the log.
  */
 #include "core/replica_private.h"
@@ -32,13 +34,18 @@ const replica_log_record_t *replica_log_at(const replica_t *replica, uint64_t se
 
 /* ---- a new record ---- */
 
+/* Records up to this size go round in time, and leave room for others. */
+static bool length_is_small(const replica_layout_t *layout, uint64_t length) {
+  return length <= layout->log_soft_bytes / 4;
+}
+
 vesta_err_t replica_log_place(replica_t *replica) {
   const replica_header_t *header = replica->header;
   const replica_layout_t *layout = &replica->layout;
   replica_plan_t *plan = &replica->plan;
   uint64_t length = plan->record_bytes;
   uint64_t end = replica->log_end;
-  bool is_small = length <= layout->log_soft_bytes / 4;
+  bool is_small = length_is_small(layout, length);
   bool goes_round = end >= layout->log_soft_bytes || (is_small && end + length > layout->log_soft_bytes);
   uint64_t at = goes_round ? 0 : end;
 
@@ -88,6 +95,19 @@ static bool kind_has_expiry(vesta_kind_t kind) {
   return kind == VESTA_KIND_CREATED || kind == VESTA_KIND_EXPIRY_SET || kind == VESTA_KIND_RETENTION_SET;
 }
 
+/* May the data of this element stay in the record as the section's? It is all of the section, it is large, and nothing
+ * else in the operation touches the section. */
+static bool element_stays(const replica_t *replica, const replica_planned_t *planned) {
+  return planned->data.size >= REPLICA_STAYS_BYTES_MIN && planned->data.size == planned->new_size && !planned->shared &&
+         length_is_small(&replica->layout, replica->plan.record_bytes);
+}
+
+/* A section that is overwritten while its data is still in the log will be again before the log went round, it seems:
+ * then nobody takes this data home either, and it need not be near. */
+static bool element_is_passing(const replica_t *replica, const replica_planned_t *planned) {
+  return element_stays(replica, planned) && replica_descriptor(replica, planned->slot)->data_at != 0;
+}
+
 static uint8_t *element_write(replica_t *replica, uint8_t *to, const replica_planned_t *planned, bool is_last) {
   const replica_element_t *e = planned->element;
   replica_log_element_t element = {
@@ -95,7 +115,9 @@ static uint8_t *element_write(replica_t *replica, uint8_t *to, const replica_pla
       .id_size = (uint16_t)planned->id.size,
       .slot = planned->slot,
       .hash = planned->hash,
-      .flags = planned->flags | (is_last ? REPLICA_ELEMENT_LAST : 0U),
+      .flags = planned->flags | (is_last ? REPLICA_ELEMENT_LAST : 0U) |
+               (planned->corrupted ? REPLICA_ELEMENT_CORRUPTS : 0U) |
+               (element_stays(replica, planned) ? REPLICA_ELEMENT_STAYS : 0U),
       .data_size = planned->data.size,
       .offset = e->kind == VESTA_KIND_WRITTEN ? e->offset : 0,
       .old_size = planned->old_size,
@@ -107,8 +129,25 @@ static uint8_t *element_write(replica_t *replica, uint8_t *to, const replica_pla
   to += sizeof element;
   replica_copy(replica, to, planned->id.data, planned->id.size);
   to += replica_round_up(planned->id.size, 8);
-  replica_copy(replica, to, planned->data.data, planned->data.size);
+  if (element_is_passing(replica, planned)) {
+    replica_copy_large(replica, to, planned->data.data, planned->data.size);
+  } else {
+    replica_copy(replica, to, planned->data.data, planned->data.size);
+  }
   return to + replica_round_up(element.data_size, 8);
+}
+
+/* The records up to, and without, `first_seq` are about to go: sections whose data is in them take it home. */
+static void records_settle(replica_t *replica, uint64_t first_seq) {
+  for (uint64_t seq = replica->header->first_seq; seq < first_seq && replica->staying_count > 0; seq++) {
+    for (const replica_log_element_t *e = replica_log_elements(replica_log_at(replica, seq)); e != NULL;
+         e = replica_log_element_next(e)) {
+      if ((e->flags & REPLICA_ELEMENT_STAYS) != 0 &&
+          replica_descriptor(replica, e->slot)->data_at == replica_log_element_data_at(replica, e)) {
+        replica_slot_settle(replica, e->slot);
+      }
+    }
+  }
 }
 
 uint64_t replica_log_append(replica_t *replica) {
@@ -118,7 +157,7 @@ uint64_t replica_log_append(replica_t *replica) {
   uint64_t seq = header->prepared_seq + 1;
   bool is_epoch = op->elements[0].kind == VESTA_KIND_EPOCH;
   if (plan->first_seq != header->first_seq) {
-    REPLICA_STORE(replica, header->first_seq, plan->first_seq);
+    replica_log_forget(replica, plan->first_seq);
   }
   replica_log_record_t record = {
       .length = plan->record_bytes,
@@ -146,6 +185,12 @@ uint64_t replica_log_append(replica_t *replica) {
   return seq;
 }
 
+void replica_log_forget(replica_t *replica, uint64_t first_seq) {
+  VESTA_ASSERT(first_seq >= replica->header->first_seq && first_seq <= replica->header->applied_seq + 1);
+  records_settle(replica, first_seq);
+  REPLICA_STORE(replica, replica->header->first_seq, first_seq);
+}
+
 void replica_log_cut(replica_t *replica, uint64_t seq) {
   REPLICA_STORE(replica, replica->header->prepared_seq, seq - 1);
   replica->log_end = 0;
@@ -157,7 +202,26 @@ void replica_log_cut(replica_t *replica, uint64_t seq) {
   }
 }
 
+bool replica_log_corrupts(const replica_log_record_t *record) {
+  for (const replica_log_element_t *e = replica_log_elements(record); e != NULL; e = replica_log_element_next(e)) {
+    if ((e->flags & REPLICA_ELEMENT_CORRUPTS) != 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /* ---- history ---- */
+
+/* 1 + the element whose id was generated. */
+static uint32_t record_generated(const replica_log_record_t *record) {
+  uint32_t place = record->generated == 0 ? 0 : 1;
+  const replica_log_element_t *e = replica_log_elements(record);
+  for (; place != 0 && e != NULL && (e->flags & REPLICA_ELEMENT_GENERATED) == 0; e = replica_log_element_next(e)) {
+    place++;
+  }
+  return place;
+}
 
 vesta_err_t replica_record(const replica_t *replica, uint64_t seq, replica_record_t *record) {
   if (seq > replica->header->committed_seq) {
@@ -166,6 +230,11 @@ vesta_err_t replica_record(const replica_t *replica, uint64_t seq, replica_recor
   if (seq < replica->header->first_seq) {
     return VESTA_ERR_LOST;
   }
+  replica_record_fill(replica, seq, record);
+  return VESTA_OK;
+}
+
+void replica_record_fill(const replica_t *replica, uint64_t seq, replica_record_t *record) {
   const replica_log_record_t *r = replica_log_at(replica, seq);
   *record = (replica_record_t){
       .epoch = r->epoch,
@@ -174,9 +243,9 @@ vesta_err_t replica_record(const replica_t *replica, uint64_t seq, replica_recor
       .session = {.hi = r->session_hi, .lo = r->session_lo},
       .request = r->request,
       .element_count = r->element_count,
+      .generated = record_generated(r),
       .cursor = replica_log_elements(r),
   };
-  return VESTA_OK;
 }
 
 bool replica_record_next(replica_record_t *record, replica_change_t *change) {
@@ -214,7 +283,9 @@ static bool element_is_sound(const replica_t *replica, const replica_log_element
   return e->slot < replica->header->slots_high && e->old_size <= layout->section_bytes_max &&
          e->new_size <= layout->section_bytes_max && e->data_size <= layout->section_bytes_max &&
          e->offset <= layout->section_bytes_max - e->data_size &&
-         (e->data_size == 0 || e->offset + e->data_size <= e->new_size);
+         (e->data_size == 0 || e->offset + e->data_size <= e->new_size) &&
+         ((e->flags & REPLICA_ELEMENT_STAYS) == 0 ||
+          (e->data_size == e->new_size && e->data_size >= REPLICA_STAYS_BYTES_MIN));
 }
 
 /* What applying it will write to is reserved. */

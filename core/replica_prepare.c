@@ -16,6 +16,7 @@
 typedef struct section_before {
   bool present;
   bool in_plan; /* an element of this operation touched it */
+  bool corrupted;
   bool changed; /* by others, after the position that the operation names */
   uint32_t slot;
   uint64_t size;
@@ -67,9 +68,14 @@ static section_before_t section_before(replica_t *replica, uint32_t hash, vesta_
   replica_plan_t *plan = &replica->plan;
   uint16_t in_plan = plan->places_mask != 0 ? *plan_place(plan, hash, id) : 0;
   if (in_plan != 0) {
-    const replica_planned_t *p = &plan->elements[in_plan - 1];
-    return (section_before_t){
-        .present = p->present, .in_plan = true, .slot = p->slot, .size = p->new_size, .expiry_ns = p->expiry_ns};
+    replica_planned_t *p = &plan->elements[in_plan - 1];
+    p->shared = true;
+    return (section_before_t){.present = p->present,
+                              .in_plan = true,
+                              .corrupted = p->corrupted,
+                              .slot = p->slot,
+                              .size = p->new_size,
+                              .expiry_ns = p->expiry_ns};
   }
   uint32_t slot = replica_slot_find(replica, hash, id);
   if (slot == REPLICA_NO_SLOT) {
@@ -78,6 +84,7 @@ static section_before_t section_before(replica_t *replica, uint32_t hash, vesta_
   const replica_descriptor_t *d = replica_descriptor(replica, slot);
   const vesta_pos_t *since = &plan->op->unchanged_since;
   return (section_before_t){.present = true,
+                            .corrupted = (d->epoch & REPLICA_EPOCH_CORRUPTED) != 0,
                             .changed = since->epoch != 0 && d->seq > since->seq, /* one history: seqs tell */
                             .slot = slot,
                             .size = d->size,
@@ -115,6 +122,35 @@ uint32_t replica_generated_id(const replica_layout_t *layout, uint64_t number, u
     id[i] = reversed[size - 1 - i];
   }
   return size;
+}
+
+bool replica_generated_number(const replica_layout_t *layout, vesta_bytes_t id, uint64_t *number) {
+  uint64_t digits = generated_digits(layout);
+  uint64_t value = 0;
+  for (size_t i = 0; i < id.size; i++) {
+    uint8_t c = id.data[i];
+    uint64_t readable = c >= '0' && c <= '9' ? c - (uint64_t)'0' : c >= 'a' && c <= 'v' ? c - (uint64_t)'a' + 10 : 32;
+    uint64_t digit = digits == 256 ? c : readable;
+    if (digit >= digits || value > (UINT64_MAX - 256) / digits) {
+      return false;
+    }
+    value = value * digits + digit + 1;
+  }
+  *number = value;
+  return id.size > 0 && id.size <= REPLICA_GENERATED_ID_BYTES_MAX;
+}
+
+/* An id that another replica generated. */
+static bool id_is_generated(replica_t *replica, replica_planned_t *planned) {
+  replica_plan_t *plan = &replica->plan;
+  if (!replica_generated_number(&replica->layout, planned->id, &plan->generated)) {
+    plan->generated = 0;
+    return false;
+  }
+  memcpy(plan->generated_id, planned->id.data, planned->id.size);
+  plan->generated_id_size = (uint32_t)planned->id.size;
+  planned->flags |= REPLICA_ELEMENT_GENERATED;
+  return true;
 }
 
 /* The next number whose id is not there. All ids that are there are in slots, so sections_max + 1 tries are enough. */
@@ -200,6 +236,7 @@ static vesta_err_t create_judge(replica_t *replica, const section_before_t *befo
   vesta_err_t err = slot_take(replica, planned);
   if (err == VESTA_OK) {
     planned->present = true;
+    planned->corrupted = replica->corrupts;
     planned->new_size = planned->element->data.size;
     planned->expiry_ns = planned->element->expiry_ns;
   }
@@ -214,6 +251,9 @@ static vesta_err_t change_judge(replica_t *replica, const section_before_t *befo
   if (before->changed) {
     return VESTA_ERR_CHANGED;
   }
+  if (before->corrupted && !replica->corrupts && (e->kind == VESTA_KIND_WRITTEN || e->kind == VESTA_KIND_EXPIRY_SET)) {
+    return VESTA_ERR_CORRUPTED;
+  }
   planned->slot = before->slot;
   planned->old_size = before->size;
   planned->new_size = before->size;
@@ -225,8 +265,14 @@ static vesta_err_t change_judge(replica_t *replica, const section_before_t *befo
         planned->new_size = e->offset + e->data.size;
       }
       break;
-    case VESTA_KIND_OVERWRITTEN: planned->new_size = e->data.size; break;
-    case VESTA_KIND_EXPIRY_SET: planned->expiry_ns = e->expiry_ns; break;
+    case VESTA_KIND_OVERWRITTEN:
+      planned->new_size = e->data.size;
+      planned->corrupted = replica->corrupts;
+      break;
+    case VESTA_KIND_EXPIRY_SET:
+      planned->expiry_ns = e->expiry_ns;
+      planned->corrupted = before->corrupted;
+      break;
     case VESTA_KIND_DELETED:
     case VESTA_KIND_EXPIRED:
       planned->present = false;
@@ -271,12 +317,16 @@ static vesta_err_t element_judge(replica_t *replica, uint32_t index) {
     if (err != VESTA_OK) {
       return err;
     }
+  } else if (plan->op->generated == index + 1 &&
+             (e->kind != VESTA_KIND_CREATED || !id_is_generated(replica, planned))) {
+    return VESTA_ERR_INVALID_PARAM;
   }
   planned->hash = replica_hash(replica, planned->id);
   if (replica_flight_touches(replica, planned->hash, planned->id)) {
     return VESTA_ERR_TRY_AGAIN;
   }
   section_before_t before = section_before(replica, planned->hash, planned->id);
+  planned->shared = before.in_plan;
   err =
       e->kind == VESTA_KIND_CREATED ? create_judge(replica, &before, planned) : change_judge(replica, &before, planned);
   if (err == VESTA_OK && plan->places_mask != 0) {

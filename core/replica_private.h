@@ -22,12 +22,22 @@
 
 #include "core/replica.h"
 #include "core/replica_layout.h"
+#include "core/replica_transfer.h"
 
 /* The id hashes of elements in flight, counted in a table of this many places. */
 #define REPLICA_FLIGHT_PLACES 1024U
 /* Where elements of the operation that is being judged are found by id: twice their number. */
 #define REPLICA_PLAN_PLACES 2048U
 static_assert(REPLICA_PLAN_PLACES >= 2 * VESTA_VECTOR_ELEMENTS_MAX, "the table is never more than half full");
+
+/* Data of a section that is written whole stays in the log from this size on: copying it once more would cost more than
+ * looking for it when the record goes. */
+#define REPLICA_STAYS_BYTES_MIN (64U << 10)
+/* Larger data goes into the log past the processor's cache: half of what a usual one holds for a core. */
+#define REPLICA_PAST_CACHE_BYTES_MIN (512U << 10)
+
+/* So many slots together remember when one of them changed last. */
+#define REPLICA_GROUP_SLOTS 64U
 
 #define REPLICA_SESSION_BUCKETS 16384U
 
@@ -43,7 +53,9 @@ typedef struct replica_planned {
   uint64_t old_size, new_size;
   /* the section after it, for the elements behind */
   bool present;
+  bool corrupted;
   int64_t expiry_ns;
+  bool shared; /* another element of the operation touches it too */
   /* what its slot had reserved before this operation, when it needed more */
   bool grown;
   uint16_t pages_before;
@@ -91,9 +103,13 @@ struct replica {
 
   uint32_t section_count;
   uint64_t data_bytes;
-  uint64_t slot_pages;  /* reserved for paged slots */
-  uint32_t *free_slots; /* a stack of the free ones below slots_high */
+  uint64_t slot_pages;      /* reserved for paged slots */
+  uint32_t staying_count;   /* sections whose data is in the log */
+  uint32_t corrupted_count; /* sections whose content is not known */
+  uint32_t *free_slots;     /* a stack of the free ones below slots_high */
   uint32_t free_count;
+
+  uint64_t *newest_seq; /* of each group of slots: no section there changed later */
 
   replica_expiry_node_t *expiry_heap; /* sections that expire, the next one on top */
   uint32_t *expiry_at;                /* of each slot: index in the heap + 1, 0: not in it */
@@ -109,6 +125,10 @@ struct replica {
   uint16_t session_buckets[REPLICA_SESSION_BUCKETS];
   replica_session_place_t sessions[VESTA_REPLICA_SESSIONS_MAX];
   uint16_t session_free; /* first of the free places below sessions_high: place + 1 */
+
+  bool corrupts;       /* what is being prepared leaves its sections corrupted */
+  uint8_t *named;      /* while it is being filled, a bit for each slot: named since the mark */
+  uint32_t sweep_slot; /* how far the sweep is */
 
   replica_plan_t plan;
 };
@@ -131,6 +151,9 @@ static inline void replica_before_store(const replica_t *replica) {
 
 /** Copy bytes into the region. Tests see it stopped half way as well. */
 void replica_copy(replica_t *replica, void *to, const void *from, size_t size);
+/** The same for what is not read soon, into the log: past the processor's cache when it is so large that it would push
+ *  everything else out, the memory that the next payload comes through among it. */
+void replica_copy_large(replica_t *replica, void *to, const void *from, size_t size);
 void replica_zero(replica_t *replica, void *to, size_t size);
 
 /* Sequence locks: odd while taken. Taking a taken one and releasing a free one change nothing, so that recovery may
@@ -186,6 +209,11 @@ static inline vesta_bytes_t replica_log_element_id(const replica_log_element_t *
 static inline vesta_bytes_t replica_log_element_data(const replica_log_element_t *element) {
   return vesta_bytes((const uint8_t *)(element + 1) + replica_round_up(element->id_size, 8), element->data_size);
 }
+/* Where that data is in the ring, as data_at of a descriptor says it. Never 0: a record begins with its head. */
+static inline uint32_t replica_log_element_data_at(const replica_t *replica, const replica_log_element_t *element) {
+  const uint8_t *ring = replica->region + replica->layout.log_at;
+  return (uint32_t)((uint64_t)(replica_log_element_data(element).data - ring) / 8);
+}
 /* Of the whole checkpoint, not of a section. */
 static inline bool replica_kind_is_exclusive(uint32_t kind) {
   return kind == VESTA_KIND_UNLINKED || kind == VESTA_KIND_RETENTION_SET || kind == VESTA_KIND_EPOCH;
@@ -198,8 +226,6 @@ static inline bool replica_kind_deletes(uint32_t kind) {
 
 /** The private part of a replica, empty; NULL when there is no memory. */
 replica_t *replica_new(void *region, const replica_layout_t *layout, const replica_storage_t *storage);
-/** The epoch of a committed operation; 0 when it has been forgotten. */
-uint64_t replica_epoch_of(const replica_t *replica, uint64_t seq);
 
 /* ---- replica_recover.c ---- */
 
@@ -217,10 +243,18 @@ void replica_slot_link(replica_t *replica, uint32_t slot);
 void replica_slots_relink(replica_t *replica);
 /** Take a slot out of its chain, if it is in it. */
 void replica_slot_unlink(replica_t *replica, uint32_t slot);
+/** Where the data of the section in a slot is. */
+uint8_t *replica_slot_data(const replica_t *replica, uint32_t slot);
+/** The data of the section in a slot is there from now on; 0: in the slot. Its lock is held. */
+void replica_slot_data_set(replica_t *replica, uint32_t slot, uint32_t data_at);
+/** Bring the section's data home to its slot, if it is in the log; its lock need not be held. */
+void replica_slot_settle(replica_t *replica, uint32_t slot);
 /** Make sure that a section of `size` bytes may be written in a slot. */
 vesta_err_t replica_slot_reserve(replica_t *replica, uint32_t slot, uint64_t size);
 /** Give back the pages of a paged slot beyond the first `pages`. */
 void replica_slot_release(replica_t *replica, uint32_t slot, uint16_t pages);
+/** The section in a slot was changed last in that epoch, and is corrupted or not. */
+void replica_slot_epoch_set(replica_t *replica, uint32_t slot, uint64_t epoch, bool corrupted);
 void replica_section_fill(const replica_t *replica, uint32_t slot, replica_section_t *section);
 
 /* ---- replica_expiry.c ---- */
@@ -238,6 +272,8 @@ void replica_session_hold(replica_t *replica, uint32_t place, vesta_token_t toke
 void replica_session_let_go(replica_t *replica, uint32_t place);
 /** Store the result of a record that is being applied. */
 void replica_session_store(replica_t *replica, const replica_log_record_t *record);
+/** Store a result that another replica has. */
+void replica_session_load(replica_t *replica, uint32_t place, vesta_token_t token, replica_session_result_t result);
 /** Rebuild what is private; the first part before, the second after replica_session_hold() of all in flight. */
 vesta_err_t replica_sessions_recover(replica_t *replica);
 void replica_sessions_recover_free(replica_t *replica);
@@ -246,14 +282,22 @@ void replica_sessions_recover_free(replica_t *replica);
 
 /** The text of generated id `number`. Returns its size, at most REPLICA_GENERATED_ID_BYTES_MAX. */
 uint32_t replica_generated_id(const replica_layout_t *layout, uint64_t number, uint8_t *id);
+/** Which number has that id? False: none. */
+bool replica_generated_number(const replica_layout_t *layout, vesta_bytes_t id, uint64_t *number);
 
 /* ---- replica_log.c ---- */
 
+/** The record of a seq that is in the log, as it is shown. */
+void replica_record_fill(const replica_t *replica, uint64_t seq, replica_record_t *record);
 /** Find the place for the planned record.
  *  @return OK; TRY_AGAIN when prepared records are in the way; NO_SPACE */
 vesta_err_t replica_log_place(replica_t *replica);
 /** Write the planned record and publish it as prepared. Returns its seq. */
 uint64_t replica_log_append(replica_t *replica);
+/** Forget the applied records before `first_seq`: what sections still have in them goes to their slots first. */
+void replica_log_forget(replica_t *replica, uint64_t first_seq);
+/** Does it leave sections corrupted? Then it does not say what happened elsewhere (replica_skip()). */
+bool replica_log_corrupts(const replica_log_record_t *record);
 /** Forget the prepared records from `seq` on. */
 void replica_log_cut(replica_t *replica, uint64_t seq);
 /** Check every record before anything is believed of it. */

@@ -31,6 +31,7 @@ typedef struct view {
   const replica_descriptor_t *descriptor;
   uint32_t slot;
   uint32_t lock;
+  uint32_t data_at; /* see the descriptor's */
   uint64_t size;
 } view_t;
 
@@ -75,6 +76,11 @@ static bool is_unchanged(const view_t *view) {
   return LOAD(view->descriptor->lock) == view->lock;
 }
 
+int64_t replica_reader_until(const replica_reader_t *reader) {
+  atomic_thread_fence(memory_order_acquire);
+  return LOAD(header(reader)->readable_until_ns);
+}
+
 /* Look at the section once. On OK the view still has to be confirmed with is_unchanged(), NOT_EXIST is certain. */
 static vesta_err_t look(lookup_t *lookup, int64_t now_ns, view_t *view) {
   const uint32_t *index_lock = &header(lookup->reader)->index_lock;
@@ -91,9 +97,13 @@ static vesta_err_t look(lookup_t *lookup, int64_t now_ns, view_t *view) {
   view->descriptor = descriptor(lookup, view->slot);
   view->lock = LOAD_ACQUIRE(view->descriptor->lock);
   view->size = LOAD(view->descriptor->size);
+  view->data_at = LOAD(view->descriptor->data_at);
   int64_t expiry_ns = LOAD(view->descriptor->expiry_ns);
+  bool corrupted = (LOAD(view->descriptor->epoch) & REPLICA_EPOCH_CORRUPTED) != 0;
   /* Found before the lock was read: is it still this section? */
-  if (view->lock % 2 == 1 || !has_id(lookup, view->slot) || view->size > lookup->layout.section_bytes_max) {
+  if (corrupted || view->lock % 2 == 1 || !has_id(lookup, view->slot) ||
+      view->size > lookup->layout.section_bytes_max ||
+      (view->data_at != 0 && view->data_at * UINT64_C(8) + view->size > lookup->layout.log_hard_bytes)) {
     return VESTA_ERR_TRY_AGAIN;
   }
   if (expiry_ns <= now_ns) {
@@ -149,8 +159,9 @@ static vesta_err_t payload_read(const lookup_t *lookup, const view_t *view, uint
   if (*read_size == 0) {
     return VESTA_OK;
   }
-  uint64_t at = lookup->layout.slots_at + view->slot * lookup->layout.slot_stride + offset;
-  return lookup->reader->io.read(lookup->reader->io.context, at, to, *read_size);
+  uint64_t at = view->data_at == 0 ? lookup->layout.slots_at + view->slot * lookup->layout.slot_stride
+                                   : lookup->layout.log_at + view->data_at * UINT64_C(8);
+  return lookup->reader->io.read(lookup->reader->io.context, at + offset, to, *read_size);
 }
 
 vesta_err_t replica_reader_read(const replica_reader_t *reader, vesta_bytes_t id, int64_t now_ns, uint64_t offset,

@@ -40,11 +40,15 @@ vesta_err_t replica_reader_init(replica_reader_t *reader, const void *index, uin
                                 uint64_t checkpoint_id, const vesta_attributes_t *attributes,
                                 const replica_reader_io_t *io);
 
+/** Until when the region may be read, steady clock (CLOCK_BOOTTIME); VESTA_TIME_END: always. What is read is good if
+ *  this is in the future still when it has been copied; else ask the daemon. */
+int64_t replica_reader_until(const replica_reader_t *reader);
+
 /**
  * Copy up to `size` bytes of a section from `offset` on.
  * @param[out] read_size bytes copied
- * @return OK; NOT_EXIST when there is none or it has expired by now_ns; INVALID_PARAM when offset is beyond the section's size;
- *         TRY_AGAIN when the lock stays taken or the answer is not certain: ask the daemon
+ * @return OK; NOT_EXIST when there is none or it has expired by now_ns; INVALID_PARAM when offset is beyond the
+ * section's size; TRY_AGAIN when the lock stays taken or the answer is not certain: ask the daemon
  */
 vesta_err_t replica_reader_read(const replica_reader_t *reader, vesta_bytes_t id, int64_t now_ns, uint64_t offset,
                                 void *to, size_t size, size_t *read_size);

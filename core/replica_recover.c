@@ -6,10 +6,12 @@
  *   2. lock the index, so that readers ask again later
  *   3. link the chains anew, apply again what was committed and not fully applied
  *   4. check what that gave, rebuild what is private
- *   5. give back pages that the last process had reserved and not used; unlock what it left locked
+ *   5. hide what was skipped; give back pages that the last process had reserved and not used; unlock what it left
+ *      locked
  *
  * Each step may be cut by another kill and done again from the start.
  */
+#include "core/planted.h"
 #include "core/replica_private.h"
 
 /* ---- 1: check ---- */
@@ -27,7 +29,7 @@ static vesta_attributes_t header_attributes(const replica_header_t *h) {
 
 static vesta_err_t header_check(const replica_header_t *h, uint64_t size, replica_layout_t *layout) {
   if (h->magic != REPLICA_MAGIC || h->layout_version != REPLICA_LAYOUT_VERSION || h->region_bytes != size ||
-      h->name_size == 0 || h->name_size > VESTA_NAME_BYTES_MAX) {
+      h->name_size == 0 || h->name_size > VESTA_NAME_BYTES_MAX || h->incomplete != 0) {
     return VESTA_ERR_MALFORMED;
   }
   vesta_attributes_t attributes = header_attributes(h);
@@ -70,7 +72,8 @@ static bool descriptors_are_sound(const replica_t *replica) {
   for (uint32_t slot = 0; slot < end; slot++) {
     const replica_descriptor_t *d = replica_descriptor(replica, slot);
     if (d->id_mark > l->id_bytes_max + 1 || d->size > l->section_bytes_max ||
-        d->pages * (uint64_t)REPLICA_PAGE_BYTES > (l->slots_paged ? l->slot_stride : 0)) {
+        d->pages * (uint64_t)REPLICA_PAGE_BYTES > (l->slots_paged ? l->slot_stride : 0) ||
+        (d->data_at != 0 && d->data_at * UINT64_C(8) + d->size > replica->header->reserved.log)) {
       return false;
     }
   }
@@ -133,23 +136,45 @@ static void flight_slots_claim(replica_t *replica, const replica_log_record_t *r
   }
 }
 
+/* Every section whose data is in the log is the last one that some record there left. */
+static bool staying_are_sound(replica_t *replica) {
+  const replica_header_t *h = replica->header;
+  uint32_t left = replica->staying_count;
+  for (uint64_t seq = h->first_seq; seq <= h->committed_seq && left > 0; seq++) {
+    for (const replica_log_element_t *e = replica_log_elements(replica_log_at(replica, seq)); e != NULL;
+         e = replica_log_element_next(e)) {
+      const replica_descriptor_t *d = e->slot == REPLICA_NO_SLOT ? NULL : replica_descriptor(replica, e->slot);
+      bool is_there = d != NULL && (e->flags & REPLICA_ELEMENT_STAYS) != 0 && d->id_mark != 0 &&
+                      d->size == e->data_size && d->data_at == replica_log_element_data_at(replica, e);
+      left -= is_there ? 1 : 0;
+    }
+  }
+  return left == 0;
+}
+
 static vesta_err_t slots_recover(replica_t *replica) {
+  replica->staying_count = 0;
+  replica->corrupted_count = 0;
   for (uint32_t slot = replica->header->slots_high; slot > 0; slot--) {
     const replica_descriptor_t *d = replica_descriptor(replica, slot - 1);
     bool is_claimed = replica->expiry_at[slot - 1] != 0;
     replica->expiry_at[slot - 1] = 0;
     replica->slot_pages += d->pages;
+    replica->staying_count += d->data_at != 0 ? 1 : 0;
+    replica->corrupted_count += (d->epoch & REPLICA_EPOCH_CORRUPTED) != 0 ? 1 : 0;
     if (d->id_mark != 0) {
       if (is_claimed || !section_is_sound(replica, slot - 1)) {
         return VESTA_ERR_MALFORMED;
       }
+      uint64_t *newest_seq = &replica->newest_seq[(slot - 1) / REPLICA_GROUP_SLOTS];
+      *newest_seq = d->seq > *newest_seq ? d->seq : *newest_seq;
       replica->section_count++;
       replica->data_bytes += d->size;
     } else if (!is_claimed) {
       replica->free_slots[replica->free_count++] = slot - 1;
     }
   }
-  return VESTA_OK;
+  return staying_are_sound(replica) ? VESTA_OK : VESTA_ERR_MALFORMED;
 }
 
 static vesta_err_t private_recover(replica_t *replica) {
@@ -198,6 +223,27 @@ static void leftovers_release(replica_t *replica) {
   }
 }
 
+/* An operation that was being skipped (replica_skip()) and is not committed was told to nobody. What the log would say
+ * of it is not what happened elsewhere. */
+static void skipped_drop(replica_t *replica) {
+  const replica_header_t *h = replica->header;
+  for (uint64_t seq = h->committed_seq + 1; seq <= h->prepared_seq; seq++) {
+    if (replica_log_corrupts(replica_log_at(replica, seq)) || PLANTED(PREPARED_DROPPED)) {
+      replica_log_cut(replica, seq);
+    }
+  }
+}
+
+/* And one that is committed is not to be read in the log. */
+static void skipped_forget(replica_t *replica) {
+  const replica_header_t *h = replica->header;
+  for (uint64_t seq = h->committed_seq; seq >= h->first_seq; seq--) {
+    if (replica_log_corrupts(replica_log_at(replica, seq))) {
+      replica_log_forget(replica, seq + 1);
+    }
+  }
+}
+
 static vesta_err_t region_recover(replica_t *replica) {
   replica_header_t *h = replica->header;
   if (!marks_are_sound(h, &replica->layout) || !descriptors_are_sound(replica)) {
@@ -208,12 +254,14 @@ static vesta_err_t region_recover(replica_t *replica) {
     return err;
   }
   replica_lock(replica, &h->index_lock);
+  skipped_drop(replica);
   replica_slots_relink(replica);
   records_redo(replica);
   err = epochs_are_sound(h) && tombstones_are_sound(replica) ? private_recover(replica) : VESTA_ERR_MALFORMED;
   if (err != VESTA_OK) {
     return err;
   }
+  skipped_forget(replica);
   leftovers_release(replica);
   for (uint32_t slot = 0; slot < h->slots_high; slot++) {
     replica_unlock(replica, &replica_descriptor(replica, slot)->lock);

@@ -122,6 +122,27 @@ void replica_session_store(replica_t *replica, const replica_log_record_t *recor
   REPLICA_STORE(replica, session->result_count, count + 1);
 }
 
+void replica_session_load(replica_t *replica, uint32_t place, vesta_token_t token, replica_session_result_t result) {
+  replica_session_t *session = replica_session_at(replica, place);
+  if (session->state == REPLICA_SESSION_FREE) {
+    REPLICA_STORE(replica, session->token_hi, token.hi);
+    REPLICA_STORE(replica, session->token_lo, token.lo);
+    REPLICA_STORE(replica, session->result_count, UINT64_C(0));
+    REPLICA_STORE(replica, session->state, (uint32_t)REPLICA_SESSION_USED);
+  }
+  uint64_t count = session->result_count;
+  for (uint64_t back = 1; back <= count && back <= VESTA_SESSION_WINDOW; back++) {
+    if (session->results[(count - back) % VESTA_SESSION_WINDOW].request == result.request) {
+      return; /* results never change */
+    }
+  }
+  replica_session_result_t *to = &session->results[count % VESTA_SESSION_WINDOW];
+  REPLICA_STORE(replica, to->request, result.request);
+  REPLICA_STORE(replica, to->seq, result.seq);
+  REPLICA_STORE(replica, to->generated, result.generated);
+  REPLICA_STORE(replica, session->result_count, count + 1);
+}
+
 vesta_err_t replica_request_find(const replica_t *replica, vesta_token_t token, uint64_t request,
                                  replica_result_t *result) {
   uint32_t place = place_find(replica, token);

@@ -54,6 +54,53 @@ void replica_slots_relink(replica_t *replica) {
   }
 }
 
+/* ---- where the data is ---- */
+
+uint8_t *replica_slot_data(const replica_t *replica, uint32_t slot) {
+  const replica_descriptor_t *d = replica_descriptor(replica, slot);
+  return d->data_at == 0 ? replica->region + replica_slot_at(replica, slot)
+                         : replica->region + replica->layout.log_at + d->data_at * UINT64_C(8);
+}
+
+void replica_slot_data_set(replica_t *replica, uint32_t slot, uint32_t data_at) {
+  replica_descriptor_t *d = replica_descriptor(replica, slot);
+  if (d->data_at == data_at) {
+    return;
+  }
+  if (d->data_at != 0) {
+    replica->staying_count--;
+  }
+  if (data_at != 0) {
+    replica->staying_count++;
+  }
+  REPLICA_STORE(replica, d->data_at, data_at);
+}
+
+/* What is in the slot is nobody's until the descriptor says so. The lock shows readers in the log that they must look
+ * again; a process killed while it is taken leaves it to the recovery. */
+void replica_slot_settle(replica_t *replica, uint32_t slot) {
+  replica_descriptor_t *d = replica_descriptor(replica, slot);
+  if (d->data_at == 0) {
+    return;
+  }
+  bool is_locked = d->lock % 2 == 1;
+  replica_copy(replica, replica->region + replica_slot_at(replica, slot), replica_slot_data(replica, slot), d->size);
+  replica_lock(replica, &d->lock);
+  replica_slot_data_set(replica, slot, 0);
+  if (!is_locked) {
+    replica_unlock(replica, &d->lock);
+  }
+}
+
+void replica_slot_epoch_set(replica_t *replica, uint32_t slot, uint64_t epoch, bool corrupted) {
+  replica_descriptor_t *d = replica_descriptor(replica, slot);
+  replica->corrupted_count -= (d->epoch & REPLICA_EPOCH_CORRUPTED) != 0 ? 1 : 0;
+  replica->corrupted_count += corrupted ? 1 : 0;
+  REPLICA_STORE(replica, d->epoch, epoch | (corrupted ? REPLICA_EPOCH_CORRUPTED : 0));
+}
+
+/* ---- pages ---- */
+
 vesta_err_t replica_slot_reserve(replica_t *replica, uint32_t slot, uint64_t size) {
   const replica_layout_t *layout = &replica->layout;
   if (!layout->slots_paged) {
@@ -101,11 +148,12 @@ void replica_section_fill(const replica_t *replica, uint32_t slot, replica_secti
   *section = (replica_section_t){
       .slot = slot,
       .id = vesta_bytes(replica_id_place(replica, slot), (size_t)d->id_mark - 1),
-      .data = replica->region + replica_slot_at(replica, slot),
+      .data = replica_slot_data(replica, slot),
       .size = d->size,
       .expiry_ns = d->expiry_ns,
       .last_update_ns = d->last_update_ns,
-      .epoch = d->epoch,
+      .epoch = d->epoch & ~REPLICA_EPOCH_CORRUPTED,
+      .corrupted = (d->epoch & REPLICA_EPOCH_CORRUPTED) != 0,
       .seq = d->seq,
       .created_seq = d->created_seq,
   };

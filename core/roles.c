@@ -56,7 +56,7 @@ void roles_remove(roles_group_t *group, roles_member_t *member) {
 }
 
 static bool roles_eligible(const roles_member_t *member) {
-  return (member->flags & WIRE_JOIN_MANUAL) == 0 && !member->passed_over &&
+  return (member->flags & WIRE_JOIN_MANUAL) == 0 && !member->passed_over && !member->absent &&
          (member->synced || (member->flags & WIRE_JOIN_REQUIRE_SYNCED) == 0);
 }
 
@@ -92,7 +92,8 @@ roles_member_t *roles_choose(const roles_group_t *group, uint64_t except) {
 void roles_promote(roles_group_t *group, uint64_t member, uint64_t epoch) {
   roles_member_t *before = roles_member(group, group->granted);
   if (before != NULL && member != before->id) {
-    before->passed_over = true; /* it had its turn: it resigned, or missed the barrier */
+    before->passed_over = true; /* it had its turn: it resigned, was silent, or missed the barrier */
+    before->synced = false;     /* as active it stood still: it says so again when it has caught up */
   }
   group->granted = member;
   group->state = member == 0 ? ROLES_VACANT : ROLES_PROMOTING;
@@ -104,6 +105,16 @@ void roles_activate(roles_group_t *group) {
   VESTA_ASSERT(group->state == ROLES_PROMOTING);
   group->state = ROLES_ACTIVE;
   roles_round_ends(group);
+}
+
+void roles_absent(roles_group_t *group, roles_member_t *member, bool absent) {
+  member->absent = absent;
+  member->synced = false; /* until it says so again */
+  if (absent && group->granted == member->id) {
+    group->granted = 0;
+    group->state = ROLES_VACANT;
+    roles_round_ends(group);
+  }
 }
 
 bool roles_may_write(const roles_group_t *group, vesta_token_t session) {

@@ -10,14 +10,18 @@
  *              | deadline, another is eligible  | PROMOTING that one; the candidate is passed over (REVOKED)
  *              | deadline, nobody else is       | PROMOTING still, deadline moved
  *   ACTIVE     | active gone                    | PROMOTING the next one, or VACANT
- *              | active resigns                 | PROMOTING the next one; refused when there is none
+ *              | active resigns                 | PROMOTING the next one; there is none: VACANT if it is MANUAL,
+ *              |                                | refused otherwise
+ *              | active silent, another eligible| PROMOTING that one
+ *   any        | a member asks for the role     | PROMOTING that one, MANUAL or not; refused if it must be synced first
  *
  * Each promotion is a grant with an epoch of its own, higher than all before: the old active is fenced from that moment
  * on, and nobody may write until the candidate has confirmed. The grant is an operation in the checkpoint's history (EPOCH);
  * its seq is the barrier that the candidate must have applied.
  *
  * Members, state, grant and barrier are part of the directory: they change by ordered operations only. How far a member
- * has come (`synced`, `applied`) is what it last said; it guides the choice and is not replicated.
+ * has come (`synced`, `applied`) is what it last said; it guides the choice and is not replicated. Nor is when it was
+ * last heard, the node's affair (node_life.c): that it was silent for too long becomes an ordinary grant to another.
  *
  * Who is promoted must have what was said to be applied. `confirmed` is the highest seq whose writer was told that
  * members had applied it; a member counts by how far it has come up to there, and only members that are level then
@@ -38,15 +42,20 @@ typedef struct roles_member {
   uint64_t id;               /* rises in the order of joining; never 0 */
   vesta_token_t session;
   uint64_t handle; /* through which it joined */
+  uint32_t node;   /* its session's */
   uint8_t name[VESTA_MEMBER_NAME_BYTES_MAX];
   size_t name_size;
   uint32_t priority; /* higher goes first */
   uint32_t flags;    /* WIRE_JOIN_... */
   int64_t promote_timeout_ns;
-  bool passed_over; /* in this round of promotion */
+  int64_t heartbeat_ns; /* as active, silent for so long it is taken for stopped; 0: never */
+  bool passed_over;     /* in this round of promotion */
+  bool absent;          /* its node is away */
   /* said by itself, not replicated */
   bool synced;
   vesta_pos_t applied;
+  uint64_t behind; /* so many operations after `applied` were committed when it said so. For people, as is the next */
+  int64_t told_ns; /* when that was, steady */
 } roles_member_t;
 
 typedef enum roles_state {
@@ -82,6 +91,8 @@ roles_member_t *roles_choose(const roles_group_t *group, uint64_t except);
 /** The grant: member 0 leaves the role vacant. */
 void roles_promote(roles_group_t *group, uint64_t member, uint64_t epoch);
 void roles_activate(roles_group_t *group);
+/** Its node is away, or back: who is away has no role and gets none. */
+void roles_absent(roles_group_t *group, roles_member_t *member, bool absent);
 
 /** May this session write the checkpoint? Yes unless a member asked for a fence and the active is another. */
 bool roles_may_write(const roles_group_t *group, vesta_token_t session);

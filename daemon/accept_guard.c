@@ -14,6 +14,7 @@
 
 static atomic_int guard_files_max = INT_MAX;
 static atomic_uint_least64_t guard_refused;
+static atomic_int guard_highest = -1;
 static _Thread_local bool guard_is_first_thread;
 
 void accept_guard_begin(int files_max) {
@@ -22,6 +23,15 @@ void accept_guard_begin(int files_max) {
 }
 
 uint64_t accept_guard_refused(void) { return atomic_load(&guard_refused); }
+
+int accept_guard_highest(void) { return atomic_load(&guard_highest); }
+
+/* Of ZeroMQ's one thread, so there is nobody to race with. */
+static void guard_note(int fd) {
+  if (fd > atomic_load(&guard_highest)) {
+    atomic_store(&guard_highest, fd);
+  }
+}
 
 /* glibc declares the address as a union of all kinds of pointers; the definition has to say the same. */
 __attribute__((visibility("default"))) int accept4(int listener, __SOCKADDR_ARG address, socklen_t *restrict size,
@@ -39,5 +49,6 @@ __attribute__((visibility("default"))) int accept4(int listener, __SOCKADDR_ARG 
     (void)atomic_fetch_add(&guard_refused, 1);
     errno = ECONNABORTED;
   }
+  guard_note(fd);
   return fd;
 }

@@ -18,6 +18,9 @@
 /** From now on; called on the first thread, before libzmq has one. */
 void accept_guard_begin(int files_max);
 
+/** The highest descriptor of a connection that was let in; -1: none was. */
+int accept_guard_highest(void);
+
 /** Connections closed for this reason. */
 uint64_t accept_guard_refused(void);
 

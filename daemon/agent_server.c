@@ -20,9 +20,11 @@
 #include "daemon/frame_writer.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
+#include "daemon/payload_stage.h"
 #include "daemon/peer.h"
 
 #define AGENT_SHARED_BYTES (256U << 10) /* what is received at once */
+#define AGENT_ANSWERS_BYTES (64U << 10) /* answers that wait to be sent together */
 #define AGENT_SLOT_BITS 16U
 #define AGENT_REFUSED_MAX 64U /* slots beyond the two limits: links that are waiting to be told no */
 #define AGENT_ACCEPTS_PER_TURN 64
@@ -48,6 +50,7 @@ typedef struct agent_link {
   int pidfd; /* what a HELLO brought; -1 */
   uint64_t start;
   int64_t accepted_ns;
+  const uint8_t *stage; /* through which large payloads come; NULL: it asked for none */
   frame_reader_t reader;
   frame_writer_t writer;
   struct agent_link *older, *newer; /* of those who have not greeted yet */
@@ -68,9 +71,13 @@ struct agent_server {
   uint64_t serial;
   uint64_t calls, callbacks;
   frame_memory_t memory;
+  frame_memory_t stages;
   wire_decoder_t *decoder;
-  uint8_t *shared; /* AGENT_SHARED_BYTES, received into */
-  uint8_t *head;   /* prefix and head of what is sent */
+  uint8_t *shared;         /* AGENT_SHARED_BYTES, received into */
+  uint8_t *head;           /* prefix and head of what is sent */
+  agent_link_t *answering; /* what was received of it is being dealt with: its answers go out together, at the end */
+  uint8_t *answers;        /* AGENT_ANSWERS_BYTES: whole frames */
+  size_t answers_bytes;
   uint64_t counters[AGENT_COUNTER_COUNT];
 };
 
@@ -121,6 +128,8 @@ static void agent_link_free(agent_server_t *server, agent_link_t *link) {
   if (link->pidfd >= 0) {
     (void)close(link->pidfd);
   }
+  server->counters[AGENT_COUNTER_STAGES] -= link->stage != NULL;
+  payload_stage_destroy(&server->stages, &link->stage);
   frame_reader_fini(&link->reader);
   frame_writer_fini(&link->writer);
   server->calls -= link->counted == AGENT_CALLS;
@@ -144,14 +153,18 @@ static void agent_watch(agent_link_t *link) {
               (link->state == AGENT_CLOSING ? 0U : (uint32_t)EPOLLIN) | (waits ? (uint32_t)EPOLLOUT : 0U));
 }
 
-static void agent_send(agent_link_t *link, const wire_message_t *message, vesta_bytes_t payload, int attach) {
-  agent_server_t *server = link->server;
+/* Prefix and head of a frame. @return their size */
+static size_t agent_encode(const wire_message_t *message, size_t payload_bytes, uint8_t *to, size_t capacity) {
   size_t head_bytes = 0;
-  vesta_err_t err = wire_encode(message, server->head + WIRE_PREFIX_BYTES, VESTA_FRAME_HEAD_BYTES_MAX, &head_bytes);
-  VESTA_ASSERT(err == VESTA_OK && payload.size <= VESTA_OPERATION_BYTES_MAX);
-  wire_prefix_encode(server->head, (uint32_t)head_bytes, (uint32_t)payload.size);
-  err = frame_writer_send(&link->writer, link->source.fd, vesta_bytes(server->head, WIRE_PREFIX_BYTES + head_bytes),
-                          payload, attach);
+  vesta_err_t err = wire_encode(message, to + WIRE_PREFIX_BYTES, capacity - WIRE_PREFIX_BYTES, &head_bytes);
+  VESTA_ASSERT(err == VESTA_OK && payload_bytes <= VESTA_OPERATION_BYTES_MAX);
+  wire_prefix_encode(to, (uint32_t)head_bytes, (uint32_t)payload_bytes);
+  return WIRE_PREFIX_BYTES + head_bytes;
+}
+
+static void agent_put(agent_link_t *link, vesta_bytes_t head, vesta_bytes_t payload, int attach) {
+  agent_server_t *server = link->server;
+  vesta_err_t err = frame_writer_send(&link->writer, link->source.fd, head, payload, attach);
   if (err == VESTA_OK) {
     agent_watch(link);
     return;
@@ -162,6 +175,38 @@ static void agent_send(agent_link_t *link, const wire_message_t *message, vesta_
               link->peer.pid, link->peer.uid, link->writer.queued_bytes, vesta_err_name(err));
   }
   agent_doom(link);
+}
+
+/* Send the answers that wait, if they are this link's. */
+static void agent_answers_flush(agent_link_t *link) {
+  agent_server_t *server = link->server;
+  size_t bytes = server->answers_bytes;
+  if (server->answering == link && bytes > 0) {
+    server->answers_bytes = 0;
+    if (!link->doomed) {
+      agent_put(link, vesta_bytes(server->answers, bytes), vesta_bytes(NULL, 0), -1);
+    }
+  }
+}
+
+/* Many requests of one client come at once when it does not wait for each: then one system call takes all the answers,
+ * and the client wakes up once. */
+static void agent_send(agent_link_t *link, const wire_message_t *message, vesta_bytes_t payload, int attach) {
+  agent_server_t *server = link->server;
+  size_t size_max = WIRE_PREFIX_BYTES + wire_encoded_size_max(message);
+  bool waits = server->answering == link && attach < 0 && payload.size == 0 && size_max <= AGENT_ANSWERS_BYTES;
+  if (!waits || size_max > AGENT_ANSWERS_BYTES - server->answers_bytes) {
+    agent_answers_flush(link);
+  }
+  if (waits) {
+    server->answers_bytes +=
+        agent_encode(message, 0, server->answers + server->answers_bytes, AGENT_ANSWERS_BYTES - server->answers_bytes);
+  } else if (!link->doomed) {
+    size_t size = agent_encode(message, payload.size, server->head, WIRE_PREFIX_BYTES + VESTA_FRAME_HEAD_BYTES_MAX);
+    agent_put(link, vesta_bytes(server->head, size), payload, attach);
+  } else if (attach >= 0) {
+    (void)close(attach);
+  }
 }
 
 void agent_server_send(agent_server_t *server, uint64_t number, const wire_message_t *message, vesta_bytes_t payload,
@@ -175,6 +220,7 @@ void agent_server_send(agent_server_t *server, uint64_t number, const wire_messa
 }
 
 static void agent_close(agent_link_t *link) {
+  agent_answers_flush(link);
   if (!link->doomed) {
     agent_state_set(link, AGENT_CLOSING);
     agent_watch(link);
@@ -191,6 +237,7 @@ void agent_server_close_link(agent_server_t *server, uint64_t number) {
 /* ---- receiving ---- */
 
 static void agent_malformed(agent_link_t *link, vesta_err_t err) {
+  agent_answers_flush(link);
   agent_count(link->server, AGENT_COUNTER_LINKS_MALFORMED);
   log_write(LOG_ID_LINK_MALFORMED, "link=%" PRIu64 " pid=%u uid=%u error=%s", link->number, link->peer.pid,
             link->peer.uid, vesta_err_name(err));
@@ -231,6 +278,37 @@ static void agent_greet(agent_link_t *link, const wire_message_t *message) {
             link->peer.uid, wire_kind_name(message->kind), link->pidfd >= 0);
 }
 
+/* It wants memory for its payloads. */
+static void agent_stage_give(agent_link_t *link, uint64_t number) {
+  agent_server_t *server = link->server;
+  wire_message_t reply = {.kind = WIRE_REPLY, .number = number, .size = VESTA_STAGE_BYTES};
+  int fd = -1;
+  vesta_err_t err = link->stage != NULL
+                        ? VESTA_ERR_EXIST
+                        : payload_stage_new(&server->stages, server->config.files_max, &link->stage, &fd);
+  if (err == VESTA_OK) {
+    agent_count(server, AGENT_COUNTER_STAGES);
+    agent_send(link, &reply, vesta_bytes(NULL, 0), fd);
+  } else {
+    server->counters[AGENT_COUNTER_STAGES_REFUSED] += err == VESTA_ERR_NO_RESOURCES;
+    agent_answer_error(link, number, err);
+  }
+}
+
+/* Where the payload of a CHANGE is, when it is not in the frame. What follows need not know. */
+static vesta_err_t agent_stage_look(agent_link_t *link, wire_message_t *message, vesta_bytes_t *payload) {
+  if (message->kind != WIRE_CHANGE || message->size == 0) {
+    return VESTA_OK;
+  }
+  vesta_err_t err = payload->size > 0 ? VESTA_ERR_MALFORMED : payload_stage_find(link->stage, message, payload);
+  if (err == VESTA_OK) {
+    agent_count(link->server, AGENT_COUNTER_STAGED);
+    message->offset = 0;
+    message->size = 0;
+  }
+  return err;
+}
+
 static bool agent_frame(void *context, vesta_bytes_t head, vesta_bytes_t payload, vesta_err_t dropped) {
   agent_link_t *link = context;
   agent_server_t *server = link->server;
@@ -266,12 +344,26 @@ static bool agent_frame(void *context, vesta_bytes_t head, vesta_bytes_t payload
     agent_answer_error(link, message.number, dropped);
     return !link->doomed;
   }
+  err = agent_stage_look(link, &message, &payload);
+  if (err != VESTA_OK) {
+    agent_malformed(link, err);
+    return false;
+  }
+  if (message.kind == WIRE_STAGE) {
+    agent_stage_give(link, message.number);
+    return !link->doomed;
+  }
+  char program[PEER_PROGRAM_BYTES] = "";
+  if (message.kind == WIRE_HELLO) {
+    peer_process_program(link->peer.pid, program);
+  }
   agent_request_t request = {.link = link->number,
                              .message = &message,
                              .payload = payload,
                              .uid = link->peer.uid,
                              .pid = link->peer.pid,
                              .start = link->start,
+                             .program = vesta_bytes(program, strlen(program)),
                              .watchable = link->pidfd >= 0};
   server->config.request(server->config.context, &request);
   return link->state != AGENT_CLOSING;
@@ -318,6 +410,7 @@ static ssize_t agent_take(agent_link_t *link, uint8_t *direct, size_t direct_siz
 }
 
 static void agent_receive(agent_link_t *link) {
+  agent_server_t *server = link->server;
   uint8_t *direct;
   size_t direct_size;
   frame_reader_room(&link->reader, &direct, &direct_size);
@@ -331,7 +424,10 @@ static void agent_receive(agent_link_t *link) {
   }
   size_t used = (size_t)size < direct_size ? (size_t)size : direct_size;
   frame_sink_t sink = {.context = link, .frame = agent_frame};
-  vesta_err_t err = frame_reader_take(&link->reader, used, link->server->shared, (size_t)size - used, &sink);
+  server->answering = link;
+  vesta_err_t err = frame_reader_take(&link->reader, used, server->shared, (size_t)size - used, &sink);
+  agent_answers_flush(link);
+  server->answering = NULL;
   if (err != VESTA_OK && !link->doomed) {
     agent_malformed(link, err);
   }
@@ -503,8 +599,10 @@ static bool agent_server_allocate(agent_server_t *server) {
   server->links = calloc(server->link_count, sizeof *server->links);
   server->shared = malloc(AGENT_SHARED_BYTES);
   server->head = malloc(WIRE_PREFIX_BYTES + VESTA_FRAME_HEAD_BYTES_MAX);
+  server->answers = malloc(AGENT_ANSWERS_BYTES);
   server->decoder = wire_decoder_new();
-  if (server->links == NULL || server->shared == NULL || server->head == NULL || server->decoder == NULL) {
+  if (server->links == NULL || server->shared == NULL || server->head == NULL || server->answers == NULL ||
+      server->decoder == NULL) {
     return false;
   }
   for (size_t i = server->link_count; i > 0; i--) {
@@ -525,6 +623,7 @@ vesta_err_t agent_server_open(const agent_server_config_t *config, loop_t *loop,
   *server = (agent_server_t){.config = *config,
                              .loop = loop,
                              .memory = {.max_bytes = VESTA_LINKS_BYTES_MAX},
+                             .stages = {.max_bytes = VESTA_STAGES_BYTES_MAX},
                              .listener = {.fd = -1},
                              .spare = open("/dev/null", O_RDONLY | O_CLOEXEC)};
   if (!agent_server_allocate(server)) {
@@ -572,6 +671,7 @@ void agent_server_close(agent_server_t **server_pointer) {
   free(server->links);
   free(server->shared);
   free(server->head);
+  free(server->answers);
   free(server);
   *server_pointer = NULL;
 }

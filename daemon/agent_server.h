@@ -35,6 +35,7 @@ typedef struct agent_request {
   vesta_bytes_t payload; /* like the message, valid during the call */
   uint32_t uid, pid;     /* of a HELLO and HELLO_CALLBACKS: who, as the kernel says */
   uint64_t start;        /* of a HELLO: when that process began; 0 unknown */
+  vesta_bytes_t program; /* of a HELLO: that process's name */
   bool watchable;        /* of a HELLO: it sent a pidfd of itself, agent_server_take_pidfd() has it */
 } agent_request_t;
 
@@ -93,6 +94,9 @@ void agent_server_show(agent_server_t *server);
   X(LINKS_MALFORMED, "links closed, what they sent was no message")           \
   X(LINKS_SLOW, "links closed, too many answers waited for them")             \
   X(LINKS_MUTE, "links closed, they said nothing")                            \
+  X(STAGES, "links that share memory for large payloads now")                 \
+  X(STAGES_REFUSED, "refused such memory, a limit was reached")               \
+  X(STAGED, "messages whose payload came through it")                         \
   X(MESSAGES, "messages received")                                            \
   X(MESSAGES_UNKNOWN, "messages answered with VERSION")                       \
   X(MESSAGES_TOO_MUCH, "messages answered with an error, no memory for them") \

@@ -68,6 +68,53 @@ static void info_files(info_text_t *text, const daemon_parts_t *parts) {
   info_count(text, "region_reserve_full", storage.reserve_full);
 }
 
+static void info_nodes(info_text_t *text, const char *name, const uint32_t *nodes, uint32_t count) {
+  info_line(text, "%s=", name);
+  for (uint32_t i = 0; i < count; i++) {
+    info_line(text, "%s%" PRIu32, i == 0 ? "" : ",", nodes[i]);
+  }
+  info_line(text, "\n");
+}
+
+static const char *info_order_state(const order_t *order) {
+  if (order_refused(order)) {
+    return "refused";
+  }
+  switch (order_state(order)) {
+    case ORDER_IDLE: return "idle";
+    case ORDER_INIT: return order_waiting(order) > 0 ? "waiting" : "init";
+    case ORDER_SYNC: return "sync";
+    case ORDER_ACTIVE: return order_usable(order) ? "active" : "suspended";
+    case ORDER_OUT: return "out";
+  }
+  return "";
+}
+
+static void info_cluster(info_text_t *text, const daemon_parts_t *parts) {
+  const order_t *order = node_cluster_state(parts->node);
+  group_status_t group;
+  uint32_t count;
+  group_status(parts->group, &group);
+  const uint32_t *participants = order_participants(order, &count);
+  info_line(text, "node=%" PRIu32 "\nnodes=%" PRIu32 "\n", group_node_id(parts->group), group.expected);
+  info_line(text, "corosync=%s\nring=%" PRIu32 ".%" PRIu64 "\nquorate=%s\n", group.reached ? "yes" : "no",
+            group.ring.node, group.ring.seq, group.quorate ? "yes" : "no");
+  info_nodes(text, "members", group.members, group.member_count);
+  info_line(text, "order=%s\nterm=%" PRIu64 "\nindex=%" PRIu64 "\nstable=%" PRIu64 "\n", info_order_state(order),
+            order_term(order), order_index(order), order_stable(order));
+  info_count(text, "waiting_for", order_waiting(order));
+  info_nodes(text, "participants", participants, count);
+#define INFO_ORDER(name, words) info_count(text, "ORDER_" #name, order_counter(order, ORDER_COUNTER_##name));
+  ORDER_COUNTERS(INFO_ORDER)
+#undef INFO_ORDER
+#define INFO_GROUP(name, words) info_count(text, #name, group_counter(parts->group, GROUP_COUNTER_##name));
+  GROUP_COUNTERS(INFO_GROUP)
+#undef INFO_GROUP
+#define INFO_PEERS(name, words) info_count(text, #name, peers_counter(parts->peers, PEERS_COUNTER_##name));
+  PEERS_COUNTERS(INFO_PEERS)
+#undef INFO_PEERS
+}
+
 size_t info_write(const daemon_parts_t *parts, char *to, size_t capacity) {
   info_text_t text = {.at = to, .left = capacity};
   info_line(&text, "version=%s\nprotocol=%u.%u\npid=%ld\nuptime_s=%" PRId64 "\nsocket=%s\nreplica_dir=%s\n",
@@ -83,9 +130,15 @@ size_t info_write(const daemon_parts_t *parts, char *to, size_t capacity) {
   info_count(&text, #name, stream_sockets_counter(parts->sockets, STREAM_COUNTER_##name));
   STREAM_COUNTERS(INFO_STREAM)
 #undef INFO_STREAM
+#define INFO_HASH(name, words) info_count(&text, #name, hash_server_counter(parts->hash_server, HASH_COUNTER_##name));
+  HASH_COUNTERS(INFO_HASH)
+#undef INFO_HASH
   info_count(&text, "stream_links_refused", accept_guard_refused());
   info_publisher(&text, parts->publisher);
   info_files(&text, parts);
+  if (parts->group != NULL) {
+    info_cluster(&text, parts);
+  }
   info_count(&text, "processes_watched", process_watch_count(parts->watch));
   info_count(&text, "log_suppressed", log_suppressed());
   return (size_t)(text.at - to);

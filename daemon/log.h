@@ -29,6 +29,8 @@ typedef enum log_target { LOG_TARGET_AUTO, LOG_TARGET_STDERR, LOG_TARGET_SYSLOG,
   X(JOURNAL_FULL, ERROR, "VESTA-JOURNAL-FULL")             \
   X(LOOP_FAILED, ERROR, "VESTA-LOOP-FAILED")               \
   X(REPLICA_DAMAGED, ERROR, "VESTA-REPLICA-DAMAGED")       \
+  X(GROUP_REFUSED, ERROR, "VESTA-GROUP-REFUSED")           \
+  X(DIVERGED, ERROR, "VESTA-DIVERGED")                     \
   X(JOURNAL_TORN, WARN, "VESTA-JOURNAL-TORN")              \
   X(JOURNAL_REWRITE, WARN, "VESTA-JOURNAL-REWRITE-FAILED") \
   X(LINK_MALFORMED, WARN, "VESTA-LINK-MALFORMED")          \
@@ -44,10 +46,24 @@ typedef enum log_target { LOG_TARGET_AUTO, LOG_TARGET_STDERR, LOG_TARGET_SYSLOG,
   X(REPLICAS_LOST, WARN, "VESTA-REPLICAS-LOST")            \
   X(STREAM_MALFORMED, WARN, "VESTA-STREAM-MALFORMED")      \
   X(STREAM_BUSY, WARN, "VESTA-STREAM-BUSY")                \
+  X(STREAM_CUT, WARN, "VESTA-STREAM-CUT")                  \
   X(FILES_FEW, WARN, "VESTA-FILES-FEW")                    \
+  X(GROUP_LOST, WARN, "VESTA-GROUP-LOST")                  \
+  X(GROUP_FULL, WARN, "VESTA-GROUP-FULL")                  \
+  X(GROUP_MALFORMED, WARN, "VESTA-GROUP-MALFORMED")        \
+  X(GROUP_REJOIN, WARN, "VESTA-GROUP-REJOIN")              \
+  X(PEER_LOST, WARN, "VESTA-PEER-LOST")                    \
+  X(PEER_REFUSED, WARN, "VESTA-PEER-REFUSED")              \
+  X(PEER_INSECURE, WARN, "VESTA-PEER-INSECURE")            \
+  X(FENCE_FAILED, WARN, "VESTA-FENCE-FAILED")              \
   X(SUPPRESSED, WARN, "VESTA-LOG-SUPPRESSED")              \
   X(READY, INFO, "VESTA-READY")                            \
   X(RESTORED, INFO, "VESTA-RESTORED")                      \
+  X(GROUP_VIEW, INFO, "VESTA-GROUP-VIEW")                  \
+  X(GROUP_QUORUM, INFO, "VESTA-GROUP-QUORUM")              \
+  X(PEER_UP, INFO, "VESTA-PEER-UP")                        \
+  X(FENCE, INFO, "VESTA-FENCE")                            \
+  X(FENCED, INFO, "VESTA-FENCED")                          \
   X(STOPPING, INFO, "VESTA-STOPPING")                      \
   X(IDLE_END, INFO, "VESTA-IDLE-END")                      \
   X(COUNTERS, INFO, "VESTA-COUNTERS")                      \

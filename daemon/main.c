@@ -30,6 +30,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "daemon/accept_guard.h"
+#include "daemon/cluster.h"
 #include "daemon/info.h"
 #include "daemon/lock_file.h"
 #include "daemon/log.h"
@@ -53,6 +54,7 @@ typedef struct vestad {
   loop_source_t signals;
   daemon_parts_t parts;
   node_runner_t *runner;
+  cluster_t *cluster; /* NULL: this node is alone */
   private_end_t end;
   bool ended_idle;
   char why[WHY_BYTES];
@@ -188,12 +190,10 @@ static bool directories_take(vestad_t *vestad) {
 
 static vesta_err_t node_restore_one(void *context, const wire_message_t *op) { return node_restore(context, op); }
 
-static bool node_has(void *context, uint64_t checkpoint_id) { return node_replica(context, checkpoint_id) != NULL; }
-
 static bool parts_are_all(const vestad_t *vestad) {
   const daemon_parts_t *parts = &vestad->parts;
   return vestad->runner != NULL && parts->node != NULL && parts->watch != NULL && parts->publisher != NULL &&
-         parts->stream_server != NULL;
+         parts->stream_server != NULL && parts->hash_server != NULL;
 }
 
 static bool parts_open(vestad_t *vestad) {
@@ -202,21 +202,36 @@ static bool parts_open(vestad_t *vestad) {
   parts->socket_path = options->socket;
   parts->started_ns = loop_steady_ns();
   vestad->runner = node_runner_new(parts);
+  if (options->cluster != OPTIONS_ALONE && vestad->runner != NULL &&
+      cluster_open(options, vestad->loop, vestad->runner, parts, &vestad->cluster, vestad->why, sizeof vestad->why) !=
+          VESTA_OK) {
+    return false;
+  }
   stream_sockets_config_t stream = {.socket = options->socket,
                                     .group = vestad->group,
                                     .context = vestad->runner,
                                     .subscribed = node_runner_subscribed,
-                                    .asked = node_runner_asked};
+                                    .judged = node_runner_judged,
+                                    .asked = node_runner_asked,
+                                    .refused = node_runner_refused};
   if (stream_sockets_open(&stream, vestad->loop, &parts->sockets, vestad->why, sizeof vestad->why) != VESTA_OK) {
     return false;
   }
   publisher_output_t output = stream_sockets_output(parts->sockets);
   node_config_t config = {.node_id = 1,
+                          .owner_uid = geteuid(),
                           .storage = storage_interface(parts->storage),
                           .stream_endpoints = stream_sockets_endpoints(parts->sockets)};
+  if (vestad->cluster != NULL) {
+    if (cluster_listen(vestad->cluster, vestad->why, sizeof vestad->why) != VESTA_OK) {
+      return false;
+    }
+    cluster_configure(vestad->cluster, &config);
+  }
   (void)node_new(&config, &parts->node);
   (void)publisher_new(&output, &parts->publisher);
   parts->stream_server = stream_server_new();
+  parts->hash_server = hash_server_new(VESTA_HASHES_BYTES_MAX);
   parts->watch = process_watch_new(vestad->loop, node_runner_process_gone, vestad->runner);
   (void)snprintf(vestad->why, sizeof vestad->why, "out of memory");
   return parts_are_all(vestad);
@@ -247,7 +262,10 @@ static bool parts_start(vestad_t *vestad) {
     (void)snprintf(vestad->why, sizeof vestad->why, "cannot take up the replicas: %s", vesta_err_text(err));
     return false;
   }
-  storage_sweep(parts->storage, node_has, parts->node);
+  storage_on_rename(parts->storage, node_runner_renamed, vestad->runner);
+  if (vestad->cluster != NULL) {
+    cluster_start(vestad->cluster);
+  }
   return true;
 }
 
@@ -255,9 +273,12 @@ static void parts_close(vestad_t *vestad) {
   daemon_parts_t *parts = &vestad->parts;
   agent_server_close(&parts->server);
   process_watch_destroy(&parts->watch);
+  cluster_close(vestad->cluster);
   stream_sockets_close(&parts->sockets);
+  cluster_destroy(&vestad->cluster);
   publisher_destroy(&parts->publisher);
   stream_server_destroy(&parts->stream_server);
+  hash_server_destroy(&parts->hash_server);
   node_destroy(&parts->node);
   journal_close(&parts->journal);
   node_runner_destroy(&vestad->runner);
@@ -273,6 +294,9 @@ static void parts_close(vestad_t *vestad) {
 static void vestad_turn(void *context) {
   vestad_t *vestad = context;
   node_runner_turn(vestad->runner);
+  if (vestad->cluster != NULL) {
+    cluster_turn(vestad->cluster);
+  }
   if (vestad->options.private_daemon &&
       private_end_turn(&vestad->end, vestad->parts.server, node_idle(vestad->parts.node), loop_steady_ns())) {
     log_write(LOG_ID_IDLE_END, "linger_ms=%" PRId64, vestad->end.linger_ns / 1000000);
@@ -284,6 +308,8 @@ static void vestad_turn(void *context) {
 static int64_t vestad_wake_ns(void *context) {
   vestad_t *vestad = context;
   int64_t wake_ns = node_runner_wake_ns(vestad->runner);
+  int64_t cluster_ns = vestad->cluster == NULL ? INT64_MAX : cluster_wake_ns(vestad->cluster);
+  wake_ns = cluster_ns < wake_ns ? cluster_ns : wake_ns;
   int64_t end_ns = vestad->options.private_daemon ? private_end_wake_ns(&vestad->end) : INT64_MAX;
   return wake_ns < end_ns ? wake_ns : end_ns;
 }

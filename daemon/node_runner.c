@@ -19,6 +19,7 @@
  * active. Untouched memory costs nothing. */
 #define RUNNER_QUEUE_BYTES (64ULL << 20)
 #define RUNNER_ANSWER_BYTES 256U
+#define RUNNER_REJOIN_NS INT64_C(1000000000) /* between two attempts to write the journal anew */
 
 /* An event that waits in the queue; `size` bytes of an encoded message follow. */
 typedef struct queued_event {
@@ -34,6 +35,13 @@ struct node_runner {
   uint8_t *queue;
   size_t queue_begin, queue_end;
   bool stream_waits; /* the stream's sockets have more to be taken */
+  bool agents_asked; /* in this turn */
+  bool peers_wait;   /* the links to other nodes have more to be taken */
+  bool journal_bad;  /* a row is missing in it */
+  bool swept;        /* regions that no checkpoint has are gone */
+  bool fallen_out;   /* the node is to be told so */
+  int64_t rejoin_ns; /* when to rejoin, once the journal is whole; INT64_MAX: not wanted */
+  uint8_t *group_message;
   uint8_t random[RUNNER_RANDOM_BYTES];
   size_t random_left;
   uint8_t answer[RUNNER_ANSWER_BYTES];
@@ -47,7 +55,9 @@ node_runner_t *node_runner_new(const daemon_parts_t *parts) {
   runner->parts = parts;
   runner->decoder = wire_decoder_new();
   runner->queue = malloc(RUNNER_QUEUE_BYTES);
-  if (runner->decoder == NULL || runner->queue == NULL) {
+  runner->group_message = malloc(VESTA_FRAME_HEAD_BYTES_MAX);
+  runner->rejoin_ns = INT64_MAX;
+  if (runner->decoder == NULL || runner->queue == NULL || runner->group_message == NULL) {
     node_runner_destroy(&runner);
   }
   return runner;
@@ -57,6 +67,7 @@ void node_runner_destroy(node_runner_t **runner) {
   if (*runner != NULL) {
     wire_decoder_destroy(&(*runner)->decoder);
     free((*runner)->queue);
+    free((*runner)->group_message);
     free(*runner);
     *runner = NULL;
   }
@@ -142,6 +153,52 @@ static void runner_watch(node_runner_t *runner, const node_action_t *action) {
   }
 }
 
+static bool runner_snapshot(void *context, bool (*emit)(void *emit_context, const wire_message_t *op),
+                            void *emit_context) {
+  return node_snapshot(context, emit, emit_context);
+}
+
+static void runner_fall_out(node_runner_t *runner) {
+  runner->journal_bad = true;
+  runner->fallen_out = true;
+}
+
+static void runner_multicast(node_runner_t *runner, const wire_message_t *message) {
+  size_t size = 0;
+  vesta_err_t err = wire_encode(message, runner->group_message, VESTA_FRAME_HEAD_BYTES_MAX, &size);
+  VESTA_ASSERT(err == VESTA_OK);
+  group_multicast(runner->parts->group, vesta_bytes(runner->group_message, size));
+}
+
+/* What only a node of a cluster asks for. @return false: nothing of this step is to be done any more */
+static bool runner_act_clustered(node_runner_t *runner, const node_action_t *action) {
+  const daemon_parts_t *parts = runner->parts;
+  VESTA_ASSERT(parts->group != NULL);
+  switch (action->kind) {
+    case NODE_ACTION_MULTICAST: runner_multicast(runner, action->message); break;
+    case NODE_ACTION_PEER: peers_send(parts->peers, action->node, action->message, action->payload); break;
+    case NODE_ACTION_JOURNAL:
+      if (runner->journal_bad || journal_append(parts->journal, action->message) != VESTA_OK) {
+        runner_fall_out(runner);
+      }
+      break;
+    case NODE_ACTION_REWRITE:
+      if (journal_rewrite(parts->journal, runner_snapshot, parts->node) != VESTA_OK) {
+        runner_fall_out(runner);
+      } else {
+        runner->journal_bad = false;
+      }
+      break;
+    case NODE_ACTION_REJOIN: runner->rejoin_ns = 0; break;
+    case NODE_ACTION_DIVERGED:
+      log_write(LOG_ID_DIVERGED, "checkpoint=%" PRIu64 " text=\"what this node had is kept aside\"",
+                action->checkpoint);
+      break;
+    default: /* those of every node: see runner_act() */ VESTA_ASSERT(false);
+  }
+  return !runner->fallen_out;
+}
+
 static void runner_act(node_runner_t *runner, const node_actions_t *actions) {
   const daemon_parts_t *parts = runner->parts;
   for (uint32_t i = 0; i < actions->count; i++) {
@@ -158,7 +215,20 @@ static void runner_act(node_runner_t *runner, const node_actions_t *actions) {
         }
         publisher_committed(parts->publisher, action->checkpoint, action->replica, action->first_seq, action->last_seq);
         break;
-      case NODE_ACTION_REMOVED: publisher_removed(parts->publisher, action->checkpoint); break;
+      case NODE_ACTION_REMOVED:
+        publisher_removed(parts->publisher, action->checkpoint);
+        hash_server_forget(parts->hash_server, action->checkpoint);
+        break;
+      case NODE_ACTION_MULTICAST:
+      case NODE_ACTION_JOURNAL:
+      case NODE_ACTION_REWRITE:
+      case NODE_ACTION_PEER:
+      case NODE_ACTION_REJOIN:
+      case NODE_ACTION_DIVERGED:
+        if (!runner_act_clustered(runner, action)) {
+          return;
+        }
+        break;
     }
   }
 }
@@ -190,12 +260,31 @@ static void runner_run_queue(node_runner_t *runner) {
   runner->queue_end = 0;
 }
 
+static bool node_has(void *context, uint64_t checkpoint_id) { return node_replica(context, checkpoint_id) != NULL; }
+
+/* Once: regions that no checkpoint has go, as soon as that is sure. */
+static void runner_sweep(node_runner_t *runner) {
+  if (!runner->swept && node_caught_up(runner->parts->node)) {
+    runner->swept = true;
+    storage_sweep(runner->parts->storage, node_has, runner->parts->node);
+  }
+}
+
 /* One event, and all that it leads to. */
 static void runner_step(node_runner_t *runner, const node_event_t *event) {
   node_actions_t actions;
   node_step(runner->parts->node, event, &actions);
   runner_act(runner, &actions);
   runner_run_queue(runner);
+  if (runner->fallen_out) {
+    node_event_t fall = runner_event(NODE_EVENT_FALL_OUT);
+    runner->fallen_out = false;
+    node_step(runner->parts->node, &fall, &actions);
+    runner_act(runner, &actions);
+    runner_run_queue(runner);
+    runner->fallen_out = false; /* it knows */
+  }
+  runner_sweep(runner);
 }
 
 /* ---- what happens ---- */
@@ -206,12 +295,14 @@ vesta_err_t node_runner_start(node_runner_t *runner) {
   if (err == VESTA_OK) {
     runner_act(runner, &actions);
     runner_run_queue(runner);
+    runner_sweep(runner);
   }
   return err;
 }
 
 void node_runner_request(void *context, const agent_request_t *request) {
   node_runner_t *runner = context;
+  runner->agents_asked = true;
   if (request->message->kind == WIRE_INFO) { /* about the daemon, not about what it keeps */
     char text[INFO_BYTES_MAX];
     wire_message_t reply = {.kind = WIRE_REPLY, .number = request->message->number};
@@ -227,6 +318,10 @@ void node_runner_request(void *context, const agent_request_t *request) {
   event.uid = request->uid;
   event.pid = request->pid;
   event.start = request->start;
+  event.program = request->program;
+  if (event.program.size > VESTA_PROGRAM_BYTES_MAX) {
+    event.program.size = VESTA_PROGRAM_BYTES_MAX;
+  }
   event.watched = request->watchable;
   runner_step(runner, &event);
 }
@@ -244,6 +339,71 @@ void node_runner_process_gone(void *context, vesta_token_t session) {
   runner_step(context, &event);
 }
 
+/* ---- what happens in a cluster ---- */
+
+void node_runner_view(void *context, order_ring_t ring, const uint32_t *members, uint32_t count) {
+  node_event_t event = runner_event(NODE_EVENT_VIEW);
+  event.ring = ring;
+  event.members = members;
+  event.member_count = count;
+  runner_step(context, &event);
+}
+
+void node_runner_quorum(void *context, order_ring_t ring, bool quorate, uint32_t expected) {
+  node_event_t event = runner_event(NODE_EVENT_QUORUM);
+  event.ring = ring;
+  event.quorate = quorate;
+  event.expected = expected;
+  runner_step(context, &event);
+}
+
+void node_runner_fenced(void *context, uint32_t node) {
+  node_event_t event = runner_event(NODE_EVENT_FENCED);
+  event.node = node;
+  runner_step(context, &event);
+}
+
+void node_runner_lost(void *context) {
+  node_event_t event = runner_event(NODE_EVENT_FALL_OUT);
+  runner_step(context, &event);
+}
+
+void node_runner_delivered(void *context, uint32_t node, vesta_bytes_t bytes) {
+  node_runner_t *runner = context;
+  wire_message_t message;
+  vesta_err_t err = wire_decode(runner->decoder, bytes.data, bytes.size, &message);
+  if (err != VESTA_OK) {
+    log_write(LOG_ID_GROUP_MALFORMED, "node=%" PRIu32 " bytes=%zu error=%s", node, bytes.size, vesta_err_name(err));
+    node_runner_lost(runner);
+    return;
+  }
+  node_event_t event = runner_event(NODE_EVENT_GROUP);
+  event.node = node;
+  event.message = &message;
+  runner_step(runner, &event);
+}
+
+void node_runner_peer(void *context, uint32_t node, const wire_message_t *message, vesta_bytes_t payload) {
+  node_runner_t *runner = context;
+  node_event_t event = runner_event(NODE_EVENT_PEER);
+  event.node = node;
+  event.message = message;
+  event.payload = payload;
+  event.random = runner_random(runner);
+  runner_step(runner, &event);
+}
+
+void node_runner_peer_up(void *context, uint32_t node) {
+  node_event_t event = runner_event(NODE_EVENT_PEER_UP);
+  event.node = node;
+  runner_step(context, &event);
+}
+
+void node_runner_renamed(void *context, uint64_t checkpoint_id) {
+  node_runner_t *runner = context;
+  hash_server_forget(runner->parts->hash_server, checkpoint_id);
+}
+
 /* ---- the stream ---- */
 
 static const replica_t *runner_replica(void *context, uint64_t checkpoint_id) {
@@ -256,36 +416,98 @@ void node_runner_subscribed(void *context, vesta_bytes_t message) {
   publisher_subscription(runner->parts->publisher, message, runner_replica, runner, loop_steady_ns());
 }
 
-bool node_runner_asked(void *context, vesta_bytes_t bytes, vesta_bytes_t *head, vesta_bytes_t *payload) {
+/* An answer that says yes or no, and nothing else. */
+static void runner_reply(node_runner_t *runner, const wire_message_t *request, vesta_err_t error,
+                         stream_answer_t *answer) {
+  uint64_t kind = request->kind == WIRE_SNAPSHOT_GET  ? WIRE_SNAPSHOT_CHUNK
+                  : request->kind == WIRE_HISTORY_GET ? WIRE_HISTORY_CHUNK
+                                                      : WIRE_HASH_REPLY;
+  wire_message_t reply = {
+      .kind = kind, .number = request->number, .checkpoint = request->checkpoint, .error = (uint64_t)error};
+  size_t size = 0;
+  vesta_err_t err = wire_encode(&reply, runner->answer, sizeof runner->answer, &size);
+  VESTA_ASSERT(err == VESTA_OK);
+  *answer = (stream_answer_t){.head = vesta_bytes(runner->answer, size), .payload = vesta_bytes(NULL, 0)};
+}
+
+/* @return false: it is none, or there is no memory */
+static bool runner_request_decode(node_runner_t *runner, vesta_bytes_t bytes, wire_message_t *request) {
+  vesta_err_t err = wire_decode(runner->decoder, bytes.data, bytes.size, request);
+  if (err == VESTA_OK &&
+      (request->kind == WIRE_SNAPSHOT_GET || request->kind == WIRE_HISTORY_GET || request->kind == WIRE_HASH_GET)) {
+    return true;
+  }
+  log_write(LOG_ID_STREAM_MALFORMED, "bytes=%zu error=%s", bytes.size, vesta_err_name(err));
+  return false;
+}
+
+bool node_runner_judged(void *context, vesta_bytes_t bytes, answer_request_t *judgement) {
   node_runner_t *runner = context;
   wire_message_t request;
-  vesta_err_t err = wire_decode(runner->decoder, bytes.data, bytes.size, &request);
-  if (err != VESTA_OK || (request.kind != WIRE_SNAPSHOT_GET && request.kind != WIRE_HISTORY_GET)) {
-    log_write(LOG_ID_STREAM_MALFORMED, "bytes=%zu error=%s", bytes.size, vesta_err_name(err));
+  if (!runner_request_decode(runner, bytes, &request)) {
+    return false;
+  }
+  uint32_t uid, pid;
+  uint64_t start;
+  judgement->sort = (uint32_t)request.kind;
+  judgement->walk = request.kind == WIRE_SNAPSHOT_GET;
+  judgement->user =
+      node_session_process(runner->parts->node, wire_token(&request), &uid, &pid, &start) ? uid : UINT32_MAX;
+  return true;
+}
+
+bool node_runner_asked(void *context, vesta_bytes_t bytes, stream_answer_t *answer) {
+  node_runner_t *runner = context;
+  wire_message_t request;
+  if (!runner_request_decode(runner, bytes, &request)) {
     return false;
   }
   const replica_t *replica = node_replica(runner->parts->node, request.checkpoint);
-  if (replica != NULL && node_stream_allowed(runner->parts->node, wire_token(&request), request.checkpoint)) {
-    stream_server_answer(runner->parts->stream_server, replica, &request, head, payload);
+  if (replica == NULL || !node_stream_allowed(runner->parts->node, wire_token(&request), request.checkpoint)) {
+    runner_reply(runner, &request, VESTA_ERR_ACCESS, answer);
     return true;
   }
-  wire_message_t refusal = {.kind = request.kind == WIRE_SNAPSHOT_GET ? WIRE_SNAPSHOT_CHUNK : WIRE_HISTORY_CHUNK,
-                            .number = request.number,
-                            .checkpoint = request.checkpoint,
-                            .error = VESTA_ERR_ACCESS};
-  size_t size = 0;
-  err = wire_encode(&refusal, runner->answer, sizeof runner->answer, &size);
-  VESTA_ASSERT(err == VESTA_OK);
-  *head = vesta_bytes(runner->answer, size);
-  *payload = vesta_bytes(NULL, 0);
+  if (request.kind == WIRE_HASH_GET) {
+    runner_reply(runner, &request, hash_server_want(runner->parts->hash_server, request.checkpoint), answer);
+    return true;
+  }
+  stream_server_answer(runner->parts->stream_server, replica, &request, &answer->head, &answer->payload);
+  answer->walk_goes_on = stream_server_walk_goes_on(runner->parts->stream_server);
+  return true;
+}
+
+bool node_runner_refused(void *context, vesta_bytes_t bytes, stream_answer_t *answer) {
+  node_runner_t *runner = context;
+  wire_message_t request;
+  if (!runner_request_decode(runner, bytes, &request)) {
+    return false;
+  }
+  runner_reply(runner, &request, VESTA_ERR_TRY_AGAIN, answer);
   return true;
 }
 
 /* ---- turns ---- */
 
-static bool runner_snapshot(void *context, bool (*emit)(void *emit_context, const wire_message_t *op),
-                            void *emit_context) {
-  return node_snapshot(context, emit, emit_context);
+/* Back into the group, with a journal that has all. */
+static void runner_rejoin(node_runner_t *runner, int64_t now_ns) {
+  const daemon_parts_t *parts = runner->parts;
+  if (runner->journal_bad && journal_rewrite(parts->journal, runner_snapshot, parts->node) != VESTA_OK) {
+    runner->rejoin_ns = now_ns + RUNNER_REJOIN_NS;
+    return;
+  }
+  runner->journal_bad = false;
+  runner->rejoin_ns = INT64_MAX;
+  log_write(LOG_ID_GROUP_REJOIN, "text=\"this node could not take part in the view\"");
+  group_rejoin(parts->group);
+}
+
+static void runner_cluster_turn(node_runner_t *runner, int64_t now_ns) {
+  const daemon_parts_t *parts = runner->parts;
+  runner->peers_wait = peers_turn(parts->peers, now_ns);
+  if (runner->rejoin_ns <= now_ns) {
+    runner_rejoin(runner, now_ns);
+  }
+  group_turn(parts->group, now_ns);
 }
 
 void node_runner_turn(node_runner_t *runner) {
@@ -296,6 +518,9 @@ void node_runner_turn(node_runner_t *runner) {
     node_event_t event = runner_event(NODE_EVENT_TIME);
     runner_step(runner, &event);
   }
+  if (parts->group != NULL) {
+    runner_cluster_turn(runner, now_ns);
+  }
   agent_server_time(parts->server, now_ns);
   while (agent_server_reap(parts->server)) {
     /* telling the node of a link's end may end others */
@@ -304,7 +529,9 @@ void node_runner_turn(node_runner_t *runner) {
     publisher_time(parts->publisher, now_ns, runner_replica, runner);
   }
   publisher_flush(parts->publisher, now_ns);
-  runner->stream_waits = stream_sockets_turn(parts->sockets);
+  hash_server_turn(parts->hash_server, parts->publisher, runner_replica, runner);
+  runner->stream_waits = stream_sockets_turn(parts->sockets, runner->agents_asked);
+  runner->agents_asked = false;
   if (journal_wants_rewrite(parts->journal)) {
     (void)journal_rewrite(parts->journal, runner_snapshot,
                           parts->node); /* logs it itself, and goes on with the old one */
@@ -315,9 +542,15 @@ static int64_t runner_earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
 int64_t node_runner_wake_ns(const node_runner_t *runner) {
   const daemon_parts_t *parts = runner->parts;
-  if (runner->stream_waits) {
+  if (runner->stream_waits || runner->peers_wait || hash_server_busy(parts->hash_server)) {
     return 0;
   }
-  return runner_earlier(node_wake_ns(parts->node),
-                        runner_earlier(publisher_wake_ns(parts->publisher), agent_server_wake_ns(parts->server)));
+  int64_t cluster_ns = INT64_MAX;
+  if (parts->group != NULL) {
+    cluster_ns = runner_earlier(group_wake_ns(parts->group), peers_wake_ns(parts->peers));
+    cluster_ns = runner_earlier(cluster_ns, runner->rejoin_ns);
+  }
+  int64_t links_ns = runner_earlier(agent_server_wake_ns(parts->server), stream_sockets_wake_ns(parts->sockets));
+  links_ns = runner_earlier(links_ns, cluster_ns);
+  return runner_earlier(node_wake_ns(parts->node), runner_earlier(publisher_wake_ns(parts->publisher), links_ns));
 }

@@ -10,6 +10,10 @@
  * within the same call. It goes through a queue, never by recursion: the actions of one step are all done before
  * the next begins.
  *
+ * In a cluster (core/node.h) operations are ordered by the group: what the node multicasts comes back as an event like
+ * all others. A row that can't be journalled stops the step that it is of, and the node falls out of the group; it comes
+ * back when the journal could be written anew.
+ *
  * A turn of the loop: each request is answered as soon as its step is done; then, at the end, what was committed is
  * published once for all of them. So a writer never waits for ZeroMQ.
  */
@@ -18,10 +22,13 @@
 
 #include "core/node.h"
 #include "daemon/agent_server.h"
+#include "daemon/group.h"
 #include "daemon/journal.h"
+#include "daemon/peers.h"
 #include "daemon/process_watch.h"
 #include "daemon/storage.h"
 #include "daemon/stream_sockets.h"
+#include "notify/hash_server.h"
 #include "notify/publisher.h"
 
 /* Everything that the actions reach. Belongs to whoever puts the daemon together. */
@@ -34,6 +41,9 @@ typedef struct daemon_parts {
   stream_sockets_t *sockets;
   publisher_t *publisher;
   stream_server_t *stream_server;
+  hash_server_t *hash_server;
+  group_t *group; /* NULL: this node is alone; then there are no peers either */
+  peers_t *peers;
   const char *socket_path;
   int64_t started_ns; /* steady */
 } daemon_parts_t;
@@ -52,7 +62,20 @@ void node_runner_request(void *context, const agent_request_t *request);
 void node_runner_link_gone(void *context, uint64_t link);
 void node_runner_process_gone(void *context, vesta_token_t session);
 void node_runner_subscribed(void *context, vesta_bytes_t message);
-bool node_runner_asked(void *context, vesta_bytes_t request, vesta_bytes_t *head, vesta_bytes_t *payload);
+bool node_runner_judged(void *context, vesta_bytes_t request, answer_request_t *judgement);
+bool node_runner_asked(void *context, vesta_bytes_t request, stream_answer_t *answer);
+bool node_runner_refused(void *context, vesta_bytes_t request, stream_answer_t *answer);
+
+/* The same, in a cluster. */
+void node_runner_view(void *context, order_ring_t ring, const uint32_t *members, uint32_t count);
+void node_runner_quorum(void *context, order_ring_t ring, bool quorate, uint32_t expected);
+void node_runner_fenced(void *context, uint32_t node);
+void node_runner_delivered(void *context, uint32_t node, vesta_bytes_t message);
+void node_runner_lost(void *context);
+void node_runner_peer(void *context, uint32_t node, const wire_message_t *message, vesta_bytes_t payload);
+void node_runner_peer_up(void *context, uint32_t node);
+/** A checkpoint's region is another one now. */
+void node_runner_renamed(void *context, uint64_t checkpoint_id);
 
 /** The end of a turn. */
 void node_runner_turn(node_runner_t *runner);

@@ -23,6 +23,9 @@ typedef enum option_type {
   OPTION_WORD,
   OPTION_LEVEL,
   OPTION_TARGET,
+  OPTION_ENGINE,
+  OPTION_POLICY,
+  OPTION_LIST, /* each adds one */
   OPTION_COUNT,
   OPTION_SIZE,
   OPTION_DURATION,
@@ -41,6 +44,7 @@ typedef struct option_row {
 
 #define FIELD(name) offsetof(options_t, name)
 #define MS 1000000ULL
+#define OPTIONS_PEER_PORT 7420
 
 static const option_row_t options_table[] = {
     {"socket", OPTION_PATH, FIELD(socket), 0, 0, "PATH", "VESTA_SOCKET", true,
@@ -68,6 +72,33 @@ static const option_row_t options_table[] = {
      "with --private: end after so long without use, e.g. 500ms or 10s [3s]"},
     {"ready-fd", OPTION_COUNT, FIELD(ready_fd), 0, INT32_MAX, "N", NULL, false,
      "write a byte to this descriptor when ready, and close it"},
+    {"cluster", OPTION_ENGINE, FIELD(cluster), 0, 0, "ENGINE", "VESTA_CLUSTER", true,
+     "corosync: be one of several nodes; none: be alone [none]"},
+    {"node-id", OPTION_COUNT, FIELD(node_id), 1, UINT32_MAX, "N", "VESTA_NODE_ID", true,
+     "this node's id, which must be that of corosync's [as corosync says,\nwhich must run then when vestad starts]"},
+    {"two-node-policy", OPTION_POLICY, FIELD(two_node_policy), 0, 0, "POLICY", "VESTA_TWO_NODE_POLICY", true,
+     "when just half of the nodes are there: stop, unless all others are\nknown to be dead; or trust: go on, which can split the "
+     "history [stop]"},
+    {"fence-command", OPTION_PATH, FIELD(fence_command), 0, 0, "PROGRAM", "VESTA_FENCE_COMMAND", true,
+     "run with the id of a node that was lost: exit code 0 says that\nnothing runs there any more"},
+    {"replicas", OPTION_COUNT, FIELD(replicas), 1, VESTA_REPLICAS_MAX, "N", "VESTA_REPLICAS", true,
+     "replicas of a checkpoint that is not collocated [2]"},
+    {"session-grace", OPTION_DURATION, FIELD(session_grace_ns), MS, 86400000 * MS, "TIME", "VESTA_SESSION_GRACE", true,
+     "sessions of a node that was lost are kept so long [30s]"},
+    {"peer-timeout", OPTION_DURATION, FIELD(peer_timeout_ns), 100 * MS, 3600000 * MS, "TIME", "VESTA_PEER_TIMEOUT",
+     true, "a replica that owes an acknowledgement is taken out after that [5s]"},
+    {"listen", OPTION_WORD, FIELD(listen), 0, 0, "ENDPOINT", "VESTA_LISTEN", true,
+     "where other nodes connect, tcp://ADDRESS:PORT\n[this node's ring0_addr in corosync.conf, and --peer-port]"},
+    {"peer", OPTION_LIST, FIELD(peers), 0, 0, "NODE=ENDPOINT", NULL, true,
+     "where that node listens; may be given for each [as --listen]"},
+    {"peer-port", OPTION_COUNT, FIELD(peer_port), 1, UINT16_MAX, "PORT", "VESTA_PEER_PORT", true,
+     "port of the links between nodes [7420]"},
+    {"key", OPTION_PATH, FIELD(key), 0, 0, "FILE", "VESTA_KEY", true,
+     "this node's keys, made by `vesta keygen`: links between nodes are\nencrypted"},
+    {"peer-keys", OPTION_PATH, FIELD(peer_keys), 0, 0, "DIR", "VESTA_PEER_KEYS", true,
+     "public keys of all nodes, NODE.pub each: nobody else gets a link"},
+    {"insecure", OPTION_FLAG, FIELD(insecure), 0, 0, NULL, NULL, true,
+     "links between nodes without keys: whoever reaches the port is\nbelieved"},
     {"foreground", OPTION_FLAG, FIELD(foreground), 0, 0, NULL, NULL, false,
      "stay in the foreground: the only mode there is"},
     {"version", OPTION_FLAG, FIELD(version), 0, 0, NULL, NULL, false, "print the version and exit"},
@@ -77,6 +108,8 @@ enum { OPTIONS_ROWS = sizeof options_table / sizeof options_table[0] };
 
 static const char *const options_levels[] = {"error", "warn", "info", "debug"};       /* as log_level_t */
 static const char *const options_targets[] = {"auto", "stderr", "syslog", "journal"}; /* as log_target_t */
+static const char *const options_engines[] = {"none", "corosync"};                    /* as options_engine_t */
+static const char *const options_policies[] = {"stop", "trust"};                      /* as order_policy_t */
 
 /* ---- values ---- */
 
@@ -145,6 +178,39 @@ static bool options_text_set(char *to, size_t capacity, const char *text) {
   return true;
 }
 
+static bool options_list_add(char *list, const char *text) {
+  size_t used = strlen(list);
+  size_t size = strlen(text);
+  if (size == 0 || strchr(text, ' ') != NULL || used + 1 + size >= OPTIONS_LIST_BYTES) {
+    return false;
+  }
+  if (used > 0) {
+    list[used++] = ' ';
+  }
+  memcpy(list + used, text, size + 1);
+  return true;
+}
+
+bool options_peer_next(const char **at, uint32_t *node, char *endpoint, size_t size) {
+  const char *text = *at + strspn(*at, " ");
+  size_t length = strcspn(text, " ");
+  char *end;
+  *at = text;
+  if (length == 0) {
+    return false;
+  }
+  unsigned long number = strtoul(text, &end, 10);
+  size_t left = length - (size_t)(end - text);
+  if (number == 0 || number > UINT32_MAX || end[0] != '=' || left < 2 || left > size) {
+    return false;
+  }
+  *node = (uint32_t)number;
+  memcpy(endpoint, end + 1, left - 1);
+  endpoint[left - 1] = '\0';
+  *at = text + length;
+  return true;
+}
+
 static bool options_flag_set(bool *to, const char *text) {
   if (strcmp(text, "yes") != 0 && strcmp(text, "no") != 0) {
     return false;
@@ -175,6 +241,19 @@ static bool options_set(options_t *options, const option_row_t *row, const char 
       }
       *(log_target_t *)(void *)field = (log_target_t)word;
       return true;
+    case OPTION_ENGINE:
+      if (!options_word_find(options_engines, sizeof options_engines / sizeof options_engines[0], text, &word)) {
+        return false;
+      }
+      *(options_engine_t *)(void *)field = (options_engine_t)word;
+      return true;
+    case OPTION_POLICY:
+      if (!options_word_find(options_policies, sizeof options_policies / sizeof options_policies[0], text, &word)) {
+        return false;
+      }
+      *(order_policy_t *)(void *)field = (order_policy_t)word;
+      return true;
+    case OPTION_LIST: return options_list_add(field, text);
     case OPTION_COUNT:
       if (!options_number_parse(text, counts, &number)) {
         return false;
@@ -301,7 +380,12 @@ options_verdict_t options_read(options_t *options, int argc, char **argv, const 
                               .linger_ns = 3000 * MS,
                               .clients_max = VESTA_CLIENTS_MAX,
                               .journal_bytes = 1ULL << 20,
-                              .ready_fd = OPTIONS_NO_FD};
+                              .ready_fd = OPTIONS_NO_FD,
+                              .two_node_policy = ORDER_STOP,
+                              .replicas = VESTA_REPLICAS_DEFAULT,
+                              .session_grace_ns = VESTA_SESSION_GRACE_MS * MS,
+                              .peer_timeout_ns = VESTA_PEER_TIMEOUT_MS * MS,
+                              .peer_port = OPTIONS_PEER_PORT};
   options_t read = defaults;
   /* The command line stands above the file but names it: it is read twice. */
   options_verdict_t verdict = options_environment_read(&read, environment, why, why_size);
@@ -370,8 +454,38 @@ static bool options_make_absolute(char *path) {
   return options_text_set(path, OPTIONS_PATH_BYTES, whole);
 }
 
+/* What a cluster needs. NULL: all is well. */
+static const char *options_cluster_lacks(const options_t *options) {
+  char endpoint[OPTIONS_PATH_BYTES];
+  const char *at = options->peers;
+  uint32_t node;
+  while (options_peer_next(&at, &node, endpoint, sizeof endpoint)) {
+  }
+  if (at[0] != '\0') {
+    return "a --peer is not NODE=ENDPOINT";
+  }
+  if (options->cluster == OPTIONS_ALONE) {
+    return NULL;
+  }
+  if (options->private_daemon) {
+    return "a private daemon is alone: --private and --cluster don't go together";
+  }
+  if ((options->key[0] == '\0') != (options->peer_keys[0] == '\0')) {
+    return "--key and --peer-keys go together";
+  }
+  if (options->key[0] == '\0' && !options->insecure) {
+    return "links between nodes need --key and --peer-keys; or --insecure, where nobody else can reach the nodes' port";
+  }
+  return NULL;
+}
+
 options_verdict_t options_complete(options_t *options, const char *(*environment)(const char *name), char *why,
                                    size_t why_size) {
+  const char *lacks = options_cluster_lacks(options);
+  if (lacks != NULL) {
+    (void)snprintf(why, why_size, "%s", lacks);
+    return OPTIONS_USAGE;
+  }
   if (options->socket[0] == '\0') {
     if (options->run_dir[0] == '\0') {
       options_run_dir_default(environment, options->run_dir, sizeof options->run_dir);
@@ -415,7 +529,7 @@ void options_help(void) {
     const char *text = row->text;
     for (;;) {
       int line = (int)strcspn(text, "\n");
-      (void)printf("  %-20s %.*s\n", left, line, text);
+      (void)printf("  %-22s %.*s\n", left, line, text);
       left[0] = '\0';
       if (text[line] == '\0') {
         break;
@@ -423,7 +537,7 @@ void options_help(void) {
       text += line + 1;
     }
     if (row->environment != NULL) {
-      (void)printf("  %-20s (environment: %s%s)\n", "", row->environment, row->in_file ? "; file: the same name" : "");
+      (void)printf("  %-22s (environment: %s%s)\n", "", row->environment, row->in_file ? "; file: the same name" : "");
     }
   }
   (void)printf("\nThe command line wins over the environment, which wins over the file. A file has lines\n"

@@ -12,11 +12,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/order.h"
 #include "daemon/log.h"
 
 #define OPTIONS_PATH_BYTES 1024U
 #define OPTIONS_WORD_BYTES 64U
+#define OPTIONS_LIST_BYTES 4096U
 #define OPTIONS_DEFAULT_FILE "/etc/vesta/vestad.conf"
+
+typedef enum options_engine { OPTIONS_ALONE, OPTIONS_COROSYNC } options_engine_t;
 
 typedef struct options {
   char socket[OPTIONS_PATH_BYTES];      /* agents connect here; absolute after options_complete() */
@@ -32,6 +36,16 @@ typedef struct options {
   uint64_t clients_max;
   uint64_t journal_bytes; /* the journal is rewritten shorter above this */
   uint64_t ready_fd;      /* OPTIONS_NO_FD: nobody waits */
+  options_engine_t cluster;
+  uint64_t node_id; /* 0: as the cluster's engine says */
+  order_policy_t two_node_policy;
+  char fence_command[OPTIONS_PATH_BYTES]; /* empty: nobody is ever known to be dead */
+  uint64_t replicas, session_grace_ns, peer_timeout_ns;
+  char listen[OPTIONS_WORD_BYTES]; /* empty: at this node's address in the engine's list of nodes */
+  char peers[OPTIONS_LIST_BYTES];  /* "NODE=ENDPOINT NODE=ENDPOINT": those that are not as in that list */
+  uint64_t peer_port;
+  char key[OPTIONS_PATH_BYTES], peer_keys[OPTIONS_PATH_BYTES];
+  bool insecure;
   bool help;
   bool version;
 } options_t;
@@ -52,12 +66,21 @@ typedef enum options_verdict {
 options_verdict_t options_read(options_t *options, int argc, char **argv, const char *(*environment)(const char *name),
                                char *why, size_t why_size);
 
-/** Fill in where the sockets are, when nobody said. @return OPTIONS_USAGE when a path is too long for a socket */
+/** Fill in where the sockets are, when nobody said. @return OPTIONS_USAGE when a path is too long for a socket, or options
+ *  don't go together */
 options_verdict_t options_complete(options_t *options, const char *(*environment)(const char *name), char *why,
                                    size_t why_size);
 
 /** The text of --help, to standard output. */
 void options_help(void);
+
+/**
+ * The next of the list of peers.
+ * @param[in,out] at     where to read on; at first options->peers
+ * @param[out] endpoint  of at least `size` bytes
+ * @return false: there are no more, or (then *at is not at the end) it is not `NODE=ENDPOINT`
+ */
+bool options_peer_next(const char **at, uint32_t *node, char *endpoint, size_t size);
 
 /* Exposed for tests: "64M" to bytes, "1500ms" to nanoseconds. */
 bool options_size_parse(const char *text, uint64_t *bytes);

@@ -64,6 +64,15 @@ uint64_t peer_process_start(uint32_t pid) {
   return at != NULL && sscanf(at, " %" SCNu64, &start) == 1 ? start : 0;
 }
 
+void peer_process_program(uint32_t pid, char program[PEER_PROGRAM_BYTES]) {
+  char path[64];
+  (void)snprintf(path, sizeof path, "/proc/%" PRIu32 "/comm", pid);
+  if (pid == 0 || !peer_proc_read(path, program, PEER_PROGRAM_BYTES)) {
+    program[0] = '\0';
+  }
+  program[strcspn(program, "\n")] = '\0'; /* the file's own end of line */
+}
+
 int peer_process_open(uint32_t pid, uint64_t start) {
   int pidfd = pid == 0 ? -1 : (int)syscall(SYS_pidfd_open, (pid_t)pid, 0U);
   if (pidfd < 0) {

@@ -26,6 +26,10 @@ bool peer_owns_pidfd(const peer_t *peer, int pidfd);
  *  later one of the same pid. */
 uint64_t peer_process_start(uint32_t pid);
 
+#define PEER_PROGRAM_BYTES 64U
+/** The name of a process's program (/proc/PID/comm), which it may change; empty when nobody can say. */
+void peer_process_program(uint32_t pid, char program[PEER_PROGRAM_BYTES]);
+
 /** A pidfd of a process that began then. -1 when there is none any more, or no telling. */
 int peer_process_open(uint32_t pid, uint64_t start);
 

@@ -41,6 +41,8 @@ struct storage {
   int files_max;
   bool full; /* the last reservation found no room */
   uint64_t page_bytes;
+  void (*renamed)(void *context, uint64_t to);
+  void *renamed_context;
   table_t regions;
   storage_counters_t counters;
 };
@@ -195,9 +197,41 @@ static void storage_remove(void *context, uint64_t checkpoint_id) {
   (void)unlinkat(storage->directory, name, 0);
 }
 
+static void storage_rename(void *context, uint64_t from, uint64_t to) {
+  storage_t *storage = context;
+  region_t *region = storage_find(storage, from);
+  char from_name[STORAGE_NAME_BYTES];
+  char to_name[STORAGE_NAME_BYTES];
+  storage_name(from, from_name);
+  storage_name(to, to_name);
+  region_t *replaced = storage_find(storage, to);
+  if (replaced != NULL) {
+    storage_unmap(replaced);
+  }
+  if (renameat(storage->directory, from_name, storage->directory, to_name) != 0) {
+    log_write(LOG_ID_REPLICA_OPEN, "checkpoint=%" PRIu64 " text=\"%s\"", to, strerror(errno));
+  }
+  if (region != NULL) {
+    table_remove(&storage->regions, &region->by_checkpoint);
+    region->checkpoint_id = to;
+    table_insert(&storage->regions, &region->by_checkpoint, table_hash_number(to));
+  }
+  if (storage->renamed != NULL) {
+    storage->renamed(storage->renamed_context, to);
+  }
+}
+
+void storage_on_rename(storage_t *storage, void (*renamed)(void *context, uint64_t to), void *context) {
+  storage->renamed = renamed;
+  storage->renamed_context = context;
+}
+
 node_storage_t storage_interface(storage_t *storage) {
-  return (node_storage_t){
-      .context = storage, .create = storage_create, .open = storage_take_up, .remove = storage_remove};
+  return (node_storage_t){.context = storage,
+                          .create = storage_create,
+                          .open = storage_take_up,
+                          .remove = storage_remove,
+                          .rename = storage_rename};
 }
 
 int storage_descriptor(storage_t *storage, uint64_t checkpoint_id) {
@@ -295,8 +329,17 @@ static void storage_each_file(storage_t *storage, void (*each)(storage_t *storag
   (void)closedir(files);
 }
 
+/* What diverged is kept for the operator; what was being filled from another node is begun anew. */
 static void storage_orphan_drop(storage_t *storage, uint64_t checkpoint_id) {
-  if (storage_find(storage, checkpoint_id) == NULL) {
+  if ((checkpoint_id & NODE_REGION_DIVERGED) != 0) {
+    return;
+  }
+  if (storage_find(storage, checkpoint_id) != NULL) {
+    return;
+  }
+  if ((checkpoint_id & NODE_REGION_SHADOW) != 0) {
+    storage_remove(storage, checkpoint_id);
+  } else {
     log_write(LOG_ID_REPLICA_ORPHAN, "checkpoint=%" PRIu64 " text=\"deleted, no checkpoint has it\"", checkpoint_id);
     storage_remove(storage, checkpoint_id);
   }
@@ -319,7 +362,8 @@ void storage_sweep(storage_t *storage, bool (*has)(void *context, uint64_t check
   for (table_link_t *link = table_each(&storage->regions, &bucket, NULL); link != NULL;) {
     region_t *region = TABLE_ENTRY(link, region_t, by_checkpoint);
     link = table_each(&storage->regions, &bucket, link);
-    if (!has(context, region->checkpoint_id)) {
+    uint64_t beside = NODE_REGION_DIVERGED | NODE_REGION_SHADOW;
+    if ((region->checkpoint_id & beside) == 0 && !has(context, region->checkpoint_id)) {
       storage_set_aside(region);
     }
   }

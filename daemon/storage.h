@@ -9,6 +9,8 @@
  *     lock                       flock: one vestad for one directory
  *     journal                    ordered operations (journal.h)
  *     replica-0000000000000001   regions, named by the checkpoint's id
+ *     replica-8...               one that is being filled from another node (NODE_REGION_SHADOW)
+ *     replica-4...               what diverged from the cluster (NODE_REGION_DIVERGED), for a person to look at
  *     lost-0000000000000002      what was found damaged at a start
  *
  * Agents get read-only descriptors of a file and can neither write nor grow it.
@@ -33,6 +35,9 @@ void storage_close(storage_t **storage);
 
 /** What the node is given. Its context is `storage`. */
 node_storage_t storage_interface(storage_t *storage);
+
+/** Be told of each region that took another's place, under the id it has now. */
+void storage_on_rename(storage_t *storage, void (*renamed)(void *context, uint64_t to), void *context);
 
 /** A new read-only descriptor of a checkpoint's file, for an agent; -1 with errno. */
 int storage_descriptor(storage_t *storage, uint64_t checkpoint_id);

@@ -6,6 +6,11 @@
  * the subscriber finds out by the sequence numbers. ZeroMQ counts messages, so bytes are counted here: in the callback
  * by which it gives memory back, which runs on its I/O thread. Those counts are the only thing shared with that thread.
  *
+ * Requests wait for their turn (notify/answer_turns.h). One turn of the loop answers about VESTA_STREAM_TURN_BYTES, and
+ * while agents ask for something as well the next answers wait as long as these took: walks have half of
+ * the daemon's time at most. Subscribers that take nothing are cut off when too much is held for them
+ * (stuck_links.h).
+ *
  * ZMQ_FD is edge-triggered and says only that something happened inside; after whatever was done with a socket its
  * ZMQ_EVENTS must be looked at before waiting. stream_sockets_turn() does that, at the end of each turn.
  */
@@ -14,18 +19,28 @@
 
 #include "daemon/loop.h"
 #include "daemon/private_dir.h"
+#include "notify/answer_turns.h"
 #include "notify/publisher.h"
 
 typedef struct stream_sockets stream_sockets_t;
 
+typedef struct stream_answer {
+  vesta_bytes_t head, payload; /* live until the next one */
+  bool walk_goes_on;           /* a snapshot's chunk, and not the last */
+} stream_answer_t;
+
 typedef struct stream_sockets_config {
   const char *socket; /* the agents': ours stand beside it, with .changes and .requests behind the name */
   gid_t group;
-  void *context; /* of the two */
+  void *context; /* of all of these */
   /* A message arrived at the XPUB. */
   void (*subscribed)(void *context, vesta_bytes_t message);
-  /* A subscriber asks. @return false: no answer. head and payload live until the next call. */
-  bool (*asked)(void *context, vesta_bytes_t request, vesta_bytes_t *head, vesta_bytes_t *payload);
+  /* Whose request is that, and of which sort: user, sort, walk. @return false: it is none. */
+  bool (*judged)(void *context, vesta_bytes_t request, answer_request_t *judgement);
+  /* It is its turn. @return false: no answer. */
+  bool (*asked)(void *context, vesta_bytes_t request, stream_answer_t *answer);
+  /* Too many wait: it shall ask again. @return false: no answer. */
+  bool (*refused)(void *context, vesta_bytes_t request, stream_answer_t *answer);
 } stream_sockets_config_t;
 
 /** @return OK; NO_RESOURCES, ACCESS with `why` in words */
@@ -40,15 +55,26 @@ vesta_bytes_t stream_sockets_endpoints(const stream_sockets_t *sockets);
 /** For the publisher; its context is `sockets`. */
 publisher_output_t stream_sockets_output(stream_sockets_t *sockets);
 
-/** The end of a turn: take what came meanwhile. @return true when more is waiting: the next turn must begin at once */
-bool stream_sockets_turn(stream_sockets_t *sockets);
+/** The end of a turn: take what came meanwhile, answer some of it. @param agents_asked   so there is other work
+ *  @return true when the next turn must begin at once */
+bool stream_sockets_turn(stream_sockets_t *sockets, bool agents_asked);
+/** When the next turn must begin otherwise; INT64_MAX: never. */
+int64_t stream_sockets_wake_ns(const stream_sockets_t *sockets);
 
 /* Counters, for INFO and for tests. name, text */
-#define STREAM_COUNTERS(X)                                                                                     \
-  X(STREAM_REQUESTS, "requests of subscribers answered")                                                       \
-  X(STREAM_REQUESTS_DROPPED, "requests of subscribers not answered: malformed, or too many answers under way") \
-  X(STREAM_MESSAGES_DROPPED, "messages not published for want of memory")                                      \
-  X(STREAM_HELD_BYTES, "published bytes that ZeroMQ holds now")                                                \
+#define STREAM_COUNTERS(X)                                                                    \
+  X(STREAM_REQUESTS, "requests of subscribers answered")                                      \
+  X(STREAM_REQUESTS_DROPPED, "requests of subscribers not answered: malformed, or no memory") \
+  X(STREAM_REQUESTS_REFUSED, "requests told to come again: too many wait")                    \
+  X(STREAM_REQUESTS_STALE, "requests dropped: who asked is gone")                             \
+  X(STREAM_REQUESTS_WAITING, "requests that wait for their turn now")                         \
+  X(STREAM_WALKS, "snapshots of several chunks under way now")                                \
+  X(STREAM_WALKS_MAX, "the most at once")                                                     \
+  X(STREAM_WALKS_WAITED, "snapshots that could not begin at once")                            \
+  X(STREAM_WALKS_EVICTED, "snapshots that lost their place since they were not asked on for") \
+  X(STREAM_LINKS_CUT, "connections of subscribers that took nothing, closed")                 \
+  X(STREAM_MESSAGES_DROPPED, "messages not published for want of memory")                     \
+  X(STREAM_HELD_BYTES, "published bytes that ZeroMQ holds now")                               \
   X(STREAM_ANSWER_BYTES, "bytes of answers that ZeroMQ holds now")
 
 typedef enum stream_counter {

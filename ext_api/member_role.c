@@ -7,6 +7,7 @@
 #include "core/error.h"
 
 #define MEMBER_BARRIER_UNKNOWN UINT64_MAX
+#define MEMBER_ROLE_EVENTS_OF_ONE 3U /* granted anew while active: FENCED, STANDBY, PROMOTING */
 
 static void role_tell(member_role_t *role, vesta_role_t told, vesta_role_reason_t reason) {
   VESTA_ASSERT(role->event_count < MEMBER_ROLE_EVENTS_MAX);
@@ -83,6 +84,14 @@ void member_role_answer(member_role_t *role, uint64_t member, uint64_t epoch, ui
 
 bool member_role_ready(const member_role_t *role, uint64_t applied_seq) {
   return role->role == VESTA_ROLE_PROMOTING && role->event_count == 0 && applied_seq >= role->barrier;
+}
+
+bool member_role_known(const member_role_t *role) {
+  return role->event_count == 0 && role->barrier != MEMBER_BARRIER_UNKNOWN;
+}
+
+bool member_role_has_room(const member_role_t *role) {
+  return role->event_count + MEMBER_ROLE_EVENTS_OF_ONE <= MEMBER_ROLE_EVENTS_MAX;
 }
 
 void member_role_confirmed(member_role_t *role) {

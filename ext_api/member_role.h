@@ -61,6 +61,10 @@ void member_role_answer(member_role_t *role, uint64_t member, uint64_t epoch, ui
 
 /** May the promotion be confirmed, all up to `applied` having been applied, and all events told? */
 bool member_role_ready(const member_role_t *role, uint64_t applied_seq);
+/** Is the barrier known, and have all events been told? */
+bool member_role_known(const member_role_t *role);
+/** Is there room for the events of one more answer? */
+bool member_role_has_room(const member_role_t *role);
 /** The service confirmed it. */
 void member_role_confirmed(member_role_t *role);
 /** It refused: the grant is over. */

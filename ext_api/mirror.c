@@ -4,6 +4,14 @@
  *
  * A change goes into the table before it is handed out. If there is no memory for that it is kept (`pending`) and tried
  * again by the next call, since nothing else may come before it.
+ *
+ * Verifying: the service's hash of its content comes in the stream, at the position that it is of. So nothing has to be
+ * held back or remembered to compare at the same position: whenever it is taken, in vesta_mirror_next() as well as in
+ * vesta_mirror_verify(), the table is there.
+ *
+ *   IDLE --verify()--> HASHING, all but what will change --asked for--> ASKED --NOTIFY_HASH--> EQUAL or DIFFERS
+ *     ^                                                                                               |
+ *     +---------------------------------------- told by verify() -------------------------------------+
  */
 #include "ext_api/mirror.h"
 
@@ -14,6 +22,16 @@
 #include <time.h>
 
 #define MIRROR_LAGGING_NS (2 * SA_TIME_ONE_SECOND)
+#define MIRROR_HASH_PIECE_BYTES (4ULL << 20) /* between two looks at the clock */
+#define MIRROR_SCRUB_PARTS 32U               /* each time one of so many parts is hashed although it did not change */
+
+typedef enum mirror_verifying {
+  MIRROR_IDLE,
+  MIRROR_HASHING,
+  MIRROR_ASKED,
+  MIRROR_EQUAL,
+  MIRROR_DIFFERS,
+} mirror_verifying_t;
 
 struct vesta_mirror {
   vesta_stream_t *stream;
@@ -21,33 +39,66 @@ struct vesta_mirror {
   notify_change_t pending;
   bool has_pending;
   bool of_pair;
-  bool diverged; /* what was there is of another history, until the resync that follows has ended */
+  bool filtered; /* it has a part of the sections */
+  bool diverged; /* what is there is not the service's, or of another history, until the next resync has ended */
+  bool corrupt;  /* ... and not what changes were made to; until that has begun */
   bool gone;
   bool broken;             /* a change could not follow what is there */
   int64_t applied_time_ns; /* wall clock at the commit of the last change applied */
+  mirror_verifying_t verifying;
+  vesta_pos_t verified; /* the table was the service's content there */
 };
 
 vesta_stream_t *mirror_stream(vesta_mirror_t *mirror) { return mirror->stream; }
 
 /* ---- taking changes ---- */
 
+/* The service's hash: the table is at its very position. */
+static vesta_err_t mirror_compare(vesta_mirror_t *mirror, const notify_change_t *change) {
+  content_hash_t own;
+  content_hash_t service;
+  if (mirror->verifying != MIRROR_ASKED) {
+    return VESTA_OK;
+  }
+  vesta_err_t err = mirror_table_hash(mirror->table, UINT64_MAX, &own);
+  if (err != VESTA_OK) {
+    return err;
+  }
+  bool equal = content_hash_read(change->data, &service) && content_hash_equal(own, service) &&
+               mirror_table_count(mirror->table) == change->offset;
+  mirror->verifying = equal ? MIRROR_EQUAL : MIRROR_DIFFERS;
+  mirror->verified = equal ? change->position : (vesta_pos_t){0};
+  if (!equal) {
+    mirror->diverged = true;
+    mirror->corrupt = true;
+    stream_resync(mirror->stream);
+  }
+  return VESTA_OK;
+}
+
 static vesta_err_t mirror_accept(vesta_mirror_t *mirror, const notify_change_t *change) {
+  vesta_err_t err;
   switch (change->kind) {
-    case NOTIFY_RESYNC_BEGIN: return mirror_table_resync_begin(mirror->table, change->full);
+    case NOTIFY_HASH: return mirror_compare(mirror, change);
+    case NOTIFY_RESYNC_BEGIN:
+      err = mirror_table_resync_begin(mirror->table, change->full);
+      mirror->corrupt = mirror->corrupt && err != VESTA_OK;
+      return err;
     case NOTIFY_RESYNC_END:
       mirror_table_resync_end(mirror->table);
       mirror->diverged = false;
       return VESTA_OK;
     case NOTIFY_LOST:
       mirror_table_resync_abort(mirror->table);
-      mirror->diverged = change->reason == VESTA_ERR_DIVERGED;
+      mirror->diverged = change->reason == VESTA_ERR_DIVERGED || change->reason == VESTA_ERR_MALFORMED;
       return VESTA_OK;
     case NOTIFY_GONE: mirror->gone = true; return VESTA_OK;
     default: /* changes of sections, and what does not concern the table; `kind` is a number, not the enum */
       if (change->time_ns != 0 && !change->resync) {
         mirror->applied_time_ns = change->time_ns;
       }
-      return mirror_table_apply(mirror->table, change);
+      err = mirror_table_apply(mirror->table, change);
+      return mirror->corrupt && err == VESTA_ERR_MALFORMED ? VESTA_OK : err; /* what it should follow was lost */
   }
 }
 
@@ -55,19 +106,21 @@ SaAisErrorT mirror_try(vesta_mirror_t *mirror, notify_change_t *change) {
   if (mirror->broken) {
     return SA_AIS_ERR_LIBRARY;
   }
-  if (!mirror->has_pending) {
-    SaAisErrorT error = stream_try(mirror->stream, &mirror->pending);
-    if (error != SA_AIS_OK) {
-      return error;
+  do {
+    if (!mirror->has_pending) {
+      SaAisErrorT error = stream_try(mirror->stream, &mirror->pending);
+      if (error != SA_AIS_OK) {
+        return error;
+      }
+      mirror->has_pending = true;
     }
-    mirror->has_pending = true;
-  }
-  vesta_err_t err = mirror_accept(mirror, &mirror->pending);
-  if (err == VESTA_ERR_NO_MEMORY) {
-    return SA_AIS_ERR_NO_MEMORY;
-  }
-  mirror->has_pending = false;
-  mirror->broken = err != VESTA_OK;
+    vesta_err_t err = mirror_accept(mirror, &mirror->pending);
+    if (err == VESTA_ERR_NO_MEMORY) {
+      return SA_AIS_ERR_NO_MEMORY;
+    }
+    mirror->has_pending = false;
+    mirror->broken = err != VESTA_OK;
+  } while (!mirror->broken && mirror->pending.kind == NOTIFY_HASH); /* which is not for the application */
   *change = mirror->pending;
   return mirror->broken ? SA_AIS_ERR_LIBRARY : SA_AIS_OK;
 }
@@ -135,6 +188,86 @@ SaSizeT vesta_mirror_count(const vesta_mirror_t *mirror) {
   return mirror == NULL ? 0 : mirror_table_count(mirror->table);
 }
 
+/* ---- verifying ---- */
+
+/* Hash what is there, so that little is left to hash when the service's comes, and ask for that. */
+static SaAisErrorT mirror_hash_ahead(vesta_mirror_t *mirror, int64_t deadline_ns) {
+  content_hash_t hash;
+  vesta_err_t err;
+  while ((err = mirror_table_hash(mirror->table, MIRROR_HASH_PIECE_BYTES, &hash)) == VESTA_ERR_TRY_AGAIN) {
+    if (deadline_ns != INT64_MAX && stream_steady_ns() >= deadline_ns) {
+      return SA_AIS_ERR_TIMEOUT;
+    }
+  }
+  if (err != VESTA_OK) {
+    return SA_AIS_ERR_NO_MEMORY;
+  }
+  mirror->verifying = MIRROR_ASKED;
+  stream_want_hash(mirror->stream);
+  return SA_AIS_OK;
+}
+
+/* The service's hash, if it is next. */
+static SaAisErrorT mirror_try_hash(vesta_mirror_t *mirror) {
+  if (mirror->has_pending) {
+    return SA_AIS_ERR_TRY_AGAIN;
+  }
+  SaAisErrorT error = stream_try_hash(mirror->stream, &mirror->pending);
+  if (error == SA_AIS_OK) {
+    mirror->has_pending = mirror_accept(mirror, &mirror->pending) != VESTA_OK;
+    return mirror->has_pending ? SA_AIS_ERR_NO_MEMORY : SA_AIS_OK;
+  }
+  SaAisErrorT refusal = stream_hash_refusal(mirror->stream);
+  if (error == SA_AIS_ERR_TIMEOUT && refusal != SA_AIS_OK) {
+    mirror->verifying = MIRROR_IDLE;
+    return refusal;
+  }
+  return error;
+}
+
+static SaAisErrorT mirror_await_hash(vesta_mirror_t *mirror, int64_t deadline_ns) {
+  while (mirror->verifying == MIRROR_ASKED) {
+    SaAisErrorT error = mirror_try_hash(mirror);
+    bool waits = error == SA_AIS_ERR_TIMEOUT && stream_wait(mirror->stream, deadline_ns);
+    if (error != SA_AIS_OK && !waits) {
+      return error;
+    }
+  }
+  return SA_AIS_OK;
+}
+
+SaAisErrorT vesta_mirror_verify(vesta_mirror_t *mirror, SaTimeT timeout) {
+  if (mirror == NULL || timeout < 0) {
+    return SA_AIS_ERR_INVALID_PARAM;
+  }
+  if (!stream_mine(mirror->stream)) {
+    return SA_AIS_ERR_BAD_HANDLE;
+  }
+  if (mirror->filtered) {
+    return SA_AIS_ERR_NOT_SUPPORTED;
+  }
+  if (mirror->broken || stream_follows_roles(mirror->stream)) {
+    return mirror->broken ? SA_AIS_ERR_LIBRARY : SA_AIS_ERR_BAD_OPERATION;
+  }
+  int64_t deadline_ns = stream_deadline_ns(timeout);
+  SaAisErrorT error = SA_AIS_OK;
+  if (mirror->verifying == MIRROR_IDLE) {
+    mirror->verifying = MIRROR_HASHING;
+    mirror_table_scrub(mirror->table, MIRROR_SCRUB_PARTS);
+  }
+  if (mirror->verifying == MIRROR_HASHING) {
+    error = mirror_hash_ahead(mirror, deadline_ns);
+  }
+  if (error == SA_AIS_OK) {
+    error = mirror_await_hash(mirror, deadline_ns);
+  }
+  if (error == SA_AIS_OK) {
+    error = mirror->verifying == MIRROR_EQUAL ? SA_AIS_OK : SA_AIS_ERR_FAILED_OPERATION;
+    mirror->verifying = MIRROR_IDLE;
+  }
+  return error;
+}
+
 /* ---- status ---- */
 
 static int64_t mirror_wall_ns(void) {
@@ -180,12 +313,16 @@ SaAisErrorT vesta_mirror_status(vesta_mirror_t *mirror, vesta_status_t *status) 
   stream_standing(mirror->stream, true, &standing);
   const subscriber_status_t *subscriber = &standing.subscriber;
   vesta_pos_t applied = subscriber->handed_out;
+  if (mirror->has_pending && !mirror->pending.resync && vesta_pos_equal(applied, mirror->pending.position)) {
+    applied.seq--; /* it was taken, but neither applied nor handed out: no EPOCH, since those need no memory */
+  }
   vesta_pos_t committed = subscriber->published;
   bool one_history = applied.lineage == committed.lineage && applied.seq <= committed.seq;
   memset(status, 0, sizeof *status);
   status->committed = mirror_public_position(committed);
   status->received = mirror_public_position(subscriber->received);
   status->applied = mirror_public_position(applied);
+  status->verified = mirror_public_position(mirror->verified);
   status->lag_operations = one_history ? committed.seq - applied.seq : committed.seq;
   bool level = subscriber->synced && status->lag_operations == 0;
   status->lag_bytes = level ? 0 : subscriber->held_bytes; /* what was handed out last is held until the next call */
@@ -210,10 +347,15 @@ static SaAisErrorT mirror_open(SaCkptCheckpointHandleT checkpoint, const vesta_m
     return SA_AIS_ERR_NO_MEMORY;
   }
   made->of_pair = of_pair;
+  made->filtered = options->prefix_count != 0;
   made->table = mirror_table_new();
   SaAisErrorT error = SA_AIS_ERR_NO_MEMORY;
   if (made->table != NULL) {
-    vesta_stream_options_t of_stream = {.from = VESTA_FROM_SNAPSHOT, .buffer_bytes = options->buffer_bytes};
+    vesta_stream_options_t of_stream = {.from = VESTA_FROM_SNAPSHOT,
+                                        .buffer_bytes = options->buffer_bytes,
+                                        .prefixes = options->prefixes,
+                                        .prefix_count = options->prefix_count,
+                                        .when_slow = options->when_slow};
     error = vesta_stream_open(checkpoint, &of_stream, &made->stream);
   }
   if (error != SA_AIS_OK) {

@@ -5,6 +5,7 @@
  */
 #include "ext_api/mirror_table.h"
 
+#include "core/content_hash.h"
 #include "core/limits.h"
 #include "core/table.h"
 #include "ext_api/mirror_memory.h"
@@ -13,12 +14,21 @@
 
 /* An entry is kept when the new data fit and fill at least a quarter of it; below this it is not worth the question. */
 #define MIRROR_SHRINK_BYTES_MIN 256U
+/* To hash a section takes as long as so much more data would. */
+#define MIRROR_HASH_COST_BYTES 256U
+
+typedef enum mirror_hashing { MIRROR_UNKNOWN, MIRROR_HASHED, MIRROR_TO_HASH } mirror_hashing_t;
 
 typedef struct mirror_slot {
   table_link_t link;
   int64_t expiry_ns, time_ns;
   uint64_t data_size, data_capacity;
+  union {
+    content_hash_t hash; /* HASHED: of what is here, and it is in the sum */
+    size_t to_hash_at;   /* TO_HASH: its place in `to_hash` */
+  };
   uint32_t id_size;
+  uint8_t hashing; /* mirror_hashing_t; means something while the table is `hashed` */
   bool gone;       /* a tombstone; in `staged` only */
   uint8_t bytes[]; /* id, then data */
 } mirror_slot_t;
@@ -28,6 +38,12 @@ struct mirror_table {
   table_t sections;
   table_t staged;
   bool staging, full;
+
+  bool hashed; /* of every section it is known whether its hash is in the sum, or it is to be hashed */
+  content_hash_t sum;
+  mirror_slot_t **to_hash;
+  size_t to_hash_count, to_hash_capacity;
+  size_t scrub_bucket; /* hashed anew next */
 };
 
 static uint8_t *slot_data(mirror_slot_t *slot) { return slot->bytes + slot->id_size; }
@@ -75,6 +91,106 @@ static void slots_free(mirror_memory_t *memory, table_t *table) {
     link = next;
   }
   table_fini(table);
+}
+
+/* ---- the hash ---- */
+
+static void hash_forget(mirror_table_t *table) {
+  free(table->to_hash);
+  table->to_hash = NULL;
+  table->to_hash_count = 0;
+  table->to_hash_capacity = 0;
+  table->sum = (content_hash_t){0};
+  table->hashed = false;
+}
+
+/* A section goes away or is about to change: it is no part of the sum any more. NULL is allowed. */
+static void hash_remove(mirror_table_t *table, mirror_slot_t *slot) {
+  if (!table->hashed || slot == NULL) {
+    return;
+  }
+  if (slot->hashing == MIRROR_HASHED) {
+    table->sum = content_hash_subtract(table->sum, slot->hash);
+  } else if (slot->hashing == MIRROR_TO_HASH) {
+    mirror_slot_t *last = table->to_hash[--table->to_hash_count];
+    table->to_hash[slot->to_hash_at] = last;
+    last->to_hash_at = slot->to_hash_at;
+  }
+  slot->hashing = MIRROR_UNKNOWN;
+}
+
+/* A section is there, or has changed, and was removed before: it is to be hashed. Without memory for that all is. */
+static void hash_add(mirror_table_t *table, mirror_slot_t *slot) {
+  if (!table->hashed || slot == NULL) {
+    return;
+  }
+  if (table->to_hash_count == table->to_hash_capacity) {
+    size_t capacity = table->to_hash_capacity + table->to_hash_capacity / 2 + 64;
+    mirror_slot_t **larger = realloc(table->to_hash, capacity * sizeof *larger);
+    if (larger == NULL) {
+      hash_forget(table);
+      return;
+    }
+    table->to_hash = larger;
+    table->to_hash_capacity = capacity;
+  }
+  slot->hashing = MIRROR_TO_HASH;
+  slot->to_hash_at = table->to_hash_count;
+  table->to_hash[table->to_hash_count++] = slot;
+}
+
+/* From nothing: every section is to be hashed. */
+static vesta_err_t hash_begin(mirror_table_t *table) {
+  size_t count = table->sections.count;
+  table->to_hash = malloc((count + 1) * sizeof *table->to_hash);
+  if (table->to_hash == NULL) {
+    return VESTA_ERR_NO_MEMORY;
+  }
+  table->to_hash_capacity = count + 1;
+  table->hashed = true;
+  size_t bucket = 0;
+  for (table_link_t *link = table_each(&table->sections, &bucket, NULL); link != NULL;
+       link = table_each(&table->sections, &bucket, link)) {
+    hash_add(table, slot_of(link));
+  }
+  return VESTA_OK;
+}
+
+vesta_err_t mirror_table_hash(mirror_table_t *table, uint64_t budget_bytes, content_hash_t *hash) {
+  vesta_err_t err = table->hashed ? VESTA_OK : hash_begin(table);
+  if (err != VESTA_OK) {
+    return err;
+  }
+  for (uint64_t bytes = 0; table->to_hash_count > 0; bytes += MIRROR_HASH_COST_BYTES) {
+    if (bytes >= budget_bytes) {
+      return VESTA_ERR_TRY_AGAIN;
+    }
+    mirror_slot_t *slot = table->to_hash[--table->to_hash_count];
+    vesta_bytes_t id = vesta_bytes(slot->bytes, slot->id_size);
+    slot->hash = content_hash_section(id, vesta_bytes(slot_data(slot), slot->data_size), slot->expiry_ns);
+    slot->hashing = MIRROR_HASHED;
+    table->sum = content_hash_add(table->sum, slot->hash);
+    bytes += slot->data_size;
+  }
+  *hash = table->sum;
+  return VESTA_OK;
+}
+
+void mirror_table_scrub(mirror_table_t *table, uint32_t parts) {
+  size_t share = table->sections.count / parts + 1;
+  size_t seen = 0;
+  size_t bucket = table->scrub_bucket < table->sections.bucket_count ? table->scrub_bucket : 0;
+  table_link_t *link = table_each(&table->sections, &bucket, NULL);
+  for (size_t last = bucket; link != NULL && table->hashed; link = table_each(&table->sections, &bucket, link)) {
+    if (bucket != last && seen >= share) {
+      break; /* whole buckets only: the next part begins with this one */
+    }
+    last = bucket;
+    seen++;
+    hash_remove(table, slot_of(link));
+    hash_add(table, slot_of(link));
+  }
+  table->scrub_bucket = link == NULL ? 0 : bucket;
 }
 
 /* ---- one change ---- */
@@ -129,7 +245,7 @@ static mirror_slot_t *mirror_slot_for(const mirror_place_t *place, uint64_t size
 }
 
 static vesta_err_t mirror_put(const mirror_place_t *place, const notify_change_t *change) {
-  bool created = change->kind == VESTA_KIND_CREATED;
+  bool created = change->kind == VESTA_KIND_CREATED || change->kind == NOTIFY_COALESCED;
   mirror_slot_t *slot = mirror_slot_for(place, change->data.size, change->data.size, 0);
   if (slot == NULL) {
     return VESTA_ERR_NO_MEMORY;
@@ -202,18 +318,30 @@ static vesta_err_t mirror_delete(const mirror_table_t *table, const mirror_place
   return VESTA_OK;
 }
 
+static vesta_err_t mirror_change(const mirror_table_t *table, const mirror_place_t *place,
+                                 const notify_change_t *change) {
+  switch (change->kind) {
+    case VESTA_KIND_WRITTEN: return mirror_write(place, change);
+    case VESTA_KIND_DELETED:
+    case VESTA_KIND_EXPIRED: return mirror_delete(table, place);
+    case VESTA_KIND_EXPIRY_SET: return mirror_expire_at(place, change);
+    default: /* CREATED, OVERWRITTEN, COALESCED; `kind` is a number, not the enum */ return mirror_put(place, change);
+  }
+}
+
 vesta_err_t mirror_table_apply(mirror_table_t *table, const notify_change_t *change) {
-  if (change->kind < VESTA_KIND_CREATED || change->kind > VESTA_KIND_EXPIRY_SET) {
+  bool of_section = change->kind >= VESTA_KIND_CREATED && change->kind <= VESTA_KIND_EXPIRY_SET;
+  if (!of_section && change->kind != NOTIFY_COALESCED) {
     return VESTA_OK;
   }
   mirror_place_t place = mirror_place(table, change->id);
-  switch (change->kind) {
-    case VESTA_KIND_WRITTEN: return mirror_write(&place, change);
-    case VESTA_KIND_DELETED:
-    case VESTA_KIND_EXPIRED: return mirror_delete(table, &place);
-    case VESTA_KIND_EXPIRY_SET: return mirror_expire_at(&place, change);
-    default: /* CREATED, OVERWRITTEN; `kind` is a number, not the enum */ return mirror_put(&place, change);
+  if (table->staging || !table->hashed) {
+    return mirror_change(table, &place, change);
   }
+  hash_remove(table, place.there);
+  vesta_err_t err = mirror_change(table, &place, change);
+  hash_add(table, slot_find(place.table, place.hash, place.id));
+  return err;
 }
 
 /* ---- resync ---- */
@@ -236,12 +364,14 @@ static void mirror_merge(mirror_table_t *table) {
   while (link != NULL) {
     table_link_t *next = table_each(&table->staged, &bucket, link);
     mirror_slot_t *slot = slot_of(link);
-    slot_remove(&table->memory, &table->sections,
-                slot_find(&table->sections, link->hash, vesta_bytes(slot->bytes, slot->id_size)));
+    mirror_slot_t *before = slot_find(&table->sections, link->hash, vesta_bytes(slot->bytes, slot->id_size));
+    hash_remove(table, before);
+    slot_remove(&table->memory, &table->sections, before);
     if (slot->gone) {
       slot_free(&table->memory, slot);
     } else {
       table_insert(&table->sections, link, link->hash);
+      hash_add(table, slot);
     }
     link = next;
   }
@@ -250,6 +380,7 @@ static void mirror_merge(mirror_table_t *table) {
 
 void mirror_table_resync_end(mirror_table_t *table) {
   if (table->staging && table->full) {
+    hash_forget(table);
     slots_free(&table->memory, &table->sections);
     table->sections = table->staged;
     table->staged = (table_t){0};
@@ -307,6 +438,7 @@ mirror_table_t *mirror_table_new(void) {
 
 void mirror_table_destroy(mirror_table_t **table) {
   if (*table != NULL) {
+    hash_forget(*table);
     slots_free(&(*table)->memory, &(*table)->sections);
     slots_free(&(*table)->memory, &(*table)->staged);
     mirror_memory_fini(&(*table)->memory);

@@ -19,6 +19,7 @@
 #ifndef VESTA_EXT_API_MIRROR_TABLE_H
 #define VESTA_EXT_API_MIRROR_TABLE_H
 
+#include "core/content_hash.h"
 #include "core/error.h"
 #include "notify/change.h"
 
@@ -36,8 +37,8 @@ mirror_table_t *mirror_table_new(void);
 void mirror_table_destroy(mirror_table_t **table);
 
 /**
- * Apply one change of a section; kinds that are not about a section are ignored. CREATED and OVERWRITTEN put the
- * section there whatever was before, DELETED and EXPIRED take it away if it is there.
+ * Apply one change of a section; kinds that are not about a section are ignored. CREATED, COALESCED and OVERWRITTEN
+ * put the section there whatever was before, DELETED and EXPIRED take it away if it is there.
  * @return OK; NO_MEMORY; MALFORMED when the change can't follow what is there (WRITTEN into a section that is not,
  *         beyond the largest size): the stream broke its promise. On an error nothing is changed
  */
@@ -54,5 +55,15 @@ bool mirror_table_get(const mirror_table_t *table, vesta_bytes_t id, mirror_entr
 void mirror_table_each(const mirror_table_t *table, bool (*visit)(void *context, const mirror_entry_t *entry),
                        void *context);
 size_t mirror_table_count(const mirror_table_t *table);
+
+/**
+ * The hash (core/content_hash.h) of the sections, as mirror_table_get() finds them. From the first call on the hashes
+ * of the sections are remembered, so the next one costs what changed. After a full resync it begins anew.
+ * @return OK and *hash; TRY_AGAIN: about budget_bytes were hashed, and there is more; NO_MEMORY: call again
+ */
+vesta_err_t mirror_table_hash(mirror_table_t *table, uint64_t budget_bytes, content_hash_t *hash);
+/** Have one of `parts` of the sections hashed anew although they did not change, a further one each time: memory that
+ *  was damaged is found so. */
+void mirror_table_scrub(mirror_table_t *table, uint32_t parts);
 
 #endif

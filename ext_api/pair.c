@@ -5,15 +5,16 @@
  *   standby     follows the changes and applies them to its mirror; says how far it is (PROGRESS) at most every
  *               PAIR_PROGRESS_NS or PAIR_PROGRESS_CHANGES, and at once when somebody waits for that
  *   promoting   the same, until it has handed out everything up to its barrier; the next call of vesta_pair_next()
- *               says that the application has dealt with it: CONFIRM. The answer makes it active
- *   active      hears of roles only, its mirror stands still. When the role goes to another it follows the changes
- *               again, from where the mirror stands, and the stream resyncs what has changed since
+ *               says that the application has dealt with it: CONFIRM. The answer makes it active. Who asked for the
+ *               role (vesta_pair_promote()) confirms without the rest when its time is up and nothing more is there
+ *   active      hears of roles only, its mirror stands still. With a heartbeat it says that it lives (PROGRESS, ALIVE).
+ *               When the role goes to another it follows the changes again, from where the mirror stands, and the
+ *               stream resyncs what has changed since
  *
  * After each SYNCED the group is asked (JOIN again, which a member may do at any time) who has the role: a grant that
  * came while a snapshot was running is in the snapshot's position and was never seen as an operation.
  *
- * There is no polling: what is waited for is a change, the stream's own timer, or, when a call to the service
- * failed, PAIR_RETRY_NS.
+ * There is no polling: what is waited for is a change, the stream's own timer, or one of the times in pair_wake().
  */
 #include "ext_api/mirror.h"
 
@@ -29,6 +30,9 @@
 #define PAIR_JOIN_TIMEOUT_NS (10 * SA_TIME_ONE_SECOND)
 #define PAIR_LEAVE_TIMEOUT_NS (2 * SA_TIME_ONE_SECOND)
 #define PAIR_CALL_TIMEOUT_NS SA_TIME_ONE_SECOND
+#define PAIR_PROMOTE_TIMEOUT_NS (10 * SA_TIME_ONE_SECOND)
+#define PAIR_PROMOTE_GRACE_NS SA_TIME_ONE_SECOND /* the service no longer does it, and may have to say so */
+#define PAIR_BEATS_PER_HEARTBEAT 4
 #define PAIR_RETRY_NS (100 * SA_TIME_ONE_MILLISECOND)
 #define PAIR_PROGRESS_NS (50 * SA_TIME_ONE_MILLISECOND)
 #define PAIR_PROGRESS_CHANGES 1000U
@@ -42,6 +46,7 @@ struct vesta_pair {
   bool roles_only;  /* what the stream follows; lags behind role.role only within a call */
   bool ask;         /* the group is to be asked who has the role */
   int64_t retry_ns; /* no call to the service before that; 0: at once */
+  int64_t say_ns;   /* when to say something again; INT64_MAX: not for time's sake */
   char name[VESTA_MEMBER_NAME_BYTES_MAX + 1];
   wire_message_t join; /* the request; its text is `name` */
   /* what was said last about progress */
@@ -50,6 +55,11 @@ struct vesta_pair {
   int64_t said_ns;
   uint32_t unsaid_changes;
   bool awaited; /* somebody waits for what was handed out last */
+  /* how the promotion went, or goes */
+  uint64_t lineage;
+  vesta_promotion_t promotion;
+  uint64_t asked_epoch;   /* the grant that was asked for here; 0: none */
+  int64_t asked_until_ns; /* then it is confirmed without the rest */
 };
 
 /* ---- calls to the service ---- */
@@ -60,6 +70,16 @@ static SaAisErrorT pair_call(const vesta_pair_t *pair, const wire_message_t *req
   return vesta_agent_call(pair->checkpoint, request, vesta_bytes(NULL, 0), timeout, reply, err);
 }
 
+/* When vesta_pair_next() is to be called although nothing came. */
+static void pair_wake(const vesta_pair_t *pair) {
+  int64_t wake_ns = pair->retry_ns != 0 ? pair->retry_ns : pair->say_ns;
+  bool asked = pair->role.role == VESTA_ROLE_PROMOTING && pair->role.epoch == pair->asked_epoch;
+  if (asked && pair->asked_until_ns < wake_ns && pair->asked_until_ns > stream_steady_ns()) {
+    wake_ns = pair->asked_until_ns;
+  }
+  stream_wake_at(mirror_stream(pair->mirror), wake_ns);
+}
+
 /* A call failed. What can't be mended is returned; anything else is tried again a little later. */
 static SaAisErrorT pair_again(vesta_pair_t *pair, SaAisErrorT error) {
   if (error == SA_AIS_ERR_BAD_HANDLE) {
@@ -67,8 +87,15 @@ static SaAisErrorT pair_again(vesta_pair_t *pair, SaAisErrorT error) {
   }
   pair->ask = true;
   pair->retry_ns = stream_steady_ns() + PAIR_RETRY_NS;
-  stream_wake_at(mirror_stream(pair->mirror), pair->retry_ns);
+  pair_wake(pair);
   return SA_AIS_OK;
+}
+
+/* The service said how this member stands. */
+static void pair_answered(vesta_pair_t *pair, const wire_message_t *answer) {
+  pair->ask = false;
+  pair->lineage = answer->lineage;
+  member_role_answer(&pair->role, answer->member, answer->epoch, answer->seq, answer->state);
 }
 
 static SaAisErrorT pair_ask(vesta_pair_t *pair) {
@@ -78,19 +105,34 @@ static SaAisErrorT pair_ask(vesta_pair_t *pair) {
   if (error != SA_AIS_OK) {
     return pair_again(pair, error);
   }
-  pair->ask = false;
-  member_role_answer(&pair->role, reply.message.member, reply.message.epoch, reply.message.seq, reply.message.state);
+  pair_answered(pair, &reply.message);
   vesta_agent_reply_free(&reply);
   return SA_AIS_OK;
 }
 
+/* What a member that has taken so much lacks. */
+static vesta_promotion_t pair_promotion(const vesta_pair_t *pair, vesta_pos_t applied, bool complete) {
+  vesta_promotion_t promotion = {.result = VESTA_PROMOTION_SYNCED};
+  if (!complete) {
+    promotion.result = VESTA_PROMOTION_DIRTY;
+    promotion.missing_after =
+        (vesta_position_t){.lineage = applied.lineage, .epoch = applied.epoch, .seq = applied.seq};
+    promotion.missing_to =
+        (vesta_position_t){.lineage = pair->lineage, .epoch = pair->role.epoch, .seq = pair->role.barrier};
+  }
+  return promotion;
+}
+
 static SaAisErrorT pair_confirm(vesta_pair_t *pair, vesta_pos_t applied) {
-  wire_message_t request = {.kind = WIRE_CONFIRM, .epoch = pair->role.epoch, .seq = applied.seq};
+  bool complete = member_role_ready(&pair->role, applied.seq);
+  wire_message_t request = {
+      .kind = WIRE_CONFIRM, .epoch = pair->role.epoch, .seq = applied.seq, .flags = complete ? 0U : WIRE_CONFIRM_DIRTY};
   vesta_agent_reply_t reply = {0};
   vesta_err_t err;
   SaAisErrorT error = pair_call(pair, &request, PAIR_CALL_TIMEOUT_NS, &reply, &err);
   if (error == SA_AIS_OK) {
     vesta_agent_reply_free(&reply);
+    pair->promotion = pair_promotion(pair, applied, complete);
     member_role_confirmed(&pair->role);
   } else if (err == VESTA_ERR_FENCED) {
     member_role_refused(&pair->role);
@@ -106,6 +148,8 @@ static void pair_follow(vesta_pair_t *pair) {
   bool active = pair->role.role == VESTA_ROLE_ACTIVE;
   if (active != pair->roles_only) {
     pair->roles_only = active;
+    pair->say_ns = INT64_MAX;
+    pair->said_synced = false; /* who was active is not taken for synced before it says so again */
     stream_follow_roles(mirror_stream(pair->mirror), active);
   }
 }
@@ -120,7 +164,7 @@ static SaAisErrorT pair_act(vesta_pair_t *pair) {
       return SA_AIS_OK;
     }
     pair->retry_ns = 0;
-    stream_wake_at(mirror_stream(pair->mirror), INT64_MAX);
+    pair_wake(pair);
   }
   SaAisErrorT error = pair->ask ? pair_ask(pair) : SA_AIS_OK;
   stream_standing_t standing;
@@ -128,6 +172,22 @@ static SaAisErrorT pair_act(vesta_pair_t *pair) {
   if (error == SA_AIS_OK && pair->retry_ns == 0 && member_role_ready(&pair->role, standing.subscriber.handed_out.seq)) {
     error = pair_confirm(pair, standing.subscriber.handed_out);
   }
+  pair_follow(pair);
+  return error;
+}
+
+/* Nothing more is there to take. Was the role asked for, and is the time for the rest over? */
+static bool pair_does_without(const vesta_pair_t *pair) {
+  const member_role_t *role = &pair->role;
+  return role->role == VESTA_ROLE_PROMOTING && role->epoch == pair->asked_epoch && member_role_known(role) &&
+         (pair->join.flags & WIRE_JOIN_REQUIRE_SYNCED) == 0 && pair->retry_ns == 0 &&
+         stream_steady_ns() >= pair->asked_until_ns;
+}
+
+static SaAisErrorT pair_do_without(vesta_pair_t *pair) {
+  stream_standing_t standing;
+  stream_standing(mirror_stream(pair->mirror), false, &standing);
+  SaAisErrorT error = pair_confirm(pair, standing.subscriber.handed_out);
   pair_follow(pair);
   return error;
 }
@@ -148,8 +208,23 @@ static void pair_say(vesta_pair_t *pair, const subscriber_status_t *status, int6
   }
 }
 
+/* An active that is to give signs of life. */
+static void pair_beat(vesta_pair_t *pair) {
+  if (pair->join.expiry_ns == 0) {
+    return;
+  }
+  int64_t now_ns = stream_steady_ns();
+  if (pair->say_ns == INT64_MAX || now_ns >= pair->say_ns) {
+    wire_message_t alive = {.kind = WIRE_PROGRESS, .state = WIRE_PROGRESS_ALIVE};
+    (void)stream_tell(mirror_stream(pair->mirror), &alive);
+    pair->say_ns = now_ns + pair->join.expiry_ns / PAIR_BEATS_PER_HEARTBEAT;
+    pair_wake(pair);
+  }
+}
+
 static void pair_progress(vesta_pair_t *pair) {
   if (pair->roles_only) {
+    pair_beat(pair);
     return;
   }
   stream_standing_t standing;
@@ -163,10 +238,9 @@ static void pair_progress(vesta_pair_t *pair) {
     pair_say(pair, status, now_ns);
     moved = !vesta_pos_equal(status->handed_out, pair->said);
   }
-  if (pair->retry_ns == 0) {
-    int64_t pause_ns = pair->awaited ? PAIR_SAY_RETRY_NS : PAIR_PROGRESS_NS;
-    stream_wake_at(mirror_stream(pair->mirror), moved ? pair->said_ns + pause_ns : INT64_MAX);
-  }
+  int64_t pause_ns = pair->awaited ? PAIR_SAY_RETRY_NS : PAIR_PROGRESS_NS;
+  pair->say_ns = moved ? pair->said_ns + pause_ns : INT64_MAX;
+  pair_wake(pair);
 }
 
 /* ---- events ---- */
@@ -175,7 +249,9 @@ static void pair_progress(vesta_pair_t *pair) {
 static bool pair_observe(vesta_pair_t *pair, const notify_change_t *change) {
   bool in_roles = pair->roles_only;
   if (change->kind == VESTA_KIND_EPOCH) {
-    member_role_operation(&pair->role, change->position.epoch, change->member, change->position.seq);
+    if (change->member != VESTA_MEMBER_SAME) { /* else a replica has moved, and no role with it */
+      member_role_operation(&pair->role, change->position.epoch, change->member, change->position.seq);
+    }
   } else if (change->kind == NOTIFY_SYNCED || (in_roles && change->kind == NOTIFY_LOST)) {
     pair->ask = true;
   }
@@ -207,7 +283,7 @@ static bool pair_role_event(vesta_pair_t *pair, vesta_event_t *event) {
     event->role_epoch = told.epoch;
   }
   if (told.role == VESTA_ROLE_ACTIVE) {
-    event->result = VESTA_PROMOTION_SYNCED;
+    event->promotion = pair->promotion;
   }
   return true;
 }
@@ -241,12 +317,16 @@ SaAisErrorT vesta_pair_next(vesta_pair_t *pair, SaTimeT timeout, vesta_event_t *
       stream_change(&change, &event->change);
       return SA_AIS_OK;
     }
-    if (error == SA_AIS_ERR_TIMEOUT) {
+    if (error == SA_AIS_ERR_TIMEOUT && pair_does_without(pair)) {
+      error = pair_do_without(pair);
+    } else if (error == SA_AIS_ERR_TIMEOUT) {
       pair_progress(pair);
       if (!stream_wait(mirror_stream(pair->mirror), deadline_ns)) {
         return SA_AIS_ERR_TIMEOUT;
       }
-    } else if (error != SA_AIS_OK) {
+      error = SA_AIS_OK;
+    }
+    if (error != SA_AIS_OK) {
       return error;
     }
   }
@@ -256,7 +336,10 @@ SaAisErrorT vesta_pair_next(vesta_pair_t *pair, SaTimeT timeout, vesta_event_t *
 
 static bool pair_options_valid(const vesta_pair_options_t *options) {
   size_t name_size = options->name == NULL ? 1 : strnlen(options->name, VESTA_MEMBER_NAME_BYTES_MAX + 1);
+  bool heartbeat_valid =
+      options->heartbeat == 0 || options->heartbeat >= VESTA_HEARTBEAT_MS_MIN * SA_TIME_ONE_MILLISECOND;
   return name_size > 0 && name_size <= VESTA_MEMBER_NAME_BYTES_MAX && options->promote_timeout >= 0 &&
+         heartbeat_valid && (options->manual == SA_FALSE || options->manual == SA_TRUE) &&
          (options->unfenced == SA_FALSE || options->unfenced == SA_TRUE) &&
          (options->require_synced == SA_FALSE || options->require_synced == SA_TRUE) && RESERVED_IS_ZERO(options);
 }
@@ -271,8 +354,10 @@ static void pair_join_fill(vesta_pair_t *pair, const vesta_pair_options_t *optio
                                 .text = vesta_bytes(pair->name, strlen(pair->name)),
                                 .priority = options->priority,
                                 .flags = (options->unfenced == SA_TRUE ? 0U : WIRE_JOIN_FENCE) |
+                                         (options->manual == SA_TRUE ? WIRE_JOIN_MANUAL : 0U) |
                                          (options->require_synced == SA_TRUE ? WIRE_JOIN_REQUIRE_SYNCED : 0U),
-                                .timeout_ns = options->promote_timeout};
+                                .timeout_ns = options->promote_timeout,
+                                .expiry_ns = options->heartbeat};
 }
 
 static void pair_leave(const vesta_pair_t *pair) {
@@ -296,6 +381,7 @@ SaAisErrorT vesta_pair_join(SaCkptCheckpointHandleT checkpoint, const vesta_pair
     return SA_AIS_ERR_NO_MEMORY;
   }
   made->checkpoint = checkpoint;
+  made->say_ns = INT64_MAX;
   pair_join_fill(made, options);
   vesta_agent_reply_t reply = {0};
   vesta_err_t err;
@@ -322,6 +408,57 @@ SaAisErrorT vesta_pair_fd(vesta_pair_t *pair, SaSelectionObjectT *fd) {
 }
 
 vesta_mirror_t *vesta_pair_mirror(vesta_pair_t *pair) { return pair == NULL ? NULL : pair->mirror; }
+
+/* The grant, asked for. @return SA_AIS_OK, and the role has heard of it; otherwise as vesta_pair_promote() */
+static SaAisErrorT pair_ask_for(vesta_pair_t *pair, int64_t deadline_ns) {
+  int64_t now_ns = stream_steady_ns();
+  bool limited = deadline_ns != INT64_MAX;
+  wire_message_t request = {.kind = WIRE_PROMOTE, .time_ns = limited ? deadline_ns : 0};
+  SaTimeT timeout = limited ? deadline_ns - now_ns + PAIR_PROMOTE_GRACE_NS : 0;
+  vesta_agent_reply_t reply = {0};
+  vesta_err_t err;
+  SaAisErrorT error = pair_call(pair, &request, timeout, &reply, &err);
+  if (error == SA_AIS_OK) {
+    pair->asked_epoch = reply.message.epoch;
+    pair->asked_until_ns = deadline_ns;
+    pair_answered(pair, &reply.message);
+    vesta_agent_reply_free(&reply);
+    pair_follow(pair);
+    stream_more(mirror_stream(pair->mirror)); /* a role event is waiting */
+    return SA_AIS_OK;
+  }
+  if (error == SA_AIS_ERR_TIMEOUT) {
+    pair->ask = true;
+    return SA_AIS_ERR_FAILED_OPERATION;
+  }
+  return error == SA_AIS_ERR_TRY_AGAIN && stream_steady_ns() >= deadline_ns ? SA_AIS_ERR_TIMEOUT : error;
+}
+
+SaAisErrorT vesta_pair_promote(vesta_pair_t *pair, SaTimeT timeout, vesta_promotion_t *promotion) {
+  if (pair == NULL || promotion == NULL || timeout < 0) {
+    return SA_AIS_ERR_INVALID_PARAM;
+  }
+  if (!stream_mine(mirror_stream(pair->mirror))) {
+    return SA_AIS_ERR_BAD_HANDLE;
+  }
+  if (!member_role_has_room(&pair->role)) {
+    return SA_AIS_ERR_TRY_AGAIN; /* who asks again and again without looking at what came of it */
+  }
+  int64_t deadline_ns = stream_deadline_ns(timeout == 0 ? PAIR_PROMOTE_TIMEOUT_NS : timeout);
+  stream_standing_t standing;
+  if (!pair->roles_only) { /* the service decides by what this member said last */
+    stream_standing(mirror_stream(pair->mirror), true, &standing);
+    pair_say(pair, &standing.subscriber, stream_steady_ns());
+  }
+  SaAisErrorT error = pair_ask_for(pair, deadline_ns);
+  if (error == SA_AIS_OK && pair->role.role == VESTA_ROLE_ACTIVE) {
+    *promotion = pair->promotion;
+  } else if (error == SA_AIS_OK) {
+    stream_standing(mirror_stream(pair->mirror), true, &standing);
+    *promotion = pair_promotion(pair, standing.subscriber.handed_out, standing.subscriber.synced);
+  }
+  return error;
+}
 
 SaAisErrorT vesta_pair_resign(vesta_pair_t *pair, SaTimeT timeout) {
   if (pair == NULL || timeout < 0) {

@@ -18,8 +18,11 @@
 #define STREAM_RENEW_TIMEOUT_NS (50 * SA_TIME_ONE_MILLISECOND) /* for an answer in the middle of ..._next() */
 #define STREAM_RENEW_AGAIN_NS (200 * SA_TIME_ONE_MILLISECOND)
 #define STREAM_TELL_NS SA_TIME_ONE_SECOND
+#define STREAM_TELL_EARLY_NS (100 * SA_TIME_ONE_MILLISECOND) /* while there is no position to tell */
 #define STREAM_BUFFER_BYTES_MIN (64U << 10)
-#define STREAM_CHANGES_BETWEEN_CLOCKS 4096U
+#define STREAM_KINDS \
+  (VESTA_KIND_BIT(VESTA_CHANGE_EPOCH + 1) - VESTA_KIND_BIT(VESTA_CHANGE_CREATED)) /* all that happens to a checkpoint */
+#define STREAM_CHANGES_BETWEEN_CLOCKS 64U
 
 static_assert((int)VESTA_CHANGE_CREATED == (int)VESTA_KIND_CREATED, "one number for a kind of change");
 static_assert((int)VESTA_CHANGE_WRITTEN == (int)VESTA_KIND_WRITTEN, "one number for a kind of change");
@@ -35,6 +38,8 @@ static_assert((int)VESTA_CHANGE_LOST == (int)NOTIFY_LOST, "one number for a word
 static_assert((int)VESTA_CHANGE_RESYNC_BEGIN == (int)NOTIFY_RESYNC_BEGIN, "one number for a word of the stream");
 static_assert((int)VESTA_CHANGE_RESYNC_END == (int)NOTIFY_RESYNC_END, "one number for a word of the stream");
 static_assert((int)VESTA_CHANGE_GONE == (int)NOTIFY_GONE, "one number for a word of the stream");
+static_assert((int)VESTA_CHANGE_COALESCED == (int)NOTIFY_COALESCED, "one number for a word of the stream");
+static_assert(VESTA_PREFIXES_MAX == VESTA_STREAM_PREFIXES_MAX, "what is promised is what the service takes");
 static_assert(SA_TIME_END == INT64_MAX && SA_TIME_END == VESTA_TIME_END, "never is never");
 
 struct vesta_stream {
@@ -45,8 +50,10 @@ struct vesta_stream {
   bool renewing;    /* ... and it is to be asked then */
   int64_t owner_wake_ns;
   int64_t drained_ns;
-  int64_t told_ns;
-  uint32_t taken; /* changes since the clock was read */
+  bool roles_only; /* changes are not taken: how far it is says nothing */
+  uint64_t number; /* what the service lists it by; 0: it does not */
+  int64_t tell_ns; /* when to say how far it is */
+  uint32_t taken;  /* changes since the clock was read */
 };
 
 bool reserved_is_zero(const SaUint64T *reserved, size_t count) {
@@ -78,6 +85,7 @@ static vesta_lost_reason_t stream_lost_reason(uint32_t reason) {
   return reason == VESTA_ERR_DIVERGED    ? VESTA_LOST_DIVERGED
          : reason == VESTA_ERR_TIMEOUT   ? VESTA_LOST_SILENCE
          : reason == VESTA_ERR_TOO_LARGE ? VESTA_LOST_OVERFLOW
+         : reason == VESTA_ERR_MALFORMED ? VESTA_LOST_CORRUPT
                                          : VESTA_LOST_HISTORY;
 }
 
@@ -90,7 +98,7 @@ void stream_change(const notify_change_t *from, vesta_change_t *to) {
   if (from->kind == NOTIFY_LOST) {
     to->reason = stream_lost_reason(from->reason);
   }
-  if (from->kind == NOTIFY_LOST || from->kind == NOTIFY_RESYNC_BEGIN) {
+  if (from->kind == NOTIFY_LOST || from->kind == NOTIFY_RESYNC_BEGIN || from->kind == NOTIFY_COALESCED) {
     to->from = stream_public_position(from->from);
   }
   to->index = from->index;
@@ -98,7 +106,7 @@ void stream_change(const notify_change_t *from, vesta_change_t *to) {
   to->id.idLen = (SaUint16T)from->id.size;
   to->id.id = (SaUint8T *)from->id.data; /* the standard's type has no const */
   to->offset = from->offset;
-  to->data = from->data.size == 0 ? NULL : from->data.data;
+  to->data = from->data.size == 0 ? NULL : from->data.data; /* NULL as well when only keys are wanted */
   to->size = from->data.size;
   to->expiry = from->expiry_ns;
   to->time = from->time_ns;
@@ -107,8 +115,10 @@ void stream_change(const notify_change_t *from, vesta_change_t *to) {
 
 /* ---- the agent link ---- */
 
-static SaAisErrorT stream_ask(SaCkptCheckpointHandleT checkpoint, SaTimeT timeout, vesta_agent_reply_t *reply) {
-  wire_message_t request = {.kind = WIRE_STREAM};
+/* `number` is what it was listed by before; 0: it is a new one. */
+static SaAisErrorT stream_ask(SaCkptCheckpointHandleT checkpoint, uint64_t number, SaTimeT timeout,
+                              vesta_agent_reply_t *reply) {
+  wire_message_t request = {.kind = WIRE_STREAM, .member = number};
   return vesta_agent_call(checkpoint, &request, vesta_bytes(NULL, 0), timeout, reply, NULL);
 }
 
@@ -130,8 +140,9 @@ static bool stream_is_over(SaAisErrorT error) {
 
 static SaAisErrorT stream_renew_now(vesta_stream_t *stream) {
   vesta_agent_reply_t reply = {0};
-  SaAisErrorT error = stream_ask(stream->checkpoint, STREAM_RENEW_TIMEOUT_NS, &reply);
+  SaAisErrorT error = stream_ask(stream->checkpoint, stream->number, STREAM_RENEW_TIMEOUT_NS, &reply);
   if (error == SA_AIS_OK) {
+    stream->number = reply.message.member;
     vesta_err_t err = stream_subscriber_renew(stream->subscriber, wire_token(&reply.message), reply.message.text);
     error = err == VESTA_OK ? SA_AIS_OK : vesta_agent_error(err);
     vesta_agent_reply_free(&reply);
@@ -156,11 +167,11 @@ static SaAisErrorT stream_renew(vesta_stream_t *stream) {
 }
 
 bool stream_tell(vesta_stream_t *stream, const wire_message_t *progress) {
-  stream->told_ns = stream_steady_ns();
   SaAisErrorT error = vesta_agent_post(stream->checkpoint, progress);
-  if (error == SA_AIS_ERR_TRY_AGAIN && stream->told_ns >= stream->renew_ns) {
+  if (error == SA_AIS_ERR_TRY_AGAIN && stream_steady_ns() >= stream->renew_ns) {
     vesta_agent_reply_t reply = {0};
-    if (stream_ask(stream->checkpoint, STREAM_RENEW_TIMEOUT_NS, &reply) == SA_AIS_OK) {
+    if (stream_ask(stream->checkpoint, stream->number, STREAM_RENEW_TIMEOUT_NS, &reply) == SA_AIS_OK) {
+      stream->number = reply.message.member;
       vesta_agent_reply_free(&reply);
     } else {
       stream->renew_ns = stream_steady_ns() + STREAM_RENEW_AGAIN_NS;
@@ -169,11 +180,31 @@ bool stream_tell(vesta_stream_t *stream, const wire_message_t *progress) {
   return error == SA_AIS_OK;
 }
 
-/* That it is there, and no more: how far its application is can be said by a member alone, which has its own way. */
+/* That it is there, and how far its application was given changes, for people to see. What a member has applied is
+ * another matter: its pair says that. */
 static void stream_tell_sometimes(vesta_stream_t *stream, int64_t now_ns) {
-  if (now_ns - stream->told_ns >= STREAM_TELL_NS) {
-    wire_message_t alive = {.kind = WIRE_PROGRESS, .state = WIRE_PROGRESS_ALIVE};
-    (void)stream_tell(stream, &alive);
+  if (now_ns < stream->tell_ns) {
+    return;
+  }
+  stream_standing_t standing;
+  stream_standing(stream, false, &standing);
+  vesta_pos_t position = stream->roles_only ? (vesta_pos_t){0} : standing.subscriber.handed_out;
+  wire_message_t where = {.kind = WIRE_PROGRESS, .state = WIRE_PROGRESS_ALIVE};
+  bool early = position.epoch == 0 && !stream->roles_only;
+  stream->tell_ns = now_ns + (early ? STREAM_TELL_EARLY_NS : STREAM_TELL_NS);
+  if (stream->number != 0) {
+    where.state = WIRE_PROGRESS_STREAM;
+    where.member = stream->number;
+    wire_pos_set(&where, position);
+  }
+  (void)stream_tell(stream, &where);
+}
+
+/* It is not listed any longer. Should the link be broken, it is until its handle is closed. */
+static void stream_tell_end(const vesta_stream_t *stream) {
+  if (stream->number != 0 && stream_mine(stream)) {
+    wire_message_t end = {.kind = WIRE_PROGRESS, .state = WIRE_PROGRESS_STREAM_END, .member = stream->number};
+    (void)vesta_agent_post(stream->checkpoint, &end);
   }
 }
 
@@ -190,7 +221,9 @@ static SaAisErrorT stream_taken(vesta_stream_t *stream, const notify_change_t *c
   return SA_AIS_OK;
 }
 
-SaAisErrorT stream_try(vesta_stream_t *stream, notify_change_t *change) {
+typedef vesta_err_t stream_taker_t(stream_subscriber_t *subscriber, notify_change_t *change);
+
+static SaAisErrorT stream_take(vesta_stream_t *stream, stream_taker_t *take, notify_change_t *change) {
   if (!stream_mine(stream)) {
     return SA_AIS_ERR_BAD_HANDLE;
   }
@@ -198,7 +231,7 @@ SaAisErrorT stream_try(vesta_stream_t *stream, notify_change_t *change) {
     return stream->over;
   }
   vesta_err_t err;
-  while ((err = stream_subscriber_next(stream->subscriber, change)) == VESTA_ERR_ACCESS) {
+  while ((err = take(stream->subscriber, change)) == VESTA_ERR_ACCESS) {
     SaAisErrorT error = stream_renew(stream);
     if (error != SA_AIS_OK) {
       return error;
@@ -207,14 +240,32 @@ SaAisErrorT stream_try(vesta_stream_t *stream, notify_change_t *change) {
   if (err == VESTA_OK) {
     return stream_taken(stream, change);
   }
-  if (err == VESTA_ERR_TRY_AGAIN) {
-    stream->drained_ns = stream_steady_ns();
+  if (err == VESTA_ERR_TRY_AGAIN || err == VESTA_ERR_BUSY) {
+    int64_t now_ns = stream_steady_ns();
+    stream->drained_ns = err == VESTA_ERR_TRY_AGAIN ? now_ns : stream->drained_ns;
     stream->taken = 0;
-    stream_tell_sometimes(stream, stream->drained_ns);
+    stream_tell_sometimes(stream, now_ns);
     return SA_AIS_ERR_TIMEOUT;
   }
-  return vesta_agent_error(err);
+  return err == VESTA_ERR_CHANGED ? SA_AIS_ERR_TRY_AGAIN : vesta_agent_error(err);
 }
+
+SaAisErrorT stream_try(vesta_stream_t *stream, notify_change_t *change) {
+  return stream_take(stream, stream_subscriber_next, change);
+}
+
+SaAisErrorT stream_try_hash(vesta_stream_t *stream, notify_change_t *change) {
+  return stream_take(stream, stream_subscriber_next_hash, change);
+}
+
+void stream_want_hash(vesta_stream_t *stream) { stream_subscriber_want_hash(stream->subscriber); }
+
+SaAisErrorT stream_hash_refusal(const vesta_stream_t *stream) {
+  vesta_err_t err = stream_subscriber_hash_refusal(stream->subscriber);
+  return err == VESTA_OK ? SA_AIS_OK : vesta_agent_error(err);
+}
+
+void stream_resync(vesta_stream_t *stream) { stream_subscriber_resync(stream->subscriber); }
 
 bool stream_wait(vesta_stream_t *stream, int64_t deadline_ns) {
   if (deadline_ns == 0 || (deadline_ns != INT64_MAX && stream_steady_ns() >= deadline_ns)) {
@@ -227,8 +278,14 @@ bool stream_wait(vesta_stream_t *stream, int64_t deadline_ns) {
 void stream_more(vesta_stream_t *stream) { stream_subscriber_more(stream->subscriber); }
 
 void stream_follow_roles(vesta_stream_t *stream, bool roles_only) {
+  if (stream->roles_only != roles_only) {
+    stream->roles_only = roles_only;
+    stream->tell_ns = 0; /* what was told does not hold any longer */
+  }
   stream_subscriber_follow_roles(stream->subscriber, roles_only);
 }
+
+bool stream_follows_roles(const vesta_stream_t *stream) { return stream->roles_only; }
 
 void stream_standing(vesta_stream_t *stream, bool take_in, stream_standing_t *standing) {
   stream_subscriber_status(stream->subscriber, take_in, &standing->subscriber, &standing->heard_ns);
@@ -237,17 +294,44 @@ void stream_standing(vesta_stream_t *stream, bool take_in, stream_standing_t *st
 
 /* ---- the API ---- */
 
-static bool stream_options_valid(const vesta_stream_options_t *options) {
-  return (options->from == VESTA_FROM_SNAPSHOT || options->from == VESTA_FROM_NOW ||
-          options->from == VESTA_FROM_POSITION) &&
-         (options->buffer_bytes == 0 || options->buffer_bytes >= STREAM_BUFFER_BYTES_MIN) && RESERVED_IS_ZERO(options);
+static bool stream_prefixes_valid(const vesta_stream_options_t *options) {
+  if (options->prefix_count > VESTA_PREFIXES_MAX || (options->prefix_count != 0 && options->prefixes == NULL)) {
+    return false;
+  }
+  for (SaUint32T i = 0; i < options->prefix_count; i++) {
+    const SaCkptSectionIdT *prefix = &options->prefixes[i];
+    if (prefix->id == NULL || prefix->idLen == 0 || prefix->idLen > VESTA_SECTION_ID_BYTES_MAX) {
+      return false;
+    }
+  }
+  return true;
 }
 
-static subscriber_config_t stream_config(const vesta_stream_options_t *options, const wire_message_t *reply) {
+static bool stream_options_valid(const vesta_stream_options_t *options) {
+  bool from_valid =
+      options->from == VESTA_FROM_SNAPSHOT || options->from == VESTA_FROM_NOW || options->from == VESTA_FROM_POSITION;
+  bool slow_valid = options->when_slow == VESTA_WHEN_SLOW_RESYNC || options->when_slow == VESTA_WHEN_SLOW_COALESCE;
+  bool buffer_valid = options->buffer_bytes == 0 || options->buffer_bytes >= STREAM_BUFFER_BYTES_MIN;
+  return from_valid && slow_valid && buffer_valid && (options->kinds & ~STREAM_KINDS) == 0 &&
+         (options->keys_only == SA_FALSE || options->keys_only == SA_TRUE) && stream_prefixes_valid(options) &&
+         RESERVED_IS_ZERO(options);
+}
+
+/* `prefixes` is room for VESTA_PREFIXES_MAX of them. */
+static subscriber_config_t stream_config(const vesta_stream_options_t *options, const wire_message_t *reply,
+                                         wire_element_t *prefixes) {
   subscriber_config_t config = {.checkpoint_id = reply->checkpoint,
                                 .token = wire_token(reply),
                                 .start = SUBSCRIBER_FROM_SNAPSHOT,
-                                .buffer_bytes = options->buffer_bytes};
+                                .buffer_bytes = options->buffer_bytes,
+                                .keys_only = options->keys_only == SA_TRUE,
+                                .coalesce = options->when_slow == VESTA_WHEN_SLOW_COALESCE,
+                                .kinds = options->kinds,
+                                .prefixes = prefixes,
+                                .prefix_count = options->prefix_count};
+  for (SaUint32T i = 0; i < options->prefix_count; i++) {
+    prefixes[i] = (wire_element_t){.id = vesta_bytes(options->prefixes[i].id, options->prefixes[i].idLen)};
+  }
   if (options->from == VESTA_FROM_NOW) {
     config.start = SUBSCRIBER_FROM_NOW;
   } else if (options->from == VESTA_FROM_POSITION && options->position.lineage != 0) {
@@ -266,7 +350,7 @@ SaAisErrorT vesta_stream_open(SaCkptCheckpointHandleT checkpoint, const vesta_st
     return SA_AIS_ERR_INVALID_PARAM;
   }
   vesta_agent_reply_t reply = {0};
-  SaAisErrorT error = stream_ask(checkpoint, STREAM_OPEN_TIMEOUT_NS, &reply);
+  SaAisErrorT error = stream_ask(checkpoint, 0, STREAM_OPEN_TIMEOUT_NS, &reply);
   if (error != SA_AIS_OK) {
     return error;
   }
@@ -278,8 +362,10 @@ SaAisErrorT vesta_stream_open(SaCkptCheckpointHandleT checkpoint, const vesta_st
                              .over = SA_AIS_OK,
                              .owner_wake_ns = INT64_MAX,
                              .drained_ns = now_ns,
-                             .told_ns = now_ns};
-    subscriber_config_t config = stream_config(options, &reply.message);
+                             .number = reply.message.member,
+                             .tell_ns = now_ns};
+    wire_element_t prefixes[VESTA_PREFIXES_MAX];
+    subscriber_config_t config = stream_config(options, &reply.message, prefixes);
     err = stream_subscriber_open(&config, reply.message.text, &made->subscriber);
   }
   vesta_agent_reply_free(&reply);
@@ -333,6 +419,7 @@ SaAisErrorT vesta_stream_close(vesta_stream_t **stream) {
     return SA_AIS_ERR_INVALID_PARAM;
   }
   if (*stream != NULL) {
+    stream_tell_end(*stream);
     stream_subscriber_close(&(*stream)->subscriber);
     free(*stream);
     *stream = NULL;

@@ -16,6 +16,23 @@
  */
 SaAisErrorT stream_try(vesta_stream_t *stream, notify_change_t *change);
 
+/**
+ * As stream_try(), but a NOTIFY_HASH only, which comes of itself with stream_try() as well.
+ * @return as stream_try(); SA_AIS_ERR_TRY_AGAIN: something else comes before it
+ */
+SaAisErrorT stream_try_hash(vesta_stream_t *stream, notify_change_t *change);
+
+/** Ask for the hash of the service's content: a NOTIFY_HASH will come, once. */
+void stream_want_hash(vesta_stream_t *stream);
+/** SA_AIS_OK, or why the one that was asked for last will not come. */
+SaAisErrorT stream_hash_refusal(const vesta_stream_t *stream);
+
+/** Are changes not taken at all, stream_follow_roles()? */
+bool stream_follows_roles(const vesta_stream_t *stream);
+
+/** What was taken has turned out to be wrong: NOTIFY_LOST (MALFORMED), and everything anew. */
+void stream_resync(vesta_stream_t *stream);
+
 /** After SA_AIS_ERR_TIMEOUT of stream_try(): wait for it to be worth trying again. False: the deadline has passed. */
 bool stream_wait(vesta_stream_t *stream, int64_t deadline_ns);
 

@@ -93,7 +93,8 @@ typedef enum vesta_change_kind {
   VESTA_CHANGE_EXPIRY_SET = 6,    /**< id, expiry */
   VESTA_CHANGE_UNLINKED = 7,      /**< the checkpoint has no name any more; it goes when its last user closes it */
   VESTA_CHANGE_RETENTION_SET = 8, /**< expiry: the new retention duration */
-  VESTA_CHANGE_EPOCH = 9,         /**< member: who was granted the active role, 0 nobody; a new epoch begins here */
+  VESTA_CHANGE_EPOCH = 9, /**< member: who was granted the active role, 0 nobody; UINT64_MAX: no role was, another
+                                       node's replica orders the changes from here on. A new epoch begins here */
 
   VESTA_CHANGE_SYNCED = 32,       /**< all up to `position` has been handed out; changes now come as they are made */
   VESTA_CHANGE_LOST = 33,         /**< changes after `from` up to `position` will not come one by one (reason); a resync
@@ -102,6 +103,8 @@ typedef enum vesta_change_kind {
                                        `full`: ids not named before RESYNC_END are gone */
   VESTA_CHANGE_RESYNC_END = 35,   /**< the state is consistent again, as of `position` */
   VESTA_CHANGE_GONE = 36,         /**< the checkpoint is no more, or may not be read any more; nothing follows */
+  VESTA_CHANGE_COALESCED = 37,    /**< id, data, expiry: the section is this now, new or not; all changes of it after
+                                       `from` up to `position` in one. In a resync, with VESTA_WHEN_SLOW_COALESCE */
 } vesta_change_kind_t;
 
 /** Why changes were lost. */
@@ -110,13 +113,14 @@ typedef enum vesta_lost_reason {
   VESTA_LOST_DIVERGED = 2, /**< `from` belongs to another history than the checkpoint's, or is beyond its end */
   VESTA_LOST_SILENCE = 3,  /**< the service was not heard for three beacon periods (3 seconds) */
   VESTA_LOST_OVERFLOW = 4, /**< the changes came faster than they were taken, and buffer_bytes was full */
+  VESTA_LOST_CORRUPT = 5,  /**< of a mirror: vesta_mirror_verify() found that its table is not what the service has */
 } vesta_lost_reason_t;
 
 /**
  * One change of one section or of the checkpoint, or a word of the stream. What a kind does not mention is zero.
  *
  * An operation on several sections (an IO vector) is several changes of the same position, `index` 0 to `count` - 1:
- * who applies them as one waits for index + 1 == count.
+ * who applies them as one waits for index + 1 == count. Changes that a stream was asked to leave out do not count.
  */
 typedef struct vesta_change {
   vesta_change_kind_t kind;
@@ -124,13 +128,13 @@ typedef struct vesta_change {
   SaBoolT full;               /**< RESYNC_BEGIN */
   vesta_lost_reason_t reason; /**< LOST */
   vesta_position_t position;
-  vesta_position_t from;  /**< LOST, RESYNC_BEGIN */
+  vesta_position_t from;  /**< LOST, RESYNC_BEGIN, COALESCED */
   SaUint32T index, count; /**< place within its operation */
   SaCkptSectionIdT id;    /**< idLen 0: the default section. Do not write to it */
   SaOffsetT offset;       /**< WRITTEN */
-  const void *data;       /**< NULL when size is 0 */
+  const void *data;       /**< NULL when size is 0, and with `keys_only`: size says how much there is */
   SaSizeT size;
-  SaTimeT expiry;   /**< CREATED, EXPIRY_SET: when, SA_TIME_END never. RETENTION_SET: the duration */
+  SaTimeT expiry;   /**< CREATED, COALESCED, EXPIRY_SET: when, SA_TIME_END never. RETENTION_SET: the duration */
   SaTimeT time;     /**< when it was committed */
   SaUint64T member; /**< EPOCH */
   SaUint64T reserved[4];
@@ -149,13 +153,41 @@ typedef enum vesta_from {
                                 of what changed since */
 } vesta_from_t;
 
-/** How to open a stream. Zero: from a snapshot, default limits. */
+/** What becomes of changes that came faster than they were taken, and found no room in `buffer_bytes`. */
+typedef enum vesta_when_slow {
+  VESTA_WHEN_SLOW_RESYNC = 0,   /**< they are fetched from the service, one by one, for as long as its history has them;
+                                     then LOST says that they will not come, and a resync brings what they led to */
+  VESTA_WHEN_SLOW_COALESCE = 1, /**< a resync at once, and no LOST: RESYNC_BEGIN, for each section that they changed one
+                                     COALESCED or DELETED, RESYNC_END, SYNCED. The same wherever the history does not
+                                     reach. LOST is still said of another history, and when all there is must be sent */
+} vesta_when_slow_t;
+
+/** Sections are chosen by so many beginnings of their ids at most. */
+#define VESTA_PREFIXES_MAX 16
+
+/** The bit of a kind of change in `kinds`. */
+#define VESTA_KIND_BIT(kind) ((SaUint32T)1 << (kind))
+
+/**
+ * How to open a stream. Zero: all changes, from a snapshot, default limits.
+ *
+ * With `prefixes`, `kinds` or both a stream hands out a part of the changes. It takes in all of them all the same: its
+ * promise is the same, no change that was asked for is missing without LOST, and vesta_stream_position() goes on over
+ * those that were left out. The words of the stream, UNLINKED and EPOCH always come.
+ */
 typedef struct vesta_stream_options {
   vesta_from_t from;
   vesta_position_t position; /**< VESTA_FROM_POSITION; all zero there means from a snapshot */
   SaSizeT buffer_bytes;      /**< changes held in this process at most, until they are taken: beyond it they are given
-                                  up and fetched again later, or resynced (LOST). 0: 64 MiB; else at least 64 KiB */
-  SaUint64T reserved[8];     /**< zero */
+                                  up, see `when_slow`. 0: 64 MiB; else at least 64 KiB */
+  const SaCkptSectionIdT *prefixes; /**< only sections whose ids begin with one of these, each 1 to 1024 bytes; of a
+                                         snapshot and a resync no others are sent. Copied */
+  SaUint32T prefix_count;           /**< 0: all sections; at most VESTA_PREFIXES_MAX */
+  SaUint32T kinds;   /**< VESTA_KIND_BIT() of CREATED to EPOCH, added up: only changes of these kinds. 0: of
+                                  all. What comes in a resync is not news but the state, and comes whatever its kind */
+  SaBoolT keys_only; /**< SA_TRUE: no data, which is not even sent: changes say its size */
+  vesta_when_slow_t when_slow;
+  SaUint64T reserved[5]; /**< zero */
 } vesta_stream_options_t;
 
 /**
@@ -210,7 +242,8 @@ SaAisErrorT vesta_stream_fd(vesta_stream_t *stream, SaSelectionObjectT *fd);
 SaAisErrorT vesta_stream_next(vesta_stream_t *stream, SaTimeT timeout, vesta_change_t *change);
 
 /**
- * The position after the last whole operation that vesta_stream_next() has handed out; in a resync the one before it.
+ * The position after the last whole operation that vesta_stream_next() has handed out, or was asked to leave out before
+ * it came to the next change or found none; in a resync the one before it.
  * Stored somewhere and given to another stream as `position` with VESTA_FROM_POSITION, that stream goes on from there.
  *
  * @param[out] position   all zero while there is none
@@ -235,10 +268,14 @@ SaAisErrorT vesta_stream_close(vesta_stream_t **stream);
 /** A stream and the table of sections that its changes build, in this process's memory. */
 typedef struct vesta_mirror vesta_mirror_t;
 
-/** How to open a mirror. Zero: default limits. */
+/** How to open a mirror. Zero: of all sections, default limits. Members that a stream has as well are as there; its
+ *  others would leave a mirror without what it needs. */
 typedef struct vesta_mirror_options {
-  SaSizeT buffer_bytes;  /**< as in vesta_stream_options_t */
-  SaUint64T reserved[8]; /**< zero */
+  SaSizeT buffer_bytes;
+  const SaCkptSectionIdT *prefixes; /**< the table has these sections only */
+  SaUint32T prefix_count;
+  vesta_when_slow_t when_slow;
+  SaUint64T reserved[6]; /**< zero */
 } vesta_mirror_options_t;
 
 /** One section of a mirror. Its pointers live until the next vesta_mirror_next() (vesta_pair_next() for a pair's). */
@@ -256,7 +293,8 @@ typedef enum vesta_not_promotable {
   VESTA_PROMOTABLE = 0,
   VESTA_NOT_SYNCED = 1, /**< no consistent state: nothing received yet, a resync under way, or the service is silent */
   VESTA_LAGGING = 2,    /**< consistent, but this application has been behind for longer than two seconds */
-  VESTA_DIVERGED = 3,   /**< what it had belongs to another history; a resync is under way */
+  VESTA_DIVERGED = 3,   /**< what it has belongs to another history, or was found to differ by vesta_mirror_verify(); a
+                             resync is under way */
   VESTA_ENDED = 4,      /**< the checkpoint is gone */
 } vesta_not_promotable_t;
 
@@ -271,7 +309,9 @@ typedef struct vesta_status {
   SaUint64T lag_bytes;           /**< received but not applied, in memory held */
   SaTimeT lag;                   /**< since the application was last level with the service; 0: it is */
   SaTimeT silence;               /**< since the service was last heard */
-  SaUint64T reserved[8];
+  vesta_position_t verified;     /**< the last one at which vesta_mirror_verify() found the table to be what the service
+                                      had; all zero: none yet, or it was found to differ since */
+  SaUint64T reserved[5];
 } vesta_status_t;
 
 /**
@@ -377,6 +417,38 @@ SaSizeT vesta_mirror_count(const vesta_mirror_t *mirror);
 SaAisErrorT vesta_mirror_status(vesta_mirror_t *mirror, vesta_status_t *status);
 
 /**
+ * Compare the table with what the service has, by a hash of all sections' ids, sizes, expiry times and data, at one and
+ * the same position. vesta_status_t says which: `verified`.
+ *
+ * The service makes its hash beside the writing and sends it in the stream, behind the operations that it is of; the
+ * table is compared when it gets there, so nobody stops for it. What comes before the hash has to be taken first, by
+ * vesta_mirror_next() (vesta_pair_next() for a pair's), which may as well meet the hash itself: then the next call here
+ * has the result at once. Whoever takes changes all the time calls this with timeout 0 now and then, until it is
+ * neither TRY_AGAIN nor TIMEOUT. A mirror that has fallen so far behind that it fetches what it lacks is compared when
+ * it has caught up.
+ *
+ * The first time every section is hashed, here and in the service; from then on what changed, and a thirty-second of
+ * the rest, so that memory that was damaged is found in the course of time. When they differ, nobody can tell which of
+ * the two was damaged; the service's counts. The mirror gets everything anew: LOST (VESTA_LOST_CORRUPT), then a full
+ * resync. Until its end it is not promotable (VESTA_DIVERGED), and the table is what it was.
+ *
+ * @param timeout   how long to wait for the service while there is nothing to take
+ * @return SA_AIS_OK                    they were equal
+ *         SA_AIS_ERR_FAILED_OPERATION  they were not
+ *         SA_AIS_ERR_TRY_AGAIN         there are changes to be taken first; the verification goes on. Call again then
+ *         SA_AIS_ERR_TIMEOUT           it has not finished in time; it goes on. Call again
+ *         SA_AIS_ERR_NOT_SUPPORTED     the mirror has a part of the sections only (`prefixes`)
+ *         SA_AIS_ERR_BAD_OPERATION     this is the mirror of a pair that is active now, which does not follow changes
+ *         SA_AIS_ERR_NO_RESOURCES      the service has no room for more hashes (see doc/LIMITS.md); nothing goes on
+ *         SA_AIS_ERR_NO_MEMORY         call again
+ *         SA_AIS_ERR_INVALID_PARAM     mirror is NULL, timeout is negative
+ *         and the errors of vesta_mirror_next()
+ *
+ * Threads: one at a time per mirror.   Blocks: up to timeout, and a few milliseconds for hashing
+ */
+SaAisErrorT vesta_mirror_verify(vesta_mirror_t *mirror, SaTimeT timeout);
+
+/**
  * End a mirror and free it, its table included.
  *
  * @param mirror   *mirror becomes NULL, its descriptor is closed; *mirror == NULL is allowed
@@ -398,6 +470,13 @@ SaAisErrorT vesta_mirror_close(vesta_mirror_t **mirror);
  * (`applied_by` of vesta_write_options_t), then by priority, then by the order of joining. It is ACTIVE only after it
  * has taken, with its own calls of vesta_pair_next(), every operation that was committed before: it needs no sleep, no
  * read-back and no iteration.
+ *
+ * Where something else decides who is active (Pacemaker, an AMF), members join as `manual` and call
+ * vesta_pair_promote() when they are told to, and vesta_pair_resign() when they are no longer to be. Any member may
+ * call vesta_pair_promote(): it takes the role from whoever has it.
+ *
+ * A process that ends is noticed at once. One that stands still (SIGSTOP, a debugger, a machine that pages) is alive
+ * and holds the role for ever, unless it joined with a `heartbeat`.
  */
 typedef struct vesta_pair vesta_pair_t;
 
@@ -408,10 +487,19 @@ typedef struct vesta_pair_options {
   SaBoolT unfenced;        /**< SA_FALSE: only the active member may write the checkpoint; all others, in the group or
                                 not, get SA_AIS_ERR_BAD_OPERATION. Writes are fenced if any member wants it so */
   SaBoolT require_synced;  /**< never promote this member unless it is synced, even if nobody else is there */
+  SaBoolT manual;          /**< SA_TRUE: this member is promoted by vesta_pair_promote() alone, and when it resigns the
+                                role may stay with nobody. While nobody is active, nobody writes a fenced group */
   SaTimeT promote_timeout; /**< when promoted, this member has so long to take all changes up to its barrier; then the
                                 next one is tried. 0: 5 seconds */
-  SaSizeT buffer_bytes;    /**< as in vesta_stream_options_t */
-  SaUint64T reserved[8];   /**< zero */
+  SaTimeT heartbeat;     /**< as active, when it gives no sign of life for so long, it is taken for stopped and the next
+                                one is promoted; if there is none it stays. When it wakes up its writes are refused, and
+                                it is told FENCED. At least 10 milliseconds; 0: off. A sign of life is any call for this
+                                checkpoint that reaches the service: a write, or vesta_pair_next(), which says so four
+                                times a heartbeat if it is called as often (it is, by who waits in it or calls it when
+                                its descriptor is readable). The library has no thread: who does neither for longer, in
+                                a long computation or a write that waits for `applied_by`, chooses a longer one */
+  SaSizeT buffer_bytes;  /**< as in vesta_stream_options_t */
+  SaUint64T reserved[8]; /**< zero */
 } vesta_pair_options_t;
 
 /** A member's role.
@@ -424,7 +512,8 @@ typedef enum vesta_role {
   VESTA_ROLE_STANDBY = 1,   /**< follows; must not serve */
   VESTA_ROLE_PROMOTING = 2, /**< granted; take the events that are left, ACTIVE follows them */
   VESTA_ROLE_ACTIVE = 3,    /**< has everything; serves, and writes from now on */
-  VESTA_ROLE_FENCED = 4,    /**< was active, another is now: writes are refused; stop serving. STANDBY follows */
+  VESTA_ROLE_FENCED = 4,    /**< was active, another was granted the role: it asked for it, or this one was silent for
+                                 its heartbeat. Writes are refused; stop serving. STANDBY follows */
 } vesta_role_t;
 
 /** Why a member is STANDBY. */
@@ -435,25 +524,36 @@ typedef enum vesta_role_reason {
   VESTA_ROLE_AGAIN = 4,    /**< after FENCED */
 } vesta_role_reason_t;
 
-/** What a promotion brought. */
+/** How complete a promotion is. */
 typedef enum vesta_promotion_result {
-  VESTA_PROMOTION_SYNCED = 1, /**< every operation committed before has been taken, none is missing */
+  VESTA_PROMOTION_SYNCED = 1, /**< nothing that was committed before is missing */
+  VESTA_PROMOTION_DIRTY = 2,  /**< operations are missing in the mirror, exactly those that are named. They are in
+                                          the checkpoint: saCkptCheckpointRead() has their outcome */
+  VESTA_PROMOTION_POSSIBLY_LOST = 3, /**< reserved for several nodes; not given while Vesta runs on one */
 } vesta_promotion_result_t;
+
+/** What a promotion brought. */
+typedef struct vesta_promotion {
+  vesta_promotion_result_t result;
+  vesta_position_t missing_after; /**< DIRTY: of the last operation before the gap; all zero: the mirror has nothing */
+  vesta_position_t missing_to;    /**< DIRTY: of the last operation in the gap: the grant, which ended the old epoch */
+  SaUint64T reserved[4];
+} vesta_promotion_t;
 
 /** What vesta_pair_next() hands out: a change of the checkpoint or a change of this member's role. */
 typedef enum vesta_event_kind {
   VESTA_EVENT_CHANGE = 1, /**< `change`; the mirror has it, as with vesta_mirror_next() */
-  VESTA_EVENT_ROLE = 2,   /**< `role` is new; reason, role_epoch, result */
+  VESTA_EVENT_ROLE = 2,   /**< `role` is new; reason, role_epoch, promotion */
 } vesta_event_kind_t;
 
 typedef struct vesta_event {
   vesta_event_kind_t kind;
-  vesta_role_t role;               /**< the member's role from this event on; of a CHANGE the role it has */
-  vesta_role_reason_t reason;      /**< ROLE, STANDBY */
-  vesta_promotion_result_t result; /**< ROLE, ACTIVE */
-  SaUint64T role_epoch;            /**< ROLE, PROMOTING and ACTIVE: the epoch of the grant. It only ever rises: a
-                                        fencing token, to show to resources outside */
-  vesta_change_t change;           /**< CHANGE */
+  vesta_role_t role;           /**< the member's role from this event on; of a CHANGE the role it has */
+  vesta_role_reason_t reason;  /**< ROLE, STANDBY */
+  vesta_promotion_t promotion; /**< ROLE, ACTIVE: DIRTY only after vesta_pair_promote() */
+  SaUint64T role_epoch;        /**< ROLE, PROMOTING and ACTIVE: the epoch of the grant. It only ever rises: a fencing
+                                    token, to show to resources outside */
+  vesta_change_t change;       /**< CHANGE */
   SaUint64T reserved[4];
 } vesta_event_t;
 
@@ -468,7 +568,8 @@ typedef struct vesta_event {
  * @param options      NULL: the defaults; copied
  * @param[out] pair    set on SA_AIS_OK only; free with vesta_pair_leave()
  * @return SA_AIS_OK
- *         SA_AIS_ERR_INVALID_PARAM  the name is empty or too long; and as in vesta_stream_open()
+ *         SA_AIS_ERR_INVALID_PARAM  the name is empty or too long, the heartbeat too short, a time negative; and as in
+ *                                   vesta_stream_open()
  *         and the errors of vesta_stream_open()
  *
  * Threads: any.   Blocks: for answers of the service, 10 seconds at most
@@ -505,7 +606,7 @@ SaAisErrorT vesta_pair_fd(vesta_pair_t *pair, SaSelectionObjectT *fd);
 SaAisErrorT vesta_pair_next(vesta_pair_t *pair, SaTimeT timeout, vesta_event_t *event);
 
 /**
- * The pair's mirror, for vesta_mirror_get(), _each(), _count(), _position() and _status().
+ * The pair's mirror, for vesta_mirror_get(), _each(), _count(), _position(), _status() and _verify().
  *
  * @return NULL when pair is NULL
  *
@@ -514,9 +615,35 @@ SaAisErrorT vesta_pair_next(vesta_pair_t *pair, SaTimeT timeout, vesta_event_t *
 vesta_mirror_t *vesta_pair_mirror(vesta_pair_t *pair);
 
 /**
+ * Ask for the role, whoever has it: an active that lives is fenced first and told FENCED. Nothing that it was
+ * acknowledged is lost.
+ *
+ * The grant is what this call brings. The rest is as in any promotion: PROMOTING is the next role event, then comes
+ * what is left to take up to the barrier, then ACTIVE. A member that has not taken all by the end of `timeout` becomes
+ * ACTIVE all the same, when it has taken what is there, and its event says DIRTY and what is missing; with
+ * `require_synced` it goes on taking instead. `promote_timeout` holds as well where others could be promoted.
+ *
+ * @param timeout          for the grant and for taking what is left; 0: 10 seconds; SA_TIME_END: no limit
+ * @param[out] promotion   set on SA_AIS_OK only. SYNCED: this member follows the changes, what it has not taken is on
+ *                         its way. DIRTY: it does not now (a snapshot or resync has not come to its end); what is
+ *                         missing at this moment. A member that is active already is told what its ACTIVE event said
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_TRY_AGAIN         the member must be synced (`require_synced`) and isn't, or role events are
+ *                                      waiting, or the service isn't there: nothing has changed
+ *         SA_AIS_ERR_TIMEOUT           it was not granted in time: nothing has changed, nor will it
+ *         SA_AIS_ERR_FAILED_OPERATION  the service has the request and gave no answer until a second after `timeout`:
+ *                                      it is stopped, or was. The role events tell what came of it
+ *         SA_AIS_ERR_BAD_OPERATION     the service does not know the member: it has left
+ *         SA_AIS_ERR_BAD_HANDLE, SA_AIS_ERR_INVALID_PARAM  as in vesta_pair_next()
+ *
+ * Threads: one at a time per pair.   Blocks: for an answer of the service, up to timeout and a second
+ */
+SaAisErrorT vesta_pair_promote(vesta_pair_t *pair, SaTimeT timeout, vesta_promotion_t *promotion);
+
+/**
  * A planned switchover: the active hands over to the next in order. From then on its writes are refused, and its
  * successor has everything that was ever acknowledged to it. The role event STANDBY with reason VESTA_ROLE_RESIGNED
- * follows.
+ * follows. A `manual` member that nobody can succeed leaves the role to nobody until somebody asks for it.
  *
  * @param timeout   for the service's answer; 0: 10 seconds
  * @return SA_AIS_OK
@@ -711,6 +838,10 @@ SaAisErrorT vesta_txn_abort(vesta_txn_t **txn);
  * Each is an operation of its own: it may fail while later ones succeed. They outlive a restart of the service: what is
  * unanswered is handed in again, and done once. Writes of other calls, on the same handle too, are not in order with
  * them.
+ *
+ * Up to 32 are on their way to the service when the call that hands them in returns, as far as the socket takes them.
+ * Beyond, they go in groups, up to 15 of them waiting for one, at the latest with vesta_writer_next(): the descriptor
+ * is readable while some wait.
  */
 typedef struct vesta_writer vesta_writer_t;
 

@@ -90,6 +90,9 @@ SaAisErrorT vesta_writer_overwrite(vesta_writer_t *writer, const SaCkptSectionId
   if (writer == NULL) {
     return SA_AIS_ERR_INVALID_PARAM;
   }
+  if (vesta_agent_queue_is_full(writer->queue)) {
+    return SA_AIS_ERR_TRY_AGAIN; /* before the data is copied: it is handed in again soon */
+  }
   return writer_send_single(writer, vesta_txn_overwrite(writer->single, id, data, size), invocation);
 }
 
@@ -97,6 +100,9 @@ SaAisErrorT vesta_writer_write(vesta_writer_t *writer, const SaCkptSectionIdT *i
                                SaSizeT size, SaInvocationT invocation) {
   if (writer == NULL) {
     return SA_AIS_ERR_INVALID_PARAM;
+  }
+  if (vesta_agent_queue_is_full(writer->queue)) {
+    return SA_AIS_ERR_TRY_AGAIN;
   }
   return writer_send_single(writer, vesta_txn_write(writer->single, id, offset, data, size), invocation);
 }

@@ -16,20 +16,24 @@ typedef enum notify_word {
                                before the END, always full, starts it over: what was named until then counts no more */
   NOTIFY_RESYNC_END = 35, /* the state is consistent again, as of `position` */
   NOTIFY_GONE = 36,       /* the checkpoint is no more, or may no longer be read; nothing follows */
+  NOTIFY_COALESCED = 37,  /* in a resync for who is slow and wanted it so: the section is this; the changes of it after
+                             `from` up to `position` come as this one. Not a word: it has an id and data */
+  NOTIFY_HASH = 38,       /* who asked for it alone: what the service's content is at this position; `data` is its hash,
+                             `offset` the number of its sections */
 } notify_word_t;
 
 typedef struct notify_change {
   uint32_t kind; /* vesta_kind_t or notify_word_t */
   vesta_pos_t position;
-  vesta_pos_t from;      /* LOST, RESYNC_BEGIN */
+  vesta_pos_t from;      /* LOST, RESYNC_BEGIN, COALESCED */
   bool full;             /* RESYNC_BEGIN: a full one */
   bool resync;           /* part of a resync: a CREATED is then "the section is this", it may be there already */
   uint32_t reason;       /* LOST: vesta_err_t: LOST (history is gone), DIVERGED (another history), TIMEOUT (silence),
-                        TOO_LARGE (own buffer overflowed) */
+                        TOO_LARGE (own buffer overflowed), MALFORMED (the hash differed: subscriber_resync()) */
   uint32_t index, count; /* place within its operation; 0 and 1 in a resync, where each change stands alone */
   vesta_bytes_t id;      /* valid until the next call that hands out a change */
   uint64_t offset;
-  vesta_bytes_t data; /* same */
+  vesta_bytes_t data; /* same; who wants keys only gets its size, and NULL */
   int64_t expiry_ns;  /* CREATED, EXPIRY_SET; RETENTION_SET: the duration */
   int64_t time_ns;    /* wall clock at the commit */
   uint64_t member;    /* EPOCH: who was granted the role, 0 nobody */

@@ -102,10 +102,12 @@ static void batch_put(change_batch_t *batch, const wire_element_t *element, cons
     put->id.data = batch->ids + batch->ids_bytes;
     batch->ids_bytes += element->id.size;
   }
-  if (element->size != 0 && !batch->borrowed) {
-    memcpy(batch->copies + batch->data_bytes, data, (size_t)element->size);
+  if (!batch->keys_only) {
+    if (element->size != 0 && !batch->borrowed) {
+      memcpy(batch->copies + batch->data_bytes, data, (size_t)element->size);
+    }
+    batch->data_bytes += element->size;
   }
-  batch->data_bytes += element->size;
   batch->head_bytes += wire_element_size_max(put);
 }
 
@@ -126,7 +128,7 @@ vesta_err_t change_batch_add(change_batch_t *batch, const wire_element_t *elemen
   batch_need_t need = {
       .elements = 1,
       .head_bytes = wire_element_size_max(element),
-      .data_bytes = element->size,
+      .data_bytes = batch->keys_only ? 0 : element->size,
       .data_soft_max = data_soft_max,
       .alone_bytes = data_soft_max,
   };
@@ -176,7 +178,7 @@ vesta_err_t change_batch_add_record(change_batch_t *batch, const replica_t *repl
   for (replica_record_t walk = *record; replica_record_next(&walk, &change);) {
     wire_element_t element = batch_element(record, &change, 0);
     need.head_bytes += wire_element_size_max(&element);
-    need.data_bytes += element.size;
+    need.data_bytes += batch->keys_only ? 0 : element.size;
     data = change.element.data.data;
   }
   vesta_err_t err = batch_make_room(batch, &need, record->element_count == 1 ? data : NULL);

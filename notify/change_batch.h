@@ -6,6 +6,8 @@
  * large piece of data alone is not copied: the batch then points at it (`borrowed`), and has to be sent before the
  * replica is touched again.
  *
+ * With `keys_only` elements are added as they are, their data is left out and the payload is empty.
+ *
  * Bounds: WIRE_ELEMENTS_MAX elements, VESTA_FRAME_HEAD_BYTES_MAX of head, and a soft limit of data that is passed by
  * one item (an operation, a section) at most, since an item is never split. All memory but that of a very large vector
  * is taken when the batch is made.
@@ -21,6 +23,7 @@ typedef struct change_batch {
   uint32_t count;
   uint64_t data_bytes; /* of all elements together */
   bool borrowed;       /* the data is where it was */
+  bool keys_only;      /* while it is set no data is taken, elements only tell its size; change it when empty */
   const uint8_t *data; /* `data_bytes` bytes */
   size_t head_bytes;   /* an upper bound */
   uint8_t *copies;     /* data, copied */

@@ -44,6 +44,7 @@ change_block_t *change_block_new(const wire_message_t *message, vesta_bytes_t he
   block->position = wire_pos(message);
   block->cursor_end = message->cursor_end;
   block->state = message->state;
+  block->without_data = change_block_without_data(message);
   return block;
 }
 
@@ -53,6 +54,14 @@ void change_block_destroy(change_block_t **block) {
 }
 
 /* ---- judging ---- */
+
+bool change_block_without_data(const wire_message_t *message) {
+  return (message->state & (message->kind == WIRE_CHANGES ? WIRE_CHANGES_KEYS : WIRE_CHUNK_KEYS)) != 0;
+}
+
+bool change_block_payload_check(const wire_message_t *message, vesta_bytes_t payload) {
+  return change_block_without_data(message) ? payload.size == 0 : wire_payload_check(message, payload.size) == VESTA_OK;
+}
 
 static bool element_kind_known(const wire_element_t *element) {
   return element->kind >= VESTA_KIND_CREATED && element->kind <= VESTA_KIND_EPOCH;
@@ -94,10 +103,18 @@ bool change_block_sections_check(const wire_message_t *message, bool delta) {
 
 /* ---- parts of a block ---- */
 
+static size_t block_data_bytes(const change_block_t *block, uint32_t at) {
+  return block->without_data ? 0 : (size_t)block->elements[at].size;
+}
+
+void change_block_step(change_block_t *block) {
+  block->data += block_data_bytes(block, block->at);
+  block->at++;
+}
+
 void change_block_skip(change_block_t *block, uint64_t seq) {
   while (block->at < block->count && block->elements[block->at].seq <= seq) {
-    block->data += block->elements[block->at].size;
-    block->at++;
+    change_block_step(block);
   }
   block->first_seq = seq + 1;
 }
@@ -106,12 +123,12 @@ change_block_t *change_block_split(change_block_t *block, uint64_t seq) {
   uint32_t at = block->at;
   const uint8_t *data = block->data;
   for (; block->elements[at].seq <= seq; at++) {
-    data += block->elements[at].size;
+    data += block_data_bytes(block, at);
   }
   uint32_t count = block->count - at;
   size_t bytes = 0;
   for (uint32_t i = at; i < block->count; i++) {
-    bytes += block->elements[i].id.size + (size_t)block->elements[i].size;
+    bytes += block->elements[i].id.size + block_data_bytes(block, i);
   }
   uint8_t *room = NULL;
   change_block_t *rest = block_allocate(count, bytes, &room);
@@ -132,6 +149,7 @@ change_block_t *change_block_split(change_block_t *block, uint64_t seq) {
     rest->position = block->position;
     rest->first_seq = seq + 1;
     rest->state = block->state;
+    rest->without_data = block->without_data;
   }
   block->count = at;
   block->position.epoch = block->elements[at - 1].epoch;

@@ -156,16 +156,23 @@ static void emit(publisher_t *publisher, const audience_t *audience, topic_class
   publisher->counters.bytes += sizeof frame + head.size + payload.size;
 }
 
-static void emit_beacon(publisher_t *publisher, const audience_t *audience, topic_class_t topic, vesta_pos_t position,
-                        uint64_t state) {
-  wire_message_t beacon = {.kind = WIRE_BEACON, .checkpoint = audience->checkpoint_id, .state = state};
-  wire_pos_set(&beacon, position);
+static void emit_beacon_message(publisher_t *publisher, const audience_t *audience, topic_class_t topic,
+                                wire_message_t *beacon) {
+  beacon->kind = WIRE_BEACON;
+  beacon->checkpoint = audience->checkpoint_id;
   uint8_t head[256];
   size_t size = 0;
-  vesta_err_t err = wire_encode(&beacon, head, sizeof head, &size);
+  vesta_err_t err = wire_encode(beacon, head, sizeof head, &size);
   VESTA_ASSERT(err == VESTA_OK);
   emit(publisher, audience, topic, vesta_bytes(head, size), (vesta_bytes_t){0});
   publisher->counters.beacons++;
+}
+
+static void emit_beacon(publisher_t *publisher, const audience_t *audience, topic_class_t topic, vesta_pos_t position,
+                        uint64_t state) {
+  wire_message_t beacon = {.state = state};
+  wire_pos_set(&beacon, position);
+  emit_beacon_message(publisher, audience, topic, &beacon);
 }
 
 static void emit_beacons(publisher_t *publisher, audience_t *audience, vesta_pos_t position, uint64_t state) {
@@ -321,6 +328,19 @@ void publisher_committed(publisher_t *publisher, uint64_t checkpoint_id, const r
 void publisher_flush(publisher_t *publisher, int64_t steady_ns) {
   publisher->now_ns = steady_ns;
   batch_emit(publisher);
+}
+
+void publisher_content(publisher_t *publisher, uint64_t checkpoint_id, const content_t *content) {
+  const audience_t *audience = audience_find(publisher, checkpoint_id);
+  if (audience == NULL || audience->subscriptions[CLASS_DATA] == 0) {
+    return;
+  }
+  batch_emit(publisher);
+  uint8_t hash[VESTA_CONTENT_HASH_BYTES];
+  content_hash_write(content->hash, hash);
+  wire_message_t beacon = {.hash = vesta_bytes(hash, sizeof hash), .count = content->section_count};
+  wire_pos_set(&beacon, content->position);
+  emit_beacon_message(publisher, audience, CLASS_DATA, &beacon);
 }
 
 void publisher_removed(publisher_t *publisher, uint64_t checkpoint_id) {

@@ -15,6 +15,7 @@
 #ifndef VESTA_NOTIFY_PUBLISHER_H
 #define VESTA_NOTIFY_PUBLISHER_H
 
+#include "core/content_sum.h"
 #include "core/replica.h"
 #include "core/wire.h"
 
@@ -58,6 +59,9 @@ void publisher_committed(publisher_t *publisher, uint64_t checkpoint_id, const r
                          uint64_t last_seq);
 /** The end of a turn: send what was committed. */
 void publisher_flush(publisher_t *publisher, int64_t steady_ns);
+/** What the checkpoint holds at `position`, up to which everything was told as committed: a beacon says it, behind all
+ *  that and before anything later, so that who follows can compare at the very position. */
+void publisher_content(publisher_t *publisher, uint64_t checkpoint_id, const content_t *content);
 /** The checkpoint is gone: a last beacon with state 1 says so. */
 void publisher_removed(publisher_t *publisher, uint64_t checkpoint_id);
 
@@ -88,5 +92,8 @@ void stream_server_destroy(stream_server_t **server);
  */
 void stream_server_answer(stream_server_t *server, const replica_t *replica, const wire_message_t *request,
                           vesta_bytes_t *head, vesta_bytes_t *payload);
+
+/** Was the last answer a snapshot's chunk that is to be asked on for? */
+bool stream_server_walk_goes_on(const stream_server_t *server);
 
 #endif

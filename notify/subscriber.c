@@ -10,17 +10,43 @@
 #include <stdlib.h>
 
 #include "core/replica.h"
+#include "notify/id_prefixes.h"
 #include "notify/subscriber_state.h"
+
+/* NULL: out of memory, or (count 0) none. */
+static wire_element_t *prefixes_copy(const wire_element_t *prefixes, uint32_t count) {
+  VESTA_ASSERT(id_prefixes_valid(prefixes, count));
+  size_t bytes = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    bytes += prefixes[i].id.size;
+  }
+  wire_element_t *copy = count == 0 ? NULL : malloc(count * sizeof *copy + bytes);
+  if (copy == NULL) {
+    return NULL;
+  }
+  uint8_t *room = (uint8_t *)(void *)(copy + count);
+  for (uint32_t i = 0; i < count; i++) {
+    size_t size = prefixes[i].id.size;
+    memcpy(room, prefixes[i].id.data, size);
+    copy[i] = (wire_element_t){.id = vesta_bytes(room, size)};
+    room += size;
+  }
+  return copy;
+}
 
 vesta_err_t subscriber_new(const subscriber_config_t *config, int64_t steady_ns, subscriber_t **out) {
   subscriber_t *subscriber = calloc(1, sizeof *subscriber);
   wire_decoder_t *decoder = wire_decoder_new();
-  if (subscriber == NULL || decoder == NULL) {
+  wire_element_t *prefixes = prefixes_copy(config->prefixes, config->prefix_count);
+  if (subscriber == NULL || decoder == NULL || (prefixes == NULL && config->prefix_count != 0)) {
     free(subscriber);
+    free(prefixes);
     wire_decoder_destroy(&decoder);
     return VESTA_ERR_NO_MEMORY;
   }
   subscriber->config = *config;
+  subscriber->config.prefixes = prefixes;
+  subscriber->prefixes = prefixes;
   if (config->buffer_bytes == 0) {
     subscriber->config.buffer_bytes = VESTA_SUBSCRIBER_BUFFER_BYTES;
   }
@@ -61,6 +87,7 @@ void subscriber_destroy(subscriber_t **subscriber) {
   subscriber_drop_held(*subscriber);
   change_block_destroy(&(*subscriber)->walk.parked);
   wire_decoder_destroy(&(*subscriber)->decoder);
+  free((*subscriber)->prefixes);
   free(*subscriber);
   *subscriber = NULL;
 }
@@ -133,8 +160,15 @@ static uint64_t chunk_wish_bytes(uint32_t again) {
 }
 
 bool subscriber_request(subscriber_t *subscriber, int64_t steady_ns, wire_message_t *request) {
+  if (subscriber_hash_due_ns(subscriber) <= steady_ns) {
+    subscriber_hash_request(subscriber, steady_ns, request);
+    return true;
+  }
   if (request_due_ns(subscriber) > steady_ns) {
     return false;
+  }
+  if (!subscriber->outstanding && subscriber->mode == SUBSCRIBER_LIVE && subscriber->slow && subscriber->doubt == 0) {
+    subscriber_walk_coalesce(subscriber);
   }
   if (!subscriber->outstanding) {
     bool section_walk = subscriber->mode == SUBSCRIBER_WALKING && subscriber->walk.parked == NULL;
@@ -147,11 +181,14 @@ bool subscriber_request(subscriber_t *subscriber, int64_t steady_ns, wire_messag
         .from_lineage = from.lineage,
         .from_epoch = from.epoch,
         .from_seq = from.seq,
+        .flags = subscriber->config.keys_only ? WIRE_GET_KEYS : 0,
     };
-    if (!section_walk) {
+    if (section_walk) {
+      fresh.count = subscriber->walk.again == 0 ? 0 : chunk_wish_bytes(subscriber->walk.again);
+      fresh.elements = subscriber->prefixes;
+      fresh.element_count = subscriber->config.prefix_count;
+    } else {
       request_history(subscriber, &fresh);
-    } else if (subscriber->walk.again != 0) {
-      fresh.count = chunk_wish_bytes(subscriber->walk.again);
     }
     subscriber->request = fresh;
     subscriber->outstanding = true;
@@ -178,6 +215,8 @@ int64_t subscriber_wake_ns(const subscriber_t *subscriber) {
   }
   int64_t silence_ns = subscriber->renew ? INT64_MIN : subscriber->heard_ns + SUBSCRIBER_SILENCE_NS;
   int64_t request_ns = request_due_ns(subscriber);
+  int64_t hash_ns = subscriber_hash_due_ns(subscriber);
+  request_ns = hash_ns < request_ns ? hash_ns : request_ns;
   return silence_ns < request_ns ? silence_ns : request_ns;
 }
 
@@ -195,6 +234,9 @@ void subscriber_word(subscriber_t *subscriber, const notify_change_t *word) {
 static void word_hand_out(subscriber_t *subscriber, const change_block_t *block, notify_change_t *change) {
   *change = block->word;
   change->count = 1;
+  if (change->kind == NOTIFY_HASH) {
+    return;
+  }
   subscriber->consistent = change->kind == NOTIFY_SYNCED;
   if (change->kind == NOTIFY_SYNCED || change->kind == NOTIFY_RESYNC_END) {
     subscriber->handed_out = change->position;
@@ -210,25 +252,69 @@ static bool element_left_out(const change_block_t *block, const wire_element_t *
   return !deletes || block->full;
 }
 
+/* Is that what the consumer wants to hear of? */
+static bool element_wanted(const subscriber_t *subscriber, const change_block_t *block, const wire_element_t *element) {
+  const subscriber_config_t *config = &subscriber->config;
+  if (element->kind == VESTA_KIND_UNLINKED || element->kind == VESTA_KIND_EPOCH) {
+    return true;
+  }
+  if (!block->resync && config->kinds != 0 && (config->kinds >> element->kind & 1) == 0) {
+    return false;
+  }
+  return element->kind == VESTA_KIND_RETENTION_SET ||
+         id_prefixes_match(subscriber->prefixes, config->prefix_count, element->id);
+}
+
+/* An operation's first element: how many of them are wanted? */
+static void operation_begin(subscriber_t *subscriber, const change_block_t *block, uint32_t first) {
+  uint32_t count = (uint32_t)block->elements[first].count;
+  subscriber->op_index = 0;
+  subscriber->op_count = 0;
+  for (uint32_t i = first; i < first + count; i++) {
+    subscriber->op_count += element_wanted(subscriber, block, &block->elements[i]);
+  }
+}
+
 static void element_hand_out(subscriber_t *subscriber, const change_block_t *block, const wire_element_t *element,
                              notify_change_t *change) {
+  bool coalesced = block->from.epoch != 0 && element->kind == VESTA_KIND_CREATED;
   *change = (notify_change_t){
-      .kind = (uint32_t)element->kind,
+      .kind = coalesced ? NOTIFY_COALESCED : (uint32_t)element->kind,
       .position = {.lineage = block->position.lineage, .epoch = element->epoch, .seq = element->seq},
+      .from = coalesced ? block->from : (vesta_pos_t){0},
       .resync = block->resync,
-      .index = block->resync ? 0 : (uint32_t)element->index,
-      .count = block->resync ? 1 : (uint32_t)element->count,
+      .index = block->resync ? 0 : subscriber->op_index++,
+      .count = block->resync ? 1 : subscriber->op_count,
       .id = element->id,
       .offset = element->kind == VESTA_KIND_EPOCH ? 0 : element->offset,
-      .data = vesta_bytes(block->data, (size_t)element->size),
+      .data = vesta_bytes(subscriber->config.keys_only ? NULL : block->data, (size_t)element->size),
       .expiry_ns = element->expiry_ns,
       .time_ns = element->time_ns,
       .member = element->member,
   };
-  if (!block->resync && element->index + 1 == element->count) {
-    subscriber->handed_out = change->position;
-    change->awaited = block->at == block->count && (block->state & WIRE_CHANGES_AWAITED) != 0;
+}
+
+/* One element of the first block: handed out, or left out. The operation's last one that is handed out ends it; who
+ * took that has all of it. */
+static bool element_next(subscriber_t *subscriber, change_block_t *block, notify_change_t *change) {
+  const wire_element_t *element = &block->elements[block->at];
+  bool live = !block->resync;
+  if (live && element->index == 0) {
+    operation_begin(subscriber, block, block->at);
   }
+  bool takes = !element_left_out(block, element) && element_wanted(subscriber, block, element);
+  if (takes) {
+    element_hand_out(subscriber, block, element, change);
+  }
+  change_block_step(block);
+  if (live && subscriber->op_index == subscriber->op_count) {
+    subscriber->handed_out =
+        (vesta_pos_t){.lineage = block->position.lineage, .epoch = element->epoch, .seq = element->seq};
+    if (takes) {
+      change->awaited = block->at == block->count && (block->state & WIRE_CHANGES_AWAITED) != 0;
+    }
+  }
+  return takes;
 }
 
 bool subscriber_next(subscriber_t *subscriber, notify_change_t *change) {
@@ -243,13 +329,17 @@ bool subscriber_next(subscriber_t *subscriber, notify_change_t *change) {
       ready_drop(subscriber);
       continue;
     }
-    const wire_element_t *element = &block->elements[block->at++];
-    bool left_out = element_left_out(block, element);
-    if (!left_out) {
-      element_hand_out(subscriber, block, element, change);
+    if (element_next(subscriber, block, change)) {
+      return true;
     }
-    block->data += element->size;
-    if (!left_out) {
+  }
+  return false;
+}
+
+bool subscriber_peek(const subscriber_t *subscriber, uint32_t *kind) {
+  for (const change_block_t *block = subscriber->ready.first; block != NULL; block = block->next) {
+    if (block->word.kind != 0 || block->at < block->count) {
+      *kind = block->word.kind != 0 ? block->word.kind : (uint32_t)block->elements[block->at].kind;
       return true;
     }
   }

@@ -16,6 +16,11 @@
  * far, then the chunk. So the state handed out never runs backwards, and nothing is remembered per section. When too
  * many would have to be held back they are dropped and fetched from the history; when that no longer reaches, the walk
  * goes on to its end, and what changed since (a delta, smaller) is walked next. See subscriber_walk.c.
+ *
+ * What is left out (`prefixes`, `kinds`) is left out when changes are handed out, and no earlier: every operation is
+ * received and counted all the same, so that a hole is seen whatever would have been in it, and the position goes on
+ * over what was left out. Words of the stream, UNLINKED and EPOCH are never left out, nor by their kind changes of a
+ * resync, which are not news but the state.
  */
 #ifndef VESTA_NOTIFY_SUBSCRIBER_H
 #define VESTA_NOTIFY_SUBSCRIBER_H
@@ -37,6 +42,12 @@ typedef struct subscriber_config {
   subscriber_start_t start;
   vesta_pos_t position;
   uint64_t buffer_bytes; /* 0: VESTA_SUBSCRIBER_BUFFER_BYTES */
+  bool keys_only;        /* subscribed to the topic without data: changes tell its size only */
+  bool coalesce;         /* who is slow gets what changed since (COALESCED) as soon as the buffer was full, instead of
+                            every change from the history for as long as that has them, then LOST */
+  uint32_t kinds;        /* bit 1 << kind: changes of these kinds; 0: of all */
+  const wire_element_t *prefixes; /* only sections whose ids begin with one of these; copied; see id_prefixes_valid() */
+  uint32_t prefix_count;          /* 0: all sections */
 } subscriber_config_t;
 
 /** @return OK; NO_MEMORY */
@@ -63,6 +74,18 @@ int64_t subscriber_wake_ns(const subscriber_t *subscriber);
 /** The next change to hand out; false: none now. Its pointers live until the next call of this function. */
 bool subscriber_next(subscriber_t *subscriber, notify_change_t *change);
 
+/** Of what kind the next change is (vesta_kind_t or notify_word_t), or one before it that will be left out.
+ *  False: there is none now. */
+bool subscriber_peek(const subscriber_t *subscriber, uint32_t *kind);
+
+/** Ask the service for the hash of its content, each second until a NOTIFY_HASH is handed out: once for each call. */
+void subscriber_want_hash(subscriber_t *subscriber, int64_t steady_ns);
+/** Why it will not come: VESTA_OK, or what the service said to the last wish, which is given up then. */
+vesta_err_t subscriber_hash_refusal(const subscriber_t *subscriber);
+
+/** What was handed out has turned out to be wrong: NOTIFY_LOST with reason MALFORMED, and everything anew. */
+void subscriber_resync(subscriber_t *subscriber);
+
 typedef struct subscriber_status {
   vesta_pos_t handed_out; /* of the last whole operation that subscriber_next() has handed out */
   vesta_pos_t received;   /* the last one received without a gap */
@@ -70,6 +93,8 @@ typedef struct subscriber_status {
   bool synced;            /* handed out a consistent state: not before or inside a snapshot, resync or repair */
   uint64_t held_bytes;
   uint64_t holes, repairs, resyncs, lost, malformed, duplicates, overflows, rebuilt; /* counters */
+  uint64_t coalesced; /* resyncs that were begun because the consumer was slow and wanted it so */
+  uint64_t withheld;  /* published without data although it was wanted: fetched from the history */
 } subscriber_status_t;
 void subscriber_status(const subscriber_t *subscriber, subscriber_status_t *status);
 

@@ -48,6 +48,9 @@ static void note_hole(subscriber_t *subscriber) {
   subscriber->counters.holes += hole && !subscriber->hole;
   subscriber->counters.repairs += !hole && subscriber->hole;
   subscriber->hole = hole;
+  if (!hole) {
+    subscriber->slow = false;
+  }
   if (!hole && subscriber->doubt == 0) {
     subscriber->hole_reason = VESTA_ERR_LOST;
   }
@@ -130,16 +133,23 @@ static void gone(subscriber_t *subscriber) {
 
 /* ---- what is published ---- */
 
+/* What finds no room although nothing waits to be taken is large, and nobody is slow. */
+static void note_overflow(subscriber_t *subscriber) {
+  bool waiting = subscriber->ready.first != NULL;
+  subscriber->counters.overflows++;
+  subscriber->slow |= subscriber->config.coalesce && subscriber->mode == SUBSCRIBER_LIVE && waiting;
+}
+
 static vesta_err_t hold(subscriber_t *subscriber, const wire_message_t *message, vesta_bytes_t head,
                         vesta_bytes_t payload) {
   size_t bytes = change_block_bytes(message, head, payload);
   while (subscriber->held.first != NULL &&
          subscriber_held_bytes(subscriber) + bytes > subscriber->config.buffer_bytes) {
     change_queue_drop(&subscriber->held);
-    subscriber->counters.overflows++;
+    note_overflow(subscriber);
   }
   if (subscriber_held_bytes(subscriber) + bytes > subscriber->config.buffer_bytes) {
-    subscriber->counters.overflows++;
+    note_overflow(subscriber);
     subscriber->hole_reason = VESTA_ERR_TOO_LARGE;
     return VESTA_OK;
   }
@@ -194,6 +204,8 @@ static vesta_err_t changes_published(subscriber_t *subscriber, const wire_messag
   vesta_err_t err = VESTA_OK;
   if (!in_order || already_received(subscriber, end)) {
     subscriber->counters.duplicates++;
+  } else if (change_block_without_data(message) && !subscriber->config.keys_only) {
+    subscriber->counters.withheld++; /* it tells how far the service is, as a beacon does: fetched from the history */
   } else if (subscriber->mode != SUBSCRIBER_WALKING || !subscriber->walk.blind) {
     err = hold(subscriber, message, head, payload);
   }
@@ -229,6 +241,7 @@ static void beacon_published(subscriber_t *subscriber, const wire_message_t *mes
     started(subscriber, now);
   }
   subscriber_advance(subscriber);
+  subscriber_hash_heard(subscriber, message);
 }
 
 vesta_err_t subscriber_published(subscriber_t *subscriber, vesta_bytes_t head, vesta_bytes_t payload,
@@ -242,7 +255,7 @@ vesta_err_t subscriber_published(subscriber_t *subscriber, vesta_bytes_t head, v
     return err;
   }
   bool ours = err == VESTA_OK && message.checkpoint == subscriber->config.checkpoint_id &&
-              wire_payload_check(&message, payload.size) == VESTA_OK;
+              change_block_payload_check(&message, payload);
   bool is_gone = ours && message.kind == WIRE_BEACON && (message.state & WIRE_BEACON_GONE) != 0;
   bool is_beacon = ours && message.kind == WIRE_BEACON && message.epoch != 0;
   bool is_changes = ours && message.kind == WIRE_CHANGES && message.element_count != 0 &&
@@ -307,6 +320,9 @@ static void refused(subscriber_t *subscriber, const wire_message_t *message, int
 /* Is this a good answer to what was asked? */
 static bool answer_check(const subscriber_t *subscriber, const wire_message_t *message) {
   const wire_message_t *request = &subscriber->request;
+  if (change_block_without_data(message) && !subscriber->config.keys_only) {
+    return false;
+  }
   if (message->kind == WIRE_SNAPSHOT_CHUNK) {
     bool delta_begins = request->from_epoch != 0 && request->cursor == 0;
     return request->kind == WIRE_SNAPSHOT_GET && message->cursor == request->cursor &&
@@ -328,9 +344,15 @@ vesta_err_t subscriber_answered(subscriber_t *subscriber, vesta_bytes_t head, ve
   if (err == VESTA_ERR_NO_MEMORY) {
     return err; /* asked again when it is overdue */
   }
-  if (err != VESTA_OK || wire_payload_check(&message, payload.size) != VESTA_OK ||
+  if (err != VESTA_OK || !change_block_payload_check(&message, payload) ||
       message.checkpoint != subscriber->config.checkpoint_id) {
     subscriber->counters.malformed++;
+    return VESTA_OK;
+  }
+  if (message.kind == WIRE_HASH_REPLY) {
+    if (!subscriber_hash_answered(subscriber, &message)) {
+      refused(subscriber, &message, steady_ns);
+    }
     return VESTA_OK;
   }
   if (!subscriber->outstanding || message.number != subscriber->request.number) {

@@ -7,6 +7,7 @@
  *   STARTING   beacon: see config.start       (none is asked for)                      LIVE or WALKING
  *   LIVE       handed on; after a hole held   history OK: handed on, then what's held   LIVE
  *                                             history LOST: word LOST                  WALKING from `received`
+ *                                             (coalescing: no word, see below)         WALKING from `received`
  *                                             history DIVERGED: word LOST              WALKING from nothing
  *   WALKING    held                           chunk: see subscriber_walk.c             LIVE after the last one
  *   GONE       ignored                        ignored
@@ -16,6 +17,9 @@
  * Only answers tell of divergence: they are fresh, while a published message may have waited. A published message that
  * does not fit (another lineage, backwards) is dropped and raises a `doubt`, which a HISTORY_GET with our position
  * settles.
+ *
+ * Coalescing (config.coalesce): a walk that is begun because this consumer was slow is not announced by LOST; its
+ * sections are handed out as COALESCED instead. Should it turn out to be one of everything, LOST is said after all.
  */
 #ifndef VESTA_NOTIFY_SUBSCRIBER_STATE_H
 #define VESTA_NOTIFY_SUBSCRIBER_STATE_H
@@ -48,6 +52,15 @@ typedef struct subscriber_walk {
   int64_t parked_ns;
 } subscriber_walk_t;
 
+/* See subscriber_hash.c. */
+typedef struct subscriber_hash {
+  bool wanted;
+  int64_t ask_ns;  /* (again) */
+  uint64_t number; /* of the last request */
+  vesta_err_t refusal;
+  uint8_t bytes[VESTA_CONTENT_HASH_BYTES]; /* of the one that is to be handed out */
+} subscriber_hash_t;
+
 struct subscriber {
   subscriber_config_t config;
   wire_decoder_t *decoder;
@@ -72,6 +85,8 @@ struct subscriber {
   bool catching_up;        /* SYNCED is to be said when `received` has reached `heard` */
   subscriber_walk_t walk;
   bool bracket; /* a RESYNC_BEGIN waits for its RESYNC_END */
+  bool slow;    /* the buffer overflowed, and nothing but coalescing shall close the hole that this made */
+  vesta_pos_t coalesced_from; /* of a walk that coalesces: where it set out from; epoch 0: none does */
 
   /* requests */
   wire_message_t request; /* the last one */
@@ -79,12 +94,16 @@ struct subscriber {
   int64_t sent_ns;
   int64_t retry_ns; /* nothing is asked before */
 
+  subscriber_hash_t hash;
+
   /* handing out */
   change_block_t words[SUBSCRIBER_WORDS];
   change_block_t *words_free;
   uint32_t words_used;
   vesta_pos_t handed_out;
-  bool consistent; /* as far as handed out */
+  bool consistent;             /* as far as handed out */
+  wire_element_t *prefixes;    /* config.prefixes, owned, their bytes behind them */
+  uint32_t op_index, op_count; /* of the operation that is being handed out, without what is left out */
 
   subscriber_status_t counters; /* its counters only */
 };
@@ -112,6 +131,8 @@ void subscriber_drop_held(subscriber_t *subscriber);
 void subscriber_walk_begin(subscriber_t *subscriber, vesta_pos_t from);
 /** A chunk that answers the request; takes over the block. @return false: it makes no sense */
 bool subscriber_walk_chunk(subscriber_t *subscriber, change_block_t *block, int64_t steady_ns);
+/** What changed after `received` is to come as one change for each section. */
+void subscriber_walk_coalesce(subscriber_t *subscriber);
 /** Operations after `received` are no longer in the history. */
 void subscriber_walk_lost(subscriber_t *subscriber, vesta_pos_t now);
 /** Our position is not of the service's history. */
@@ -120,5 +141,15 @@ void subscriber_walk_diverged(subscriber_t *subscriber, vesta_pos_t now);
 void subscriber_walk_resume(subscriber_t *subscriber);
 /** The parked chunk is of a history that the service has left: it is thrown away, and asked for again. */
 void subscriber_walk_unpark(subscriber_t *subscriber);
+
+/* subscriber_hash.c */
+
+/** When to ask for it; INT64_MAX: not at all. */
+int64_t subscriber_hash_due_ns(const subscriber_t *subscriber);
+void subscriber_hash_request(subscriber_t *subscriber, int64_t steady_ns, wire_message_t *request);
+/** A HASH_REPLY. @return false: the token is not known (any more) */
+bool subscriber_hash_answered(subscriber_t *subscriber, const wire_message_t *message);
+/** A beacon with a hash, perhaps: it was dealt with as a beacon. */
+void subscriber_hash_heard(subscriber_t *subscriber, const wire_message_t *message);
 
 #endif

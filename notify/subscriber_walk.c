@@ -24,6 +24,10 @@
  * single chunk needs no operations and ends it. Such a walk asks for larger chunks each time, and does not ask the
  * history first: that was in vain before, and costs time in which the next delta grows. Should the tombstones not reach
  * back to there, the service answers with everything, and a new RESYNC_BEGIN says that it starts over.
+ *
+ * A consumer that is slow and wants coalescing gets such a delta as soon as its buffer has overflowed. It is the same
+ * walk but for three things: no LOST goes before it, sections are COALESCED, and operations between its chunks are not
+ * fetched from the history, since what is wanted is the latest state.
  */
 #include "notify/subscriber_state.h"
 
@@ -32,7 +36,26 @@ void subscriber_walk_begin(subscriber_t *subscriber, vesta_pos_t from) {
   subscriber->mode = SUBSCRIBER_WALKING;
   subscriber->catching_up = false;
   subscriber->outstanding = false;
+  subscriber->slow = false;
   subscriber->walk = (subscriber_walk_t){.from = from, .full = from.epoch == 0};
+}
+
+void subscriber_walk_coalesce(subscriber_t *subscriber) {
+  subscriber_drop_held(subscriber);
+  subscriber->counters.coalesced++;
+  subscriber->coalesced_from = subscriber->received;
+  subscriber_walk_begin(subscriber, subscriber->received);
+  subscriber->hole = false;
+}
+
+static bool walk_coalesces(const subscriber_t *subscriber) { return subscriber->coalesced_from.epoch != 0; }
+
+/* Said aloud; then nothing needs to be said of coalescing. */
+static void walk_say_lost(subscriber_t *subscriber, vesta_pos_t from, vesta_pos_t now, vesta_err_t reason) {
+  subscriber->counters.lost++;
+  subscriber->coalesced_from = (vesta_pos_t){0};
+  subscriber_word(subscriber,
+                  &(notify_change_t){.kind = NOTIFY_LOST, .position = now, .from = from, .reason = (uint32_t)reason});
 }
 
 static void walk_end(subscriber_t *subscriber) {
@@ -44,6 +67,7 @@ static void walk_end(subscriber_t *subscriber) {
   }
   subscriber->mode = SUBSCRIBER_LIVE;
   subscriber->bracket = false;
+  subscriber->coalesced_from = (vesta_pos_t){0};
   subscriber_word(subscriber, &(notify_change_t){.kind = NOTIFY_RESYNC_END, .position = subscriber->received});
   subscriber_word(subscriber, &(notify_change_t){.kind = NOTIFY_SYNCED, .position = subscriber->received});
 }
@@ -53,6 +77,7 @@ static void walk_place(subscriber_t *subscriber, change_block_t *block) {
   block->resync = true;
   block->full = subscriber->walk.full;
   block->slots_walked = UINT64_MAX; /* a chunk's own sections are all named */
+  block->from = walk_coalesces(subscriber) ? subscriber->walk.from : (vesta_pos_t){0};
   subscriber->walk.cursor = block->cursor_end;
   change_queue_append(&subscriber->ready, block);
   if (last) {
@@ -67,6 +92,9 @@ static void walk_first_chunk(subscriber_t *subscriber, change_block_t *block) {
     walk->from = (vesta_pos_t){0};
   }
   walk->begun = true;
+  if (walk->full && walk_coalesces(subscriber)) {
+    walk_say_lost(subscriber, subscriber->coalesced_from, block->position, VESTA_ERR_LOST);
+  }
   if (!subscriber->bracket || walk->full) {
     subscriber->bracket = true;
     subscriber->counters.resyncs++;
@@ -123,7 +151,7 @@ bool subscriber_walk_chunk(subscriber_t *subscriber, change_block_t *block, int6
 void subscriber_walk_resume(subscriber_t *subscriber) {
   subscriber_walk_t *walk = &subscriber->walk;
   change_block_t *parked = walk->parked;
-  if (parked != NULL && walk->again != 0 && subscriber_has_hole(subscriber)) {
+  if (parked != NULL && (walk->again != 0 || walk_coalesces(subscriber)) && subscriber_has_hole(subscriber)) {
     walk->blind = true;
     subscriber_drop_held(subscriber);
   }
@@ -147,25 +175,31 @@ void subscriber_walk_lost(subscriber_t *subscriber, vesta_pos_t now) {
   if (subscriber->mode == SUBSCRIBER_WALKING) {
     subscriber->walk.blind = true;
     subscriber_drop_held(subscriber);
+  } else if (subscriber->config.coalesce) {
+    subscriber_walk_coalesce(subscriber);
   } else {
-    subscriber->counters.lost++;
-    subscriber_word(subscriber, &(notify_change_t){.kind = NOTIFY_LOST,
-                                                   .position = now,
-                                                   .from = subscriber->received,
-                                                   .reason = (uint32_t)subscriber->hole_reason});
+    walk_say_lost(subscriber, subscriber->received, now, subscriber->hole_reason);
     subscriber_walk_begin(subscriber, subscriber->received);
   }
   subscriber_advance(subscriber);
 }
 
-void subscriber_walk_diverged(subscriber_t *subscriber, vesta_pos_t now) {
+/* What there is counts no more. */
+static void walk_from_nothing(subscriber_t *subscriber, vesta_pos_t now, vesta_err_t reason) {
   subscriber_walk_unpark(subscriber);
   subscriber_drop_held(subscriber);
-  subscriber->counters.lost++;
   subscriber->doubt = 0;
-  subscriber_word(subscriber, &(notify_change_t){.kind = NOTIFY_LOST,
-                                                 .position = now,
-                                                 .from = subscriber->received,
-                                                 .reason = VESTA_ERR_DIVERGED});
+  walk_say_lost(subscriber, subscriber->received, now, reason);
   subscriber_walk_begin(subscriber, (vesta_pos_t){0});
+}
+
+void subscriber_walk_diverged(subscriber_t *subscriber, vesta_pos_t now) {
+  walk_from_nothing(subscriber, now, VESTA_ERR_DIVERGED);
+}
+
+void subscriber_resync(subscriber_t *subscriber) {
+  if (subscriber->mode != SUBSCRIBER_GONE) {
+    walk_from_nothing(subscriber, subscriber->published, VESTA_ERR_MALFORMED);
+    subscriber_advance(subscriber);
+  }
 }

@@ -3,8 +3,9 @@
  * Calls: a request goes out, its answer comes back, through whatever happens to the link. See agent_session.h.
  *
  * A small request is sent with the lock held, in one sendmsg(2) straight from where its parts lie; a large one is sent
- * without it, so that others can read meanwhile. Receiving is always done without the lock, what came is looked at with
- * it. So an answer is written into a waiting call while that call can't go away.
+ * without it, so that others can read meanwhile; the payload of a large change goes through shared memory if it can.
+ * Receiving is always done without the lock, what came is looked at with it. So an answer is written into a waiting call
+ * while that call can't go away.
  */
 #include <errno.h>
 #include <poll.h>
@@ -15,6 +16,7 @@
 #include "saf_api/agent_call.h"
 #include "saf_api/agent_clock.h"
 #include "saf_api/agent_queue.h"
+#include "saf_api/agent_stage.h"
 
 #define SEND_LOCKED_BYTES_MAX 65536U /* a socket takes that much at once */
 #define FRAME_BYTES_INLINE 1536U     /* head of the usual request: on the stack */
@@ -37,7 +39,8 @@ static bool kind_changes(uint64_t kind) {
     case WIRE_ITERATE:
     case WIRE_STREAM:
     case WIRE_LIST:
-    case WIRE_INFO: return false;
+    case WIRE_INFO:
+    case WIRE_STAGE: return false;
     default: return true;
   }
 }
@@ -183,7 +186,7 @@ static void reading_hand_on(agent_session_t *session) {
   if (session->waiting_count == 0 || session->reading || session->state != AGENT_LINK_UP) {
     return;
   }
-  for (size_t i = 0; i < AGENT_CALL_BUCKETS; i++) {
+  for (size_t i = 0; i < AGENT_CALL_BUCKETS && session->waiting_count > session->queued_count; i++) {
     for (agent_call_t *call = session->waiting[i]; call != NULL; call = call->next) {
       if (call->queue == NULL && !call->answered && call->sent_on == session->incarnation) {
         (void)pthread_cond_signal(&call->wake);
@@ -247,6 +250,7 @@ void agent_call_enlist(agent_session_t *session, agent_call_t *call, bool change
   call->next = *bucket;
   *bucket = call;
   session->waiting_count++;
+  session->queued_count += call->queue != NULL;
 }
 
 static vesta_err_t call_enter(agent_session_t *session, agent_call_t *call) {
@@ -265,6 +269,7 @@ void agent_call_leave(agent_session_t *session, agent_call_t *call) {
   }
   *at = call->next;
   session->waiting_count--;
+  session->queued_count -= call->queue != NULL;
   if (call->change != 0) {
     *(call->change_previous != NULL ? &call->change_previous->change_next : &session->change_first) = call->change_next;
     *(call->change_next != NULL ? &call->change_next->change_previous : &session->change_last) = call->change_previous;
@@ -281,7 +286,8 @@ void agent_call_leave(agent_session_t *session, agent_call_t *call) {
 static void call_answer(agent_session_t *session, agent_call_t *call, const wire_message_t *message,
                         const agent_frame_t *frame) {
   call->err = reply_take(call->reply, message, frame);
-  if (call->err == VESTA_OK && message->kind == WIRE_REPLY && message->error == VESTA_OK && call->kind == WIRE_MAP) {
+  if (call->err == VESTA_OK && message->kind == WIRE_REPLY && message->error == VESTA_OK &&
+      (call->kind == WIRE_MAP || call->kind == WIRE_STAGE)) {
     call->reply->fd = agent_receiver_fd(&session->calls.receiver);
   }
   call->answered = true;
@@ -310,6 +316,7 @@ static void frames_take(agent_session_t *session) {
     if (err != VESTA_OK || message.kind != WIRE_REPLY) {
       break;
     }
+    agent_stage_release(session, message.number);
     agent_call_t *call = *call_bucket(session, message.number);
     while (call != NULL && call->number != message.number) {
       call = call->next;
@@ -364,15 +371,18 @@ void agent_call_send(agent_session_t *session, agent_call_t *call) {
   uint64_t incarnation = session->incarnation;
   int fd = session->calls.fd;
   size_t sent = 0;
+  bool staged = call->staged_on == incarnation;
+  const struct iovec *parts = staged ? &call->staged : call->parts;
+  size_t part_count = staged ? 1 : call->part_count;
   vesta_err_t err = VESTA_ERR_TRY_AGAIN;
-  if (call->bytes <= SEND_LOCKED_BYTES_MAX || call->queue != NULL) {
-    err = agent_frame_send(fd, call->parts, call->part_count, MSG_DONTWAIT, &sent);
+  if (staged || call->bytes <= SEND_LOCKED_BYTES_MAX || call->queue != NULL) {
+    err = agent_frame_send(fd, parts, part_count, MSG_DONTWAIT, &sent);
   }
   if (err == VESTA_ERR_TRY_AGAIN && (sent > 0 || call->queue == NULL)) {
     session->sending = true;
     (void)pthread_mutex_unlock(&session->lock);
     do {
-      err = agent_frame_send(fd, call->parts, call->part_count, 0, &sent);
+      err = agent_frame_send(fd, parts, part_count, 0, &sent);
     } while (err == VESTA_ERR_TRY_AGAIN && agent_clock_ns() < call->deadline_ns && !atomic_load(&session->over));
     (void)pthread_mutex_lock(&session->lock);
     session->sending = false;
@@ -460,6 +470,36 @@ static vesta_err_t call_parts(agent_call_t *call, const agent_request_t *request
   return VESTA_OK;
 }
 
+/* Put the payload of a large change where the daemon sees it, and make a frame that says where. Without that it goes
+ * through the socket, so nothing here can fail. */
+static void call_stage(agent_session_t *session, const agent_request_t *request, agent_call_t *call, uint8_t *buffer) {
+  size_t bytes = call->bytes - call->parts[0].iov_len;
+  if (call->kind != WIRE_CHANGE || !agent_stage_suits(bytes)) {
+    return;
+  }
+  agent_stage_get(session, call->deadline_ns);
+  wire_message_t message = request->message;
+  message.size = bytes;
+  uint64_t on =
+      agent_stage_put(session, call->number, request->payload, request->payload_parts, bytes, &message.offset);
+  uint8_t *frame;
+  size_t frame_bytes;
+  if (on != 0 && agent_frame_encode(&message, 0, buffer, FRAME_BYTES_INLINE, &frame, &frame_bytes) == VESTA_OK) {
+    call->staged = (struct iovec){.iov_base = frame, .iov_len = frame_bytes};
+    call->staged_on = on;
+  }
+}
+
+/* It has left: what it had there is free, unless the daemon may still read it. With the lock. */
+static void call_unstage(agent_session_t *session, agent_call_t *call, const uint8_t *buffer) {
+  if (call->sent_on == 0 || call->sent_on != call->staged_on) {
+    agent_stage_release(session, call->number);
+  }
+  if (call->staged.iov_base != buffer) {
+    free(call->staged.iov_base);
+  }
+}
+
 vesta_err_t agent_call(agent_session_t *session, agent_request_t *request, agent_reply_t *reply) {
   if (request->message.number == 0) {
     request->message.number = agent_number(session);
@@ -482,12 +522,15 @@ vesta_err_t agent_call(agent_session_t *session, agent_request_t *request, agent
   if (err != VESTA_OK) {
     return err;
   }
+  uint8_t staged_buffer[FRAME_BYTES_INLINE];
+  call_stage(session, request, &call, staged_buffer);
   (void)pthread_mutex_lock(&session->lock);
   err = call_enter(session, &call);
   if (err == VESTA_OK) {
     err = call_run(session, &call);
     agent_call_leave(session, &call);
   }
+  call_unstage(session, &call, staged_buffer);
   (void)pthread_mutex_unlock(&session->lock);
   (void)pthread_cond_destroy(&call.wake);
   request->sent_on = call.sent_on;

@@ -18,6 +18,8 @@ typedef struct agent_call {
   const struct iovec *parts;
   size_t part_count;
   size_t bytes;
+  struct iovec staged; /* the same without its payload, which is in the memory shared with the daemon */
+  uint64_t staged_on;  /* the connection for which that holds; 0: none */
   int64_t deadline_ns;
   uint64_t sent_on; /* the connection on which it went out whole; 0: none */
   bool sent;        /* on any: it may have had its effect */

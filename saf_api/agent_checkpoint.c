@@ -38,7 +38,7 @@ vesta_err_t agent_checkpoint_new(agent_session_t *session, uint32_t flags, agent
                                      .session = session,
                                      .flags = flags,
                                      .map_lock = PTHREAD_MUTEX_INITIALIZER,
-                                     .region_fd = -1};
+                                     .region = {.fd = -1}};
   vesta_err_t err = agent_handle_new(&checkpoint->object);
   if (err != VESTA_OK) {
     free(checkpoint);

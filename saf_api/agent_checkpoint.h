@@ -9,7 +9,7 @@
 #ifndef VESTA_SAF_API_AGENT_CHECKPOINT_H
 #define VESTA_SAF_API_AGENT_CHECKPOINT_H
 
-#include "core/replica_reader.h"
+#include "saf_api/agent_region.h"
 #include "saf_api/agent_session.h"
 
 struct agent_iteration;
@@ -32,10 +32,9 @@ typedef struct agent_checkpoint {
   /* local reads (agent_read.c) */
   pthread_mutex_t map_lock;
   _Atomic agent_map_state_t map_state;
-  int region_fd;
-  void *index;
-  uint64_t index_bytes;
-  replica_reader_t reader;
+  agent_region_t region;
+  _Atomic uint32_t map_misses;   /* reads for which there was no region, since it was asked for */
+  _Atomic uint32_t map_patience; /* it is asked for after so many */
 } agent_checkpoint_t;
 
 /** A checkpoint object whose handle nobody finds yet. @return OK; NO_MEMORY; NO_RESOURCES */
@@ -66,6 +65,8 @@ vesta_err_t agent_checkpoint_read_rest(agent_checkpoint_t *checkpoint, vesta_byt
 /** The size of a section as the local replica has it now. @return OK; NOT_EXIST; TRY_AGAIN when it can't be told
  * locally */
 vesta_err_t agent_checkpoint_section_size(agent_checkpoint_t *checkpoint, vesta_bytes_t id, uint64_t *size);
+/** The next of these that finds no local replica asks for one, however often that was in vain. */
+void agent_checkpoint_map_soon(agent_checkpoint_t *checkpoint);
 /** Undo the mapping; nobody reads any more. */
 void agent_checkpoint_unmap(agent_checkpoint_t *checkpoint);
 

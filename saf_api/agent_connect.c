@@ -17,6 +17,7 @@
 #include "saf_api/agent_clock.h"
 #include "saf_api/agent_queue.h"
 #include "saf_api/agent_spawn.h"
+#include "saf_api/agent_stage.h"
 #include "saf_api/agent_track.h"
 
 static int64_t pause_ns(uint32_t failures) {
@@ -36,6 +37,7 @@ static void link_reset(agent_link_t *link) {
 void agent_link_close(agent_session_t *session) {
   agent_dispatch_remove(session);
   agent_queues_link_down(session);
+  agent_stage_drop(session);
   link_reset(&session->calls);
   link_reset(&session->events);
 }

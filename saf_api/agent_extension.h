@@ -72,6 +72,8 @@ SaAisErrorT vesta_agent_queue_send(vesta_agent_queue_t *queue, const wire_messag
  */
 SaAisErrorT vesta_agent_queue_next(vesta_agent_queue_t *queue, SaTimeT timeout, uint64_t *invocation,
                                    vesta_agent_outcome_t *outcome);
+/** Would vesta_agent_queue_send() return TRY_AGAIN, whatever it is given? To be asked before something is made for it. */
+bool vesta_agent_queue_is_full(const vesta_agent_queue_t *queue);
 /** Readable while vesta_agent_queue_next() would do something; -1 in a forked child. */
 int vesta_agent_queue_fd(const vesta_agent_queue_t *queue);
 

@@ -15,9 +15,15 @@
 #include "saf_api/agent_checkpoint.h"
 #include "saf_api/agent_clock.h"
 #include "saf_api/agent_extension.h"
+#include "saf_api/agent_stage.h"
 
 #define SEND_AGAIN_NS 1000000LL      /* a socket that took nothing is tried again after so long */
+#define HOLD_FROM 32U                /* so many under way: more are held back until there is a group of them */
+#define GROUP_MAX 16U                /* sent together, at most; HOLD_FROM and they are within VESTA_SESSION_WINDOW */
+#define GROUP_BYTES_MAX 65536U       /* the same; a socket takes that much at once. A larger one goes alone */
 #define CONNECT_LIMIT_NS 200000000LL /* a call that need not wait waits this long for the daemon's greeting */
+
+#define QUEUED_PARTS 2U /* prefix and head; payload */
 
 typedef struct agent_queued {
   agent_call_t call; /* first: one is found by its call */
@@ -27,7 +33,7 @@ typedef struct agent_queued {
   vesta_agent_outcome_t outcome;
   uint8_t *frame;
   void *payload;
-  struct iovec parts[2];
+  struct iovec parts[QUEUED_PARTS];
 } agent_queued_t;
 
 typedef struct agent_queue {
@@ -35,11 +41,14 @@ typedef struct agent_queue {
   agent_checkpoint_t *checkpoint;
   pid_t owner;                  /* a forked child is another */
   agent_queued_t *first, *last; /* oldest first */
+  agent_queued_t *unsent;       /* all before it went out on this link, or are answered; NULL: all */
+  uint32_t held;                /* of the unsent ones, those whose sending was not tried yet */
   uint32_t count;
   uint64_t bytes;
   int epoll_fd, event_fd, timer_fd;
-  bool raised; /* event_fd is readable */
-  bool waits;  /* a thread does, for `wake` */
+  bool raised;      /* event_fd is readable */
+  bool waits;       /* a thread does, for `wake` */
+  bool wants_stage; /* a large payload found no memory that is shared with the daemon, or no room in it */
   pthread_cond_t wake;
 } agent_queue_t;
 
@@ -71,6 +80,8 @@ static bool queue_watch(const agent_queue_t *queue, int fd) {
 void agent_queues_link_up(agent_session_t *session) {
   for (agent_queue_t *queue = session->queues; queue != NULL; queue = queue->next) {
     (void)queue_watch(queue, session->calls.fd);
+    queue->unsent = queue->first;
+    queue->held = 0;
   }
 }
 
@@ -153,21 +164,64 @@ void agent_queue_answered(agent_session_t *session, agent_call_t *call, const wi
 
 /* ---- sending ---- */
 
-/* As far as the link takes it. */
-static void queue_flush(agent_session_t *session, agent_queue_t *queue) {
-  for (agent_queued_t *queued = queue->first; queued != NULL; queued = queued->next) {
-    agent_call_t *call = &queued->call;
-    if (call->answered || (session->state == AGENT_LINK_UP && call->sent_on == session->incarnation)) {
+/* The next ones, at `from` and up to `*end`, as one call without an answer of its own. */
+static agent_call_t queue_group(const agent_session_t *session, agent_queued_t *from, struct iovec *parts,
+                                agent_queued_t **group_calls, uint32_t *count, agent_queued_t **end) {
+  agent_call_t group = {.parts = parts, .queue = from->call.queue, .deadline_ns = agent_call_limit()};
+  *count = 0;
+  for (*end = from; *end != NULL && *count < GROUP_MAX; *end = (*end)->next) {
+    const agent_call_t *call = &(*end)->call;
+    if (call->answered || call->sent_on == session->incarnation) {
       continue;
     }
-    if (session->state != AGENT_LINK_UP || session->sending) {
-      return;
+    bool staged = call->staged_on == session->incarnation;
+    size_t bytes = staged ? call->staged.iov_len : call->bytes;
+    if (*count > 0 && group.bytes + bytes > GROUP_BYTES_MAX) {
+      break;
     }
-    call->deadline_ns = agent_call_limit();
-    agent_call_send(session, call);
-    if (!call->sent || call->sent_on != session->incarnation) {
-      return;
-    }
+    size_t part_count = staged ? 1 : call->part_count;
+    memcpy(parts + group.part_count, staged ? &call->staged : call->parts, part_count * sizeof *parts);
+    group.part_count += part_count;
+    group.bytes += bytes;
+    group_calls[(*count)++] = *end;
+  }
+  return group;
+}
+
+/* Send the next ones in one system call. While that waits for the socket to take the rest, the first ones may be
+ * answered, and the link may be lost and made anew: so all count as sent from before on.
+ * @return false: nothing went, or the link is lost */
+static bool queue_send_group(agent_session_t *session, agent_queue_t *queue) {
+  struct iovec parts[GROUP_MAX * QUEUED_PARTS];
+  agent_queued_t *calls[GROUP_MAX];
+  agent_queued_t *end;
+  uint32_t count;
+  uint64_t incarnation = session->incarnation;
+  agent_call_t group = queue_group(session, queue->unsent, parts, calls, &count, &end);
+  for (uint32_t i = 0; i < count; i++) {
+    calls[i]->call.sent_again = calls[i]->call.sent;
+    calls[i]->call.sent = true;
+  }
+  if (count > 0) {
+    agent_call_send(session, &group);
+  }
+  if (session->state != AGENT_LINK_UP || session->incarnation != incarnation) {
+    return false;
+  }
+  bool went = count == 0 || group.sent;
+  for (uint32_t i = 0; i < count; i++) {
+    calls[i]->call.sent = went || calls[i]->call.sent_again;
+    calls[i]->call.sent_on = went ? incarnation : calls[i]->call.sent_on;
+  }
+  queue->unsent = went ? end : queue->unsent;
+  return went;
+}
+
+/* As far as the link takes it. */
+static void queue_flush(agent_session_t *session, agent_queue_t *queue) {
+  queue->held = 0;
+  while (queue->unsent != NULL && session->state == AGENT_LINK_UP && !session->sending &&
+         queue_send_group(session, queue)) {
   }
 }
 
@@ -195,32 +249,58 @@ vesta_err_t agent_queues_resend(agent_session_t *session) {
 static void queued_destroy(agent_queued_t *queued) {
   (void)pthread_cond_destroy(&queued->call.wake);
   free(queued->frame);
+  free(queued->call.staged.iov_base);
   free(queued->payload);
   free(queued);
+}
+
+bool vesta_agent_queue_is_full(const vesta_agent_queue_t *queue) {
+  return queue->count >= VESTA_SESSION_WINDOW || queue->bytes >= VESTA_WRITER_BYTES_MAX;
 }
 
 static vesta_err_t queue_append(agent_session_t *session, agent_queue_t *queue, agent_queued_t *queued) {
   if (atomic_load(&session->over) || atomic_load(&session->lost)) {
     return VESTA_ERR_BAD_HANDLE;
   }
-  if (queue->count >= VESTA_SESSION_WINDOW || queue->bytes >= VESTA_WRITER_BYTES_MAX || agent_window_full(session)) {
+  if (vesta_agent_queue_is_full(queue) || agent_window_full(session)) {
     return VESTA_ERR_TRY_AGAIN;
   }
   queued->call.queue = queue;
   agent_call_enlist(session, &queued->call, true);
   *(queue->last != NULL ? &queue->last->next : &queue->first) = queued;
   queue->last = queued;
+  queue->unsent = queue->unsent != NULL ? queue->unsent : queued;
   queue->count++;
   queue->bytes += queued->call.bytes;
-  queue_flush(session, queue);
-  if (!queued->call.sent) {
+  queue->held++;
+  if (queue->held == GROUP_MAX || session->waiting_count - queue->held < HOLD_FROM) {
+    queue_flush(session, queue);
+  }
+  if (queue->unsent != NULL) {
     queue_raise(queue);
   }
   return VESTA_OK;
 }
 
-static vesta_err_t queued_new(agent_checkpoint_t *checkpoint, const wire_message_t *message, size_t payload_bytes,
-                              agent_queued_t **out) {
+/* A large payload goes through the memory that the link shares with the daemon, if there is room. It is asked for when
+ * the owner waits anyway; handing in does not wait. Without it, and on another link, the payload goes through the
+ * socket. */
+static void queued_stage(agent_queue_t *queue, agent_queued_t *queued, const wire_message_t *message) {
+  agent_session_t *session = queue->checkpoint->session;
+  wire_message_t staged = *message;
+  staged.size = queued->parts[1].iov_len;
+  uint8_t *frame;
+  size_t frame_bytes;
+  uint64_t on = agent_stage_put(session, message->number, &queued->parts[1], 1, staged.size, &staged.offset);
+  queue->wants_stage = on == 0;
+  if (on != 0 && agent_frame_encode(&staged, 0, NULL, 0, &frame, &frame_bytes) == VESTA_OK) {
+    queued->call.staged = (struct iovec){.iov_base = frame, .iov_len = frame_bytes};
+    queued->call.staged_on = on;
+  }
+}
+
+static vesta_err_t queued_new(agent_queue_t *queue, agent_checkpoint_t *checkpoint, const wire_message_t *message,
+                              void *payload, size_t payload_bytes, agent_queued_t **out) {
   agent_queued_t *queued = calloc(1, sizeof *queued);
   if (queued == NULL) {
     return VESTA_ERR_NO_MEMORY;
@@ -236,18 +316,23 @@ static vesta_err_t queued_new(agent_checkpoint_t *checkpoint, const wire_message
   }
   queued->element_count = message->element_count;
   queued->parts[0] = (struct iovec){.iov_base = queued->frame, .iov_len = frame_bytes};
+  queued->parts[1] = (struct iovec){.iov_base = payload, .iov_len = payload_bytes};
   queued->call = (agent_call_t){.number = numbered.number,
                                 .kind = message->kind,
                                 .parts = queued->parts,
                                 .part_count = payload_bytes > 0 ? 2 : 1,
                                 .bytes = frame_bytes + payload_bytes,
                                 .wake = PTHREAD_COND_INITIALIZER};
+  if (agent_stage_suits(payload_bytes)) {
+    queued_stage(queue, queued, &numbered);
+  }
   *out = queued;
   return VESTA_OK;
 }
 
+/* NULL: its handle was closed; or this is a forked child, which has no handles. */
 static agent_checkpoint_t *queue_checkpoint(const agent_queue_t *queue) {
-  return queue->owner != getpid() ? NULL : agent_checkpoint_acquire(queue->checkpoint->object.handle);
+  return agent_checkpoint_acquire(queue->checkpoint->object.handle);
 }
 
 SaAisErrorT vesta_agent_queue_send(vesta_agent_queue_t *queue, const wire_message_t *message, void *payload,
@@ -257,13 +342,17 @@ SaAisErrorT vesta_agent_queue_send(vesta_agent_queue_t *queue, const wire_messag
     return SA_AIS_ERR_BAD_HANDLE;
   }
   agent_queued_t *queued = NULL;
-  vesta_err_t err = queued_new(checkpoint, message, payload_bytes, &queued);
+  vesta_err_t err = vesta_agent_queue_is_full(queue)
+                        ? VESTA_ERR_TRY_AGAIN
+                        : queued_new(queue, checkpoint, message, payload, payload_bytes, &queued);
   if (err == VESTA_OK) {
     queued->invocation = invocation;
-    queued->parts[1] = (struct iovec){.iov_base = payload, .iov_len = payload_bytes};
     agent_session_t *session = checkpoint->session;
     (void)pthread_mutex_lock(&session->lock);
     err = queue_append(session, queue, queued);
+    if (err != VESTA_OK) {
+      agent_stage_release(session, queued->call.number);
+    }
     (void)pthread_mutex_unlock(&session->lock);
     if (err == VESTA_OK) {
       queued->payload = payload; /* its owner from now on */
@@ -328,11 +417,16 @@ SaAisErrorT vesta_agent_queue_next(vesta_agent_queue_t *queue, SaTimeT timeout, 
   agent_session_t *session = checkpoint->session;
   agent_queued_t *taken = NULL;
   int64_t deadline_ns = timeout == 0 ? 0 : agent_deadline(timeout);
+  if (queue->wants_stage && timeout > 0) {
+    queue->wants_stage = false;
+    agent_stage_get(session, deadline_ns);
+  }
   (void)pthread_mutex_lock(&session->lock);
   vesta_err_t err = queue->first == NULL ? VESTA_ERR_NOT_EXIST : queue_wait(session, queue, deadline_ns);
   if (err == VESTA_OK) {
     taken = queue->first;
     queue->first = taken->next;
+    queue->unsent = queue->unsent != taken ? queue->unsent : taken->next;
     queue->last = queue->first == NULL ? NULL : queue->last;
     queue->count--;
     queue->bytes -= taken->call.bytes;
@@ -417,6 +511,9 @@ void vesta_agent_queue_close(vesta_agent_queue_t **pointer) {
     *at = queue->next;
     for (agent_queued_t *queued = queue->first; queued != NULL; queued = queued->next) {
       if (!queued->call.answered) {
+        if (queued->call.sent_on == 0 || queued->call.sent_on != queued->call.staged_on) {
+          agent_stage_release(session, queued->call.number); /* else the daemon may read it yet */
+        }
         agent_call_leave(session, &queued->call);
       }
     }

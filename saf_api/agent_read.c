@@ -4,64 +4,16 @@
  *
  * A checkpoint is mapped at its first read, as long as this process has fewer than VESTA_MAPPED_CHECKPOINTS_MAX; beyond
  * that, and whenever the local answer is not certain, the daemon is asked. The daemon passes the descriptor, read-only,
- * and says the geometry; core/replica_reader.h checks whatever the region itself says.
+ * and says the geometry; core/replica_reader.h checks whatever the region itself says. In a cluster the replica may be
+ * left for another one: then it is asked for again, at once, and in vain ever more rarely.
  */
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "saf_api/agent_checkpoint.h"
 #include "saf_api/agent_clock.h"
 
 #define GROWTH_RETRIES_MAX 8U
-
-static vesta_err_t region_read(void *context, uint64_t offset, void *to, size_t size) {
-  const agent_checkpoint_t *checkpoint = context;
-  uint8_t *at = to;
-  while (size > 0) {
-    ssize_t got = pread(checkpoint->region_fd, at, size, (off_t)offset);
-    if (got < 0 && errno == EINTR) {
-      continue;
-    }
-    if (got <= 0) {
-      return VESTA_ERR_TRY_AGAIN;
-    }
-    at += got;
-    offset += (uint64_t)got;
-    size -= (size_t)got;
-  }
-  return VESTA_OK;
-}
-
-static bool index_map(agent_checkpoint_t *checkpoint, uint64_t checkpoint_id) {
-  uint64_t size;
-  struct stat info;
-  if (replica_reader_index_size(&checkpoint->attributes, &size) != VESTA_OK ||
-      fstat(checkpoint->region_fd, &info) != 0 || (uint64_t)info.st_size < size) {
-    return false;
-  }
-  void *index = mmap(NULL, size, PROT_READ, MAP_SHARED, checkpoint->region_fd, 0);
-  if (index == MAP_FAILED) {
-    return false;
-  }
-  checkpoint->index = index;
-  checkpoint->index_bytes = size;
-  replica_reader_io_t io = {.context = checkpoint, .read = region_read};
-  return replica_reader_init(&checkpoint->reader, index, size, checkpoint_id, &checkpoint->attributes, &io) == VESTA_OK;
-}
-
-static void region_drop(agent_checkpoint_t *checkpoint) {
-  if (checkpoint->index != NULL) {
-    (void)munmap(checkpoint->index, checkpoint->index_bytes);
-    checkpoint->index = NULL;
-  }
-  if (checkpoint->region_fd >= 0) {
-    (void)close(checkpoint->region_fd);
-    checkpoint->region_fd = -1;
-  }
-}
+#define PATIENCE_MAX 1024U /* reads that go to the daemon between two attempts to map, at most */
 
 /* Ask for the region. What comes of it is for good, unless the daemon could not tell now. */
 static agent_map_state_t region_get(agent_checkpoint_t *checkpoint) {
@@ -73,39 +25,85 @@ static agent_map_state_t region_get(agent_checkpoint_t *checkpoint) {
   vesta_err_t err = agent_checkpoint_call(checkpoint, &message, NULL, 0, &reply);
   agent_map_state_t state = AGENT_MAP_NEVER;
   if (err == VESTA_OK) {
-    checkpoint->region_fd = reply.fd;
-    reply.fd = -1;
-    if (checkpoint->region_fd >= 0 && index_map(checkpoint, reply.message.checkpoint)) {
+    if (agent_region_open(&checkpoint->region, reply.fd, reply.message.checkpoint, &checkpoint->attributes)) {
       state = AGENT_MAP_READY;
     }
+    reply.fd = -1;
   } else if (err == VESTA_ERR_NOT_EXIST || err == VESTA_ERR_TRY_AGAIN || err == VESTA_ERR_TIMEOUT) {
     state = AGENT_MAP_NOT_YET; /* no active replica so far, or no daemon */
   }
   agent_reply_fini(&reply);
   if (state != AGENT_MAP_READY) {
-    region_drop(checkpoint);
     agent_quota_return();
   }
   return state;
 }
 
+/* The replica that is mapped was left: another one may be in its place. */
+static void region_get_again(agent_checkpoint_t *checkpoint) {
+  wire_message_t message = {.kind = WIRE_MAP};
+  agent_reply_t reply;
+  if (agent_checkpoint_call(checkpoint, &message, NULL, 0, &reply) == VESTA_OK) {
+    (void)agent_region_replace(&checkpoint->region, reply.fd, reply.message.checkpoint);
+    reply.fd = -1;
+  }
+  agent_reply_fini(&reply);
+}
+
+/* Is it time to ask for the region? Twice as many reads pass before each time, so that asking in vain costs little. */
+static bool region_is_due(agent_checkpoint_t *checkpoint) {
+  uint32_t misses = atomic_fetch_add_explicit(&checkpoint->map_misses, 1, memory_order_relaxed);
+  return misses >= atomic_load_explicit(&checkpoint->map_patience, memory_order_relaxed);
+}
+
+static void region_asked(agent_checkpoint_t *checkpoint) {
+  uint32_t patience = atomic_load_explicit(&checkpoint->map_patience, memory_order_relaxed);
+  patience = patience == 0 ? 1 : patience * 2;
+  atomic_store_explicit(&checkpoint->map_patience, patience < PATIENCE_MAX ? patience : PATIENCE_MAX,
+                        memory_order_relaxed);
+  atomic_store_explicit(&checkpoint->map_misses, 0, memory_order_relaxed);
+}
+
 static bool region_ready(agent_checkpoint_t *checkpoint) {
   agent_map_state_t state = atomic_load_explicit(&checkpoint->map_state, memory_order_acquire);
-  if (state == AGENT_MAP_NOT_YET && (checkpoint->flags & VESTA_OPEN_READ) != 0) {
-    (void)pthread_mutex_lock(&checkpoint->map_lock);
-    state = atomic_load(&checkpoint->map_state);
-    if (state == AGENT_MAP_NOT_YET) {
-      state = region_get(checkpoint);
-      atomic_store_explicit(&checkpoint->map_state, state, memory_order_release);
-    }
-    (void)pthread_mutex_unlock(&checkpoint->map_lock);
+  bool is_left = state == AGENT_MAP_READY && agent_region_is_left(&checkpoint->region);
+  bool is_wanted = state == AGENT_MAP_NOT_YET && (checkpoint->flags & VESTA_OPEN_READ) != 0;
+  if (!is_left && !is_wanted) {
+    return state == AGENT_MAP_READY;
   }
+  if (!region_is_due(checkpoint)) {
+    return false;
+  }
+  (void)pthread_mutex_lock(&checkpoint->map_lock);
+  state = atomic_load(&checkpoint->map_state);
+  if (state == AGENT_MAP_NOT_YET) {
+    state = region_get(checkpoint);
+    atomic_store_explicit(&checkpoint->map_state, state, memory_order_release);
+    region_asked(checkpoint);
+  } else if (state == AGENT_MAP_READY && agent_region_is_left(&checkpoint->region)) {
+    region_get_again(checkpoint);
+    region_asked(checkpoint);
+  }
+  (void)pthread_mutex_unlock(&checkpoint->map_lock);
   return state == AGENT_MAP_READY;
+}
+
+void agent_checkpoint_map_soon(agent_checkpoint_t *checkpoint) {
+  atomic_store_explicit(&checkpoint->map_patience, 0, memory_order_relaxed);
+}
+
+/* What was read is true; and when the region is left next, it is asked for at once. */
+static bool region_holds(agent_checkpoint_t *checkpoint, agent_region_read_t read) {
+  bool holds = agent_region_read_holds(&checkpoint->region, read);
+  if (holds && atomic_load_explicit(&checkpoint->map_patience, memory_order_relaxed) != 0) {
+    atomic_store_explicit(&checkpoint->map_patience, 0, memory_order_relaxed);
+  }
+  return holds;
 }
 
 void agent_checkpoint_unmap(agent_checkpoint_t *checkpoint) {
   if (atomic_load(&checkpoint->map_state) == AGENT_MAP_READY) {
-    region_drop(checkpoint);
+    agent_region_close(&checkpoint->region);
     agent_quota_return();
   }
 }
@@ -121,7 +119,9 @@ vesta_err_t agent_checkpoint_read(agent_checkpoint_t *checkpoint, vesta_bytes_t 
                                   size_t size, size_t *read_size) {
   vesta_err_t err = VESTA_ERR_TRY_AGAIN;
   if (region_ready(checkpoint)) {
-    err = replica_reader_read(&checkpoint->reader, id, agent_wall_ns(), offset, to, size, read_size);
+    agent_region_read_t read = agent_region_read_begin(&checkpoint->region);
+    err = replica_reader_read(&checkpoint->region.reader, id, agent_wall_ns(), offset, to, size, read_size);
+    err = region_holds(checkpoint, read) ? err : VESTA_ERR_TRY_AGAIN;
   }
   if (err != VESTA_ERR_TRY_AGAIN) {
     return err;
@@ -159,7 +159,11 @@ static vesta_err_t rest_local(agent_checkpoint_t *checkpoint, vesta_bytes_t id, 
                               size_t *read_size) {
   int64_t now_ns = agent_wall_ns();
   uint64_t size;
-  vesta_err_t err = replica_reader_size(&checkpoint->reader, id, now_ns, &size);
+  agent_region_read_t read = agent_region_read_begin(&checkpoint->region);
+  vesta_err_t err = replica_reader_size(&checkpoint->region.reader, id, now_ns, &size);
+  if (!region_holds(checkpoint, read)) {
+    err = VESTA_ERR_TRY_AGAIN;
+  }
   if (err != VESTA_OK) {
     return err;
   }
@@ -172,9 +176,9 @@ static vesta_err_t rest_local(agent_checkpoint_t *checkpoint, vesta_bytes_t id, 
     return VESTA_ERR_NO_MEMORY;
   }
   size_t got = 0;
-  err = replica_reader_read(&checkpoint->reader, id, now_ns, offset, memory, room, &got);
-  if (err == VESTA_OK && got == room) {
-    err = VESTA_ERR_TRY_AGAIN; /* it grew meanwhile */
+  err = replica_reader_read(&checkpoint->region.reader, id, now_ns, offset, memory, room, &got);
+  if (!region_holds(checkpoint, read) || (err == VESTA_OK && got == room)) {
+    err = VESTA_ERR_TRY_AGAIN; /* it grew meanwhile, or it is not ours to read any more */
   }
   if (err != VESTA_OK || got == 0) {
     free(memory);
@@ -210,5 +214,7 @@ vesta_err_t agent_checkpoint_section_size(agent_checkpoint_t *checkpoint, vesta_
   if (!region_ready(checkpoint)) {
     return VESTA_ERR_TRY_AGAIN;
   }
-  return replica_reader_size(&checkpoint->reader, id, agent_wall_ns(), size);
+  agent_region_read_t read = agent_region_read_begin(&checkpoint->region);
+  vesta_err_t err = replica_reader_size(&checkpoint->region.reader, id, agent_wall_ns(), size);
+  return region_holds(checkpoint, read) ? err : VESTA_ERR_TRY_AGAIN;
 }

@@ -18,7 +18,7 @@
  *
  * Files: agent_session.c life and children, agent_call.c calls, agent_queue.c changes whose answers are fetched later,
  * agent_connect.c the link, agent_async.c requests whose answer is a callback, agent_track.c changes that are told as
- * callbacks, agent_dispatch.c the selection object and the callbacks.
+ * callbacks, agent_stage.c the memory for large payloads, agent_dispatch.c the selection object and the callbacks.
  */
 #ifndef VESTA_SAF_API_AGENT_SESSION_H
 #define VESTA_SAF_API_AGENT_SESSION_H
@@ -37,6 +37,7 @@ struct agent_call;
 struct agent_checkpoint;
 struct agent_orphan;
 struct agent_queue;
+struct agent_stage;
 struct agent_tracked;
 
 typedef enum agent_link_state { AGENT_LINK_DOWN, AGENT_LINK_CONNECTING, AGENT_LINK_UP } agent_link_state_t;
@@ -74,14 +75,16 @@ typedef struct agent_session {
   int64_t retry_at_ns;
 
   struct agent_call *waiting[AGENT_CALL_BUCKETS]; /* by number */
-  uint32_t waiting_count;
-  struct agent_call *change_first, *change_last; /* unanswered changes, oldest first */
-  uint64_t change_count;                         /* changes so far */
-  pthread_cond_t window;                         /* room for one more change */
-  struct agent_orphan *orphans;                  /* opens that nobody waits for any more */
+  uint32_t waiting_count, queued_count;           /* in all; those of queues */
+  struct agent_call *change_first, *change_last;  /* unanswered changes, oldest first */
+  uint64_t change_count;                          /* changes so far */
+  pthread_cond_t window;                          /* room for one more change */
+  struct agent_orphan *orphans;                   /* opens that nobody waits for any more */
 
   struct agent_checkpoint *checkpoints; /* open ones */
   struct agent_queue *queues;           /* changes whose answers nobody waits for in a call */
+  struct agent_stage *stage;            /* memory for large payloads; NULL: none */
+  uint64_t stage_asked_on;              /* the incarnation on which it was asked for */
 
   agent_link_t events;   /* where callbacks come; only with callbacks */
   int epoll_fd;          /* the selection object; -1: not asked for yet */

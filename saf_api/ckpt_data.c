@@ -24,14 +24,16 @@ static bool element_well_formed(const SaCkptIOVectorElementT *element) {
   return ckpt_section_id_well_formed(&element->sectionId) && (element->dataBuffer != NULL || element->dataSize == 0);
 }
 
-/* The first element that is not well formed, or `count`. */
-static uint32_t vector_first_bad(const SaCkptIOVectorElementT *vector, uint32_t count,
-                                 bool (*good)(const SaCkptIOVectorElementT *element)) {
-  uint32_t i = 0;
-  while (i < count && good(&vector[i])) {
-    i++;
+/* Why nothing is done without a checkpoint, or without the right: what is wrong with the vector comes first. */
+static vesta_err_t vector_refuse(const agent_checkpoint_t *checkpoint, const SaCkptIOVectorElementT *vector,
+                                 uint32_t count, bool (*good)(const SaCkptIOVectorElementT *element), uint32_t *bad) {
+  for (uint32_t i = 0; i < count; i++) {
+    if (!good(&vector[i])) {
+      *bad = i;
+      return VESTA_ERR_INVALID_PARAM;
+    }
   }
-  return i;
+  return checkpoint == NULL ? VESTA_ERR_BAD_HANDLE : VESTA_ERR_ACCESS;
 }
 
 static vesta_err_t write_judge(const agent_checkpoint_t *checkpoint, const SaCkptIOVectorElementT *element,
@@ -133,10 +135,7 @@ SaAisErrorT saCkptCheckpointWrite(SaCkptCheckpointHandleT checkpointHandle, cons
   uint32_t bad = numberOfElements; /* none */
   agent_checkpoint_t *checkpoint = agent_checkpoint_acquire(checkpointHandle);
   if (checkpoint == NULL || (checkpoint->flags & VESTA_OPEN_WRITE) == 0) {
-    bad = vector_first_bad(ioVector, numberOfElements, element_well_formed);
-    err = bad < numberOfElements ? VESTA_ERR_INVALID_PARAM
-          : checkpoint == NULL   ? VESTA_ERR_BAD_HANDLE
-                                 : VESTA_ERR_ACCESS;
+    err = vector_refuse(checkpoint, ioVector, numberOfElements, element_well_formed, &bad);
   } else {
     err = checkpoint_write(checkpoint, ioVector, numberOfElements, &bad);
   }
@@ -265,10 +264,7 @@ SaAisErrorT saCkptCheckpointRead(SaCkptCheckpointHandleT checkpointHandle, SaCkp
   uint32_t bad = numberOfElements; /* none */
   agent_checkpoint_t *checkpoint = agent_checkpoint_acquire(checkpointHandle);
   if (checkpoint == NULL || (checkpoint->flags & VESTA_OPEN_READ) == 0) {
-    bad = vector_first_bad(ioVector, numberOfElements, read_element_well_formed);
-    err = bad < numberOfElements ? VESTA_ERR_INVALID_PARAM
-          : checkpoint == NULL   ? VESTA_ERR_BAD_HANDLE
-                                 : VESTA_ERR_ACCESS;
+    err = vector_refuse(checkpoint, ioVector, numberOfElements, read_element_well_formed, &bad);
   } else {
     err = checkpoint_read(checkpoint, ioVector, numberOfElements, &bad);
   }

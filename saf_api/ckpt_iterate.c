@@ -82,6 +82,7 @@ static vesta_err_t chunk_fetch(agent_iteration_t *iteration) {
   }
   iteration->chunk = chunk;
   iteration->next_element = 0;
+  agent_checkpoint_map_soon(iteration->checkpoint); /* for what becomes of these sections */
   return VESTA_OK;
 }
 
@@ -131,7 +132,8 @@ static void descriptor_set(SaCkptSectionDescriptorT *descriptor, const wire_elem
   *descriptor = (SaCkptSectionDescriptorT){.sectionId = {.idLen = (SaUint16T)element->id.size},
                                            .expirationTime = element->expiry_ns,
                                            .sectionSize = size,
-                                           .sectionState = SA_CKPT_SECTION_VALID,
+                                           .sectionState =
+                                               element->index == 0 ? SA_CKPT_SECTION_VALID : SA_CKPT_SECTION_CORRUPTED,
                                            .lastUpdate = element->time_ns};
   if (element->id.size > 0) { /* the caller gets a pointer that C can't call const */
     memcpy(&descriptor->sectionId.id, &element->id.data, sizeof descriptor->sectionId.id);

@@ -27,6 +27,7 @@ SaAisErrorT sa_error(vesta_err_t err) {
     case VESTA_ERR_FENCED: return SA_AIS_ERR_BAD_OPERATION; /* in this state: the group's active is another */
     case VESTA_ERR_DENIED: return SA_AIS_ERR_ACCESS;
     case VESTA_ERR_BUSY: return SA_AIS_ERR_BUSY;
+    case VESTA_ERR_CORRUPTED:
     case VESTA_ERR_CHANGED: return SA_AIS_ERR_FAILED_OPERATION;
     case VESTA_ERR_NOT_SUPPORTED: return SA_AIS_ERR_NOT_SUPPORTED;
     case VESTA_ERR_TOO_LARGE: return SA_AIS_ERR_NO_RESOURCES;

@@ -21,11 +21,11 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#define STREAM_MESSAGES_MAX 256      /* in ZeroMQ's queue of each socket */
-#define STREAM_BURST 16              /* messages read from one socket before the other has its turn */
-#define STREAM_RECONNECT_MS 20       /* a daemon that restarts is found again within this ... */
-#define STREAM_RECONNECT_MS_MAX 200  /* ... to this */
-#define STREAM_REQUEST_BYTES_MAX 512 /* encoded; a request has no elements and no names */
+#define STREAM_MESSAGES_MAX 256     /* in ZeroMQ's queue of each socket */
+#define STREAM_BURST 16             /* messages read from one socket before the other has its turn */
+#define STREAM_RECONNECT_MS 20      /* a daemon that restarts is found again within this ... */
+#define STREAM_RECONNECT_MS_MAX 200 /* ... to this */
+#define STREAM_PUMPS_MAX 16         /* bursts in one call, if nothing of them is to be handed out */
 #define STREAM_ENDPOINT_BYTES_MAX 256
 #define STREAM_FRAMES_MAX 3
 #define STREAM_SILENCE_NS ((int64_t)VESTA_SILENCE_PERIODS * VESTA_BEACON_PERIOD_MS * 1000000)
@@ -43,7 +43,10 @@ struct stream_subscriber {
   int epoll_fd, event_fd, timer_fd;
   bool exposed; /* somebody may poll epoll_fd, so event_fd is kept */
   bool raised;  /* event_fd is readable */
+  bool keys_only;
+  bool coalesce;
   bool roles_only;
+  bool unread;   /* messages were left in the sockets: not to be waited for */
   bool unheard;  /* nothing came on the subscription since it was made: it proves nothing yet */
   bool has_word; /* `word` is to be handed out (roles only) */
   notify_change_t word;
@@ -52,6 +55,7 @@ struct stream_subscriber {
   int64_t owner_wake_ns;
   int64_t armed_ns; /* what timer_fd is set to; INT64_MAX: not set */
   uint64_t malformed;
+  uint8_t request[VESTA_STREAM_REQUEST_BYTES_MAX]; /* room to encode one: not the stack of the application's thread */
 };
 
 int64_t stream_steady_ns(void) {
@@ -68,7 +72,8 @@ bool stream_subscriber_mine(const stream_subscriber_t *stream) {
 
 static bool stream_topic_set(stream_subscriber_t *stream, int option, bool roles_only) {
   uint8_t topic[NOTIFY_TOPIC_BYTES];
-  notify_topic(topic, roles_only ? NOTIFY_CLASS_ROLES : NOTIFY_CLASS_DATA, stream->checkpoint_id);
+  uint8_t of_changes = stream->keys_only ? NOTIFY_CLASS_KEYS : NOTIFY_CLASS_DATA;
+  notify_topic(topic, roles_only ? NOTIFY_CLASS_ROLES : of_changes, stream->checkpoint_id);
   return zmq_setsockopt(stream->sub, option, topic, sizeof topic) == 0;
 }
 
@@ -208,6 +213,9 @@ void stream_subscriber_wait(stream_subscriber_t *stream, int64_t until_ns) {
                          {.fd = stream->sub_fd, .events = POLLIN},
                          {.fd = stream->dealer_fd, .events = POLLIN}}; /* poll() skips descriptors that are -1 */
   struct timespec timeout = {0};
+  if (stream->unread) {
+    return;
+  }
   if (until_ns != INT64_MAX) {
     int64_t left_ns = until_ns - stream_steady_ns();
     left_ns = left_ns > 0 ? left_ns : 0;
@@ -331,11 +339,10 @@ static vesta_err_t stream_read(stream_subscriber_t *stream, void *socket, stream
 static void stream_ask(stream_subscriber_t *stream) {
   wire_message_t request;
   if (!stream->roles_only && subscriber_request(stream->subscriber, stream_steady_ns(), &request)) {
-    uint8_t head[STREAM_REQUEST_BYTES_MAX];
     size_t size;
-    VESTA_ASSERT(wire_encode(&request, head, sizeof head, &size) == VESTA_OK);
+    VESTA_ASSERT(wire_encode(&request, stream->request, sizeof stream->request, &size) == VESTA_OK);
     /* A queue that is full drops the request; the subscriber asks again after a second without an answer. */
-    if (zmq_send(stream->dealer, head, size, ZMQ_DONTWAIT | ZMQ_SNDMORE) >= 0) {
+    if (zmq_send(stream->dealer, stream->request, size, ZMQ_DONTWAIT | ZMQ_SNDMORE) >= 0) {
       (void)zmq_send(stream->dealer, "", 0, ZMQ_DONTWAIT);
     }
   }
@@ -383,12 +390,71 @@ static bool stream_take(stream_subscriber_t *stream, notify_change_t *change) {
   return has_word;
 }
 
+/* Is what comes next a hash? Then it is taken. */
+static bool stream_take_hash(stream_subscriber_t *stream, notify_change_t *change) {
+  uint32_t kind;
+  return !stream->roles_only && subscriber_peek(stream->subscriber, &kind) && kind == NOTIFY_HASH &&
+         subscriber_next(stream->subscriber, change);
+}
+
+vesta_err_t stream_subscriber_next_hash(stream_subscriber_t *stream, notify_change_t *change) {
+  bool progress = true;
+  uint32_t kind;
+  while (!stream_take_hash(stream, change)) {
+    bool waits = subscriber_peek(stream->subscriber, &kind);
+    vesta_err_t err = waits ? VESTA_ERR_CHANGED : progress ? stream_pump(stream, 1, &progress) : VESTA_ERR_TRY_AGAIN;
+    if (err == VESTA_ERR_TRY_AGAIN || err == VESTA_ERR_ACCESS) {
+      stream_lower(stream);
+      stream_arm(stream);
+    } else if (err != VESTA_OK) {
+      stream_raise(stream);
+    }
+    if (err != VESTA_OK) {
+      return err;
+    }
+  }
+  stream_raise(stream);
+  return VESTA_OK;
+}
+
+void stream_subscriber_want_hash(stream_subscriber_t *stream) {
+  subscriber_want_hash(stream->subscriber, stream_steady_ns());
+  stream_raise(stream); /* whoever polls comes by, and it is asked for */
+}
+
+vesta_err_t stream_subscriber_hash_refusal(const stream_subscriber_t *stream) {
+  return subscriber_hash_refusal(stream->subscriber);
+}
+
+void stream_subscriber_resync(stream_subscriber_t *stream) {
+  subscriber_resync(stream->subscriber);
+  stream_raise(stream);
+}
+
+/* Who wants to be spared what it is too slow for must not let it pile up in the sockets, where nobody can tell: it is
+ * taken in at each call, and finds no room. What goes wrong here goes wrong again when nothing is left to hand out. */
+static void stream_take_in(stream_subscriber_t *stream) {
+  bool progress = true;
+  for (uint32_t pumps = 0; progress && pumps < STREAM_PUMPS_MAX; pumps++) {
+    progress = stream_pump(stream, STREAM_BURST, &progress) == VESTA_OK && progress;
+  }
+}
+
 vesta_err_t stream_subscriber_next(stream_subscriber_t *stream, notify_change_t *change) {
   bool progress = true;
   uint32_t burst = 1; /* a change that has come is handed out before more are looked for */
+  uint32_t pumps = 0;
+  stream->unread = false;
+  if (stream->coalesce && !stream->roles_only) {
+    stream_take_in(stream);
+  }
   while (!stream_take(stream, change)) {
     vesta_err_t err = progress ? stream_pump(stream, burst, &progress) : VESTA_ERR_TRY_AGAIN;
     burst = STREAM_BURST;
+    if (err == VESTA_OK && progress && ++pumps == STREAM_PUMPS_MAX) {
+      stream->unread = true;
+      err = VESTA_ERR_BUSY;
+    }
     if (err == VESTA_ERR_TRY_AGAIN || err == VESTA_ERR_ACCESS) {
       stream_lower(stream);
       stream_arm(stream);
@@ -469,6 +535,8 @@ vesta_err_t stream_subscriber_open(const subscriber_config_t *config, vesta_byte
                                   .buffer_bytes =
                                       config->buffer_bytes == 0 ? VESTA_SUBSCRIBER_BUFFER_BYTES : config->buffer_bytes,
                                   .token = config->token,
+                                  .keys_only = config->keys_only,
+                                  .coalesce = config->coalesce,
                                   .sub_fd = -1,
                                   .dealer_fd = -1,
                                   .epoll_fd = -1,

@@ -48,13 +48,22 @@ bool stream_subscriber_mine(const stream_subscriber_t *stream);
  * they did (roles may have changed, ask the service); NOTIFY_GONE.
  *
  * @param[out] change   its pointers live until the next call
- * @return OK; TRY_AGAIN: nothing now; ACCESS: the service was silent or did not know the token: get a new one and call
+ * @return OK; TRY_AGAIN: nothing now; BUSY: nothing to hand out among much that has come, and there is more: call
+ *         again; ACCESS: the service was silent or did not know the token: get a new one and call
  *         stream_subscriber_renew(), until then there is nothing to come; NO_MEMORY: call again
  */
 vesta_err_t stream_subscriber_next(stream_subscriber_t *stream, notify_change_t *change);
 
-/** Wait until stream_subscriber_next() may have something, until_ns (steady) at most. After it returned TRY_AGAIN
- * only. */
+/** As stream_subscriber_next(), but a NOTIFY_HASH only, and only when it is next. @return CHANGED: something else is */
+vesta_err_t stream_subscriber_next_hash(stream_subscriber_t *stream, notify_change_t *change);
+
+/** As subscriber_want_hash(), subscriber_hash_refusal(), subscriber_resync(). */
+void stream_subscriber_want_hash(stream_subscriber_t *stream);
+vesta_err_t stream_subscriber_hash_refusal(const stream_subscriber_t *stream);
+void stream_subscriber_resync(stream_subscriber_t *stream);
+
+/** Wait until stream_subscriber_next() may have something, until_ns (steady) at most; not at all after BUSY. After it
+ * returned TRY_AGAIN or BUSY only. */
 void stream_subscriber_wait(stream_subscriber_t *stream, int64_t until_ns);
 
 /** Make the sockets anew and go on where the subscriber stood. @return OK; MALFORMED; NO_RESOURCES; NO_MEMORY */

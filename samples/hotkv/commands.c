@@ -162,6 +162,9 @@ static command_result_t run_set(const call_t *call) {
   if (fault != NULL || call->batch->count == STORE_SETS_MAX) {
     end = command_finish(call->store, call->batch, call->replies);
   }
+  if (end != COMMAND_DONE) {
+    return end; /* fenced: the batch is as full as it was */
+  }
   if (fault == NULL) {
     call->batch->sets[call->batch->count++] = set;
   } else {

@@ -9,7 +9,8 @@
  *
  * The state is a checkpoint (store.h). Every standby follows it and has all of it in its own memory, so that a takeover
  * takes as long with a million keys as with ten. Only the active listens (server.h). `kill -USR1` makes the active hand
- * over to a standby, for instance to replace the program.
+ * over to a standby, for instance to replace the program. With --heartbeat an active that is stopped and not dead is
+ * succeeded too; what it is asked to write after it has woken up is refused, so it drops its clients and stands by.
  *
  *   hotkv.c -> server.c (clients) -> resp.c (protocol), commands.c -> store.c (checkpoint) -> table.c (memory)
  *
@@ -30,6 +31,7 @@
 typedef struct options {
   int port;
   const char *name;
+  SaTimeT heartbeat;
   store_options_t store;
 } options_t;
 
@@ -103,12 +105,13 @@ static _Noreturn void run(const options_t *options, vesta_pair_t *pair, store_t 
 
 static _Noreturn void usage(int status) {
   fprintf(status == 0 ? stdout : stderr,
-          "usage: hotkv --port P [--name NAME] [--checkpoint C] [--keys N] [--value-bytes N]\n"
+          "usage: hotkv --port P [--name NAME] [--checkpoint C] [--keys N] [--value-bytes N] [--heartbeat MS]\n"
           "  --port P         on 127.0.0.1, the same for all members\n"
           "  --name NAME      of this member, for people to read [hotkv]\n"
           "  --checkpoint C   where the state is, the same for all members [hotkv]\n"
           "  --keys N         at most, 2 to 1000000 [100000]\n"
-          "  --value-bytes N  of each value at most, 1 to 65536 [4096]\n");
+          "  --value-bytes N  of each value at most, 1 to 65536 [4096]\n"
+          "  --heartbeat MS   an active without a sign of life for so long is succeeded, 10 to 60000 [never]\n");
   exit(status);
 }
 
@@ -126,6 +129,7 @@ static options_t read_options(int argc, char **argv) {
                                         {"checkpoint", required_argument, NULL, 'c'},
                                         {"keys", required_argument, NULL, 'k'},
                                         {"value-bytes", required_argument, NULL, 'v'},
+                                        {"heartbeat", required_argument, NULL, 'b'},
                                         {"help", no_argument, NULL, 'h'},
                                         {NULL, 0, NULL, 0}};
   options_t options = {.name = "hotkv", .store = {.checkpoint = "hotkv", .keys_max = 100000, .value_bytes_max = 4096}};
@@ -137,6 +141,7 @@ static options_t read_options(int argc, char **argv) {
       case 'c': options.store.checkpoint = optarg; break;
       case 'k': options.store.keys_max = (size_t)number_option(optarg, 2, 1000000); break;
       case 'v': options.store.value_bytes_max = (size_t)number_option(optarg, 1, RESP_BULK_BYTES_MAX); break;
+      case 'b': options.heartbeat = number_option(optarg, 10, 60000) * SA_TIME_ONE_MILLISECOND; break;
       case 'h': usage(0);
       default: usage(2);
     }
@@ -154,7 +159,7 @@ int main(int argc, char **argv) {
   sigaction(SIGUSR1, &action, NULL);
 
   store_t *store = store_open(&options.store);
-  const vesta_pair_options_t pair_options = {.name = options.name};
+  const vesta_pair_options_t pair_options = {.name = options.name, .heartbeat = options.heartbeat};
   vesta_pair_t *pair;
   SaSelectionObjectT pair_fd;
   store_check(vesta_pair_join(store_checkpoint(store), &pair_options, &pair), "join");

@@ -34,66 +34,59 @@ class Mirror:
         elif element.kind in (DELETED, EXPIRED):
             self.table.pop(element.id, None)
 
-    def take(self, message):  # operations, without those that we have
-        held = self.position.seq
-        for element in message.elements:
-            if element.seq > held:
-                self.apply(element)
-                self.position = Position(message.lineage, element.epoch, element.seq)
-                print(element.seq, KINDS[element.kind], text(element.id), element.size)
+    def take(self, message, trusted=False):  # operations. False: those that we lack do not begin behind our position
+        new = [element for element in message.elements if element.seq > self.position.seq]
+        if new and not trusted:  # what is published may have waited; an answer is fresh
+            epoch = new[0].offset if new[0].kind == EPOCH else new[0].epoch
+            if self.position != (message.lineage, epoch, new[0].seq - 1):
+                return False
+        for element in new:
+            self.apply(element)
+            self.position = Position(message.lineage, element.epoch, element.seq)
+            print(element.seq, KINDS[element.kind], text(element.id), element.size)
+        return True
 
     def walk(self, service, since):  # steps 4, 5 and 7
-        cursor, state, brought = 0, 0, 0
+        if since == NOWHERE:
+            self.table, self.position = {}, NOWHERE
+        first, cursor, state, brought = None, 0, 0, 0
         while not state & LAST:
             chunk = service.ask(SNAPSHOT_GET, cursor, since)
-            state = chunk.state
-            if cursor == 0:
-                first = chunk.position
-                if state & FULL or since == NOWHERE:
-                    self.table, self.position, since = {}, NOWHERE, NOWHERE
-            elif state & FULL or chunk.lineage != first.lineage:  # of another history than the first one
+            first, cursor, state = first or chunk.position, chunk.cursor_end, chunk.state
+            if state & FULL or chunk.lineage != first.lineage:  # it can't tell the difference, or has another history
                 return self.walk(service, NOWHERE)
             for element in chunk.elements:
                 self.apply(element)
             brought += len(chunk.elements)
-            cursor, self.whole_seq = chunk.cursor_end, chunk.seq
-        self.position = first  # not before: a walk that is cut off did not take place
-        print(self.position.seq, "walked:", brought, "sections came or went; whole at", self.whole_seq)
+        self.position, self.whole_seq = first, chunk.seq  # not before: a walk that is cut off did not take place
+        print(first.seq, "walked:", brought, "sections came or went; whole at", chunk.seq)
 
-    def repair(self, service, seq):  # step 6: what was missed, up to there
-        while True:
+    def catch_up(self, service, seq):  # step 6: what we lack, up to there
+        while self.position != NOWHERE:
             chunk = service.ask(HISTORY_GET, self.position.seq + 1, self.position)
             if chunk.error:
                 print(self.position.seq, "lost" if chunk.error == LOST else "diverged")
                 return self.walk(service, self.position if chunk.error == LOST else NOWHERE)
-            self.take(chunk)
+            self.take(chunk, trusted=True)
             if not chunk.elements or self.position.seq >= seq:
                 return
-
-    def goes_on(self, message):  # are the new operations of it those right behind our position?
-        new = [element for element in message.elements if element.seq > self.position.seq]
-        epoch = new and (new[0].offset if new[0].kind == EPOCH else new[0].epoch)
-        return not new or self.position == (message.lineage, epoch, new[0].seq - 1)
+        self.walk(service, NOWHERE)
 
     def follow(self, service, done):
-        subscribed = False
+        subscribed = False  # before its beacon nothing is certain
         while not done():
             message = service.published()  # steps 3 and 8
             now = message.position
             if message.kind == BEACON and message.state & GONE:
                 raise ValueError("the checkpoint is no more")
-            if message.kind == BEACON and self.position == NOWHERE:
-                self.walk(service, NOWHERE)
-            elif message.kind == BEACON and (not subscribed or now[:2] != self.position[:2] or now > self.position):
-                self.repair(service, now.seq)
-            elif message.kind == CHANGES and subscribed:  # before its beacon nothing is certain
-                if not self.goes_on(message):
-                    self.repair(service, message.elements[-1].seq)
-                if self.goes_on(message):
-                    self.take(message)
-            elif message.kind not in (BEACON, CHANGES):
+            elif message.kind == BEACON:
+                if not subscribed or now[:2] != self.position[:2] or now > self.position:
+                    self.catch_up(service, now.seq)
+                subscribed = True
+            elif message.kind != CHANGES:
                 print("a message of a kind that is not known here:", message.kind, file=sys.stderr)
-            subscribed = subscribed or message.kind == BEACON
+            elif subscribed and not self.take(message):
+                self.catch_up(service, message.elements[-1].seq)
 
 
 def main(checkpoint, until=None):

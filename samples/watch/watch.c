@@ -53,6 +53,7 @@ static const char *kind_name(vesta_change_kind_t kind) {
     case VESTA_CHANGE_RESYNC_BEGIN: return "resync-begin";
     case VESTA_CHANGE_RESYNC_END: return "resync-end";
     case VESTA_CHANGE_GONE: return "gone";
+    case VESTA_CHANGE_COALESCED: return "coalesced";
   }
   return "unknown"; /* a kind that came with a later version */
 }

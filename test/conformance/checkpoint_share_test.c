@@ -248,10 +248,7 @@ static void a_section_expires_while_nobody_has_its_checkpoint_open(void **state)
   OK(section_create_expiring(checkpoint, "goes", "x", 1, expiration));
   OK(section_create(checkpoint, "stays", "x"));
   OK(saCkptCheckpointClose(checkpoint));
-  while (wall_now() < expiration) {
-    struct timespec pause = {.tv_nsec = 1000000};
-    (void)nanosleep(&pause, NULL);
-  }
+  wall_wait(expiration);
   checkpoint = checkpoint_again(lib, "expires-closed", READ_WRITE);
   EXPECT(SA_AIS_ERR_NOT_EXIST, section_try(checkpoint, "goes"));
   assert_section(checkpoint, "stays", "x");

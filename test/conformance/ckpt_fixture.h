@@ -192,6 +192,14 @@ static inline SaTimeT wall_now(void) {
   return (SaTimeT)now.tv_sec * SECOND + now.tv_nsec;
 }
 
+/** Until that clock says so. */
+static inline void wall_wait(SaTimeT moment) {
+  const struct timespec until = {.tv_sec = (time_t)(moment / SECOND), .tv_nsec = (long)(moment % SECOND)};
+  while (wall_now() < moment) {
+    (void)clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &until, NULL);
+  }
+}
+
 /* Every call with a checkpoint handle, and what they all answer. */
 static inline void assert_checkpoint_calls(SaCkptCheckpointHandleT checkpoint, SaAisErrorT expected) {
   char buffer[8] = "x";

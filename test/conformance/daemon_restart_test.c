@@ -8,6 +8,7 @@
 #include "test/conformance/ckpt_fixture.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
@@ -258,11 +259,14 @@ static void finalize_releases_a_blocking_dispatcher_while_there_is_no_daemon(voi
 /* ---- writes under fire ---- */
 
 #define WRITERS 4
+#define ROUNDS 5
+#define ROUND_CALLS 200 /* of all writers together, before the next kill */
 
 typedef struct writer {
   SaCkptCheckpointHandleT checkpoint;
   int number;
   atomic_bool *stop;
+  sem_t *done;           /* posted after each round of calls */
   unsigned acknowledged; /* highest value whose write was answered with OK */
   SaAisErrorT failed;
 } writer_t;
@@ -277,30 +281,45 @@ static void *write_rising_numbers(void *argument) {
     (void)snprintf(text, sizeof text, "%u", value);
     writer->failed = section_overwrite(writer->checkpoint, id, text);
     writer->acknowledged = writer->failed == SA_AIS_OK ? value : writer->acknowledged;
+    (void)sem_post(writer->done);
   }
   return NULL;
 }
 
-/* clause 17.9: one writer's updates are seen in order, also across faults */
-static void nothing_acknowledged_is_lost_and_no_call_fails_when_the_daemon_is_killed_during_writes(void **state) {
-  (void)state;
-  SaCkptCheckpointHandleT checkpoint = checkpoint_usual(lib, "under-fire");
+/* Start the writers, kill the daemon again and again while they are at work, and wait for their end. */
+static void writers_under_fire(writer_t writers[WRITERS], SaCkptCheckpointHandleT checkpoint, void *(*work)(void *)) {
   pthread_t threads[WRITERS];
-  writer_t writers[WRITERS];
   atomic_bool stop = false;
+  sem_t done;
+  assert_int_equal(sem_init(&done, 0, 0), 0);
   for (int i = 0; i < WRITERS; i++) {
-    writers[i] = (writer_t){.checkpoint = checkpoint, .number = i, .stop = &stop, .failed = SA_AIS_OK};
-    assert_int_equal(pthread_create(&threads[i], NULL, write_rising_numbers, &writers[i]), 0);
+    writers[i] = (writer_t){.checkpoint = checkpoint, .number = i, .stop = &stop, .done = &done, .failed = SA_AIS_OK};
+    assert_int_equal(pthread_create(&threads[i], NULL, work, &writers[i]), 0);
   }
-  for (int i = 0; i < 5; i++) {
-    struct timespec pause = {.tv_nsec = 20000000}; /* let them write */
-    (void)nanosleep(&pause, NULL);
+  for (int round = 0; round < ROUNDS; round++) {
+    while (sem_trywait(&done) == 0) { /* those of before */
+    }
+    for (int i = 0; i < ROUND_CALLS; i++) {
+      const struct timespec deadline = {.tv_sec = time(NULL) + 20};
+      assert_int_equal(sem_timedwait(&done, &deadline), 0);
+    }
     daemon_restart();
   }
   atomic_store(&stop, true);
   for (int i = 0; i < WRITERS; i++) {
     assert_int_equal(pthread_join(threads[i], NULL), 0);
     OK(writers[i].failed);
+  }
+  assert_int_equal(sem_destroy(&done), 0);
+}
+
+/* clause 17.9: one writer's updates are seen in order, also across faults */
+static void nothing_acknowledged_is_lost_and_no_call_fails_when_the_daemon_is_killed_during_writes(void **state) {
+  (void)state;
+  SaCkptCheckpointHandleT checkpoint = checkpoint_usual(lib, "under-fire");
+  writer_t writers[WRITERS];
+  writers_under_fire(writers, checkpoint, write_rising_numbers);
+  for (int i = 0; i < WRITERS; i++) {
     char id[16];
     char text[16];
     (void)snprintf(id, sizeof id, "w%d", i);
@@ -319,6 +338,7 @@ static void *create_and_delete(void *argument) {
     if (writer->failed == SA_AIS_OK) {
       writer->failed = saCkptSectionDelete(writer->checkpoint, &section);
     }
+    (void)sem_post(writer->done);
   }
   return NULL;
 }
@@ -326,24 +346,8 @@ static void *create_and_delete(void *argument) {
 /* A create that was done before the crash and is asked for again would be EXIST, a delete NOT_EXIST. */
 static void a_change_that_was_done_before_the_crash_is_answered_and_not_done_again(void **state) {
   (void)state;
-  SaCkptCheckpointHandleT checkpoint = checkpoint_usual(lib, "once");
-  pthread_t threads[WRITERS];
   writer_t writers[WRITERS];
-  atomic_bool stop = false;
-  for (int i = 0; i < WRITERS; i++) {
-    writers[i] = (writer_t){.checkpoint = checkpoint, .number = i, .stop = &stop, .failed = SA_AIS_OK};
-    assert_int_equal(pthread_create(&threads[i], NULL, create_and_delete, &writers[i]), 0);
-  }
-  for (int i = 0; i < 5; i++) {
-    struct timespec pause = {.tv_nsec = 20000000}; /* let them work */
-    (void)nanosleep(&pause, NULL);
-    daemon_restart();
-  }
-  atomic_store(&stop, true);
-  for (int i = 0; i < WRITERS; i++) {
-    assert_int_equal(pthread_join(threads[i], NULL), 0);
-    OK(writers[i].failed);
-  }
+  writers_under_fire(writers, checkpoint_usual(lib, "once"), create_and_delete);
 }
 
 int main(void) {

@@ -217,6 +217,28 @@ static void several_iterations_at_once_do_not_disturb_each_other(void **state) {
   assert_int_equal(count_rest(iterations[2]), MANY - 1400);
 }
 
+/* However often nothing could be read before, because there was no active replica. */
+static void what_became_of_a_section_meanwhile_is_shown(void **state) {
+  (void)state;
+  SaCkptCheckpointCreationAttributesT attributes =
+      attributes_of(SA_CKPT_WR_ACTIVE_REPLICA | SA_CKPT_CHECKPOINT_COLLOCATED);
+  SaCkptCheckpointHandleT checkpoint = checkpoint_create(lib, "iterate-now", &attributes);
+  for (int i = 0; i < 20; i++) {
+    EXPECT(SA_AIS_ERR_NOT_EXIST, section_try(checkpoint, "grows"));
+  }
+  OK(saCkptActiveReplicaSet(checkpoint));
+  OK(section_create(checkpoint, "grows", "x"));
+  SaCkptSectionIterationHandleT iteration = iterate(checkpoint, SA_CKPT_SECTIONS_ANY, 0);
+  OK(section_overwrite(checkpoint, "grows", "xxx"));
+  SaCkptSectionDescriptorT descriptor;
+  OK(saCkptSectionIterationNext(iteration, &descriptor));
+  assert_int_equal(descriptor.sectionSize, 3);
+  iteration = iterate(checkpoint, SA_CKPT_SECTIONS_ANY, 0);
+  SaCkptSectionIdT id = id_of("grows");
+  OK(saCkptSectionDelete(checkpoint, &id));
+  EXPECT(SA_AIS_ERR_NO_SECTIONS, saCkptSectionIterationNext(iteration, &descriptor));
+}
+
 /* clauses 14.10, 22.23 */
 static void the_default_section_is_iterated_with_an_id_of_no_length(void **state) {
   (void)state;
@@ -243,6 +265,7 @@ int main(void) {
       CASE(sections_that_stay_are_shown_once_whatever_happens_meanwhile),
       CASE(a_section_deleted_and_made_again_during_an_iteration_is_not_shown_twice),
       CASE(several_iterations_at_once_do_not_disturb_each_other),
+      CASE(what_became_of_a_section_meanwhile_is_shown),
       CASE(the_default_section_is_iterated_with_an_id_of_no_length),
   };
   return cmocka_run_group_tests(tests, group_open, group_close);

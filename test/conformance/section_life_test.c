@@ -224,10 +224,7 @@ static void an_expired_section_does_not_exist_for_any_call(void **state) {
   if (wall_now() < expiration - 20 * SA_TIME_ONE_MILLISECOND) { /* unless this machine stood still */
     assert_section(ckpt, "s", "x");
   }
-  while (wall_now() < expiration) {
-    struct timespec pause = {.tv_nsec = 1000000};
-    (void)nanosleep(&pause, NULL);
-  }
+  wall_wait(expiration);
   SaCkptIOVectorElementT element = element_of("s", "y", 1, 0);
   SaCkptSectionIterationHandleT iteration;
   SaCkptSectionDescriptorT descriptor;

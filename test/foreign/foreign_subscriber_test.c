@@ -28,6 +28,7 @@
 
 #include "test/support/application.h"
 #include "test/support/daemon_fixture.h"
+#include "test/support/printed.h"
 #include "test/support/raw_link.h"
 
 #define CHECKPOINT "foreign"
@@ -70,34 +71,8 @@ static void subscriber_start(subscriber_process_t *subscriber) {
   (void)fclose(printed);
 }
 
-/* Does any line that it has printed hold this text? */
-static bool subscriber_printed(const subscriber_process_t *subscriber, const char *text) {
-  FILE *printed = fopen(subscriber->path, "re");
-  char *line = NULL;
-  size_t size = 0;
-  bool found = false;
-  assert_non_null(printed);
-  while (!found && getline(&line, &size, printed) >= 0) {
-    found = strstr(line, text) != NULL;
-  }
-  free(line);
-  (void)fclose(printed);
-  return found;
-}
-
-/* Between two looks at what a process has printed. */
-static void pause_briefly(void) {
-  const struct timespec pause = {.tv_nsec = 2000000};
-  (void)nanosleep(&pause, NULL);
-}
-
 static void subscriber_await(const subscriber_process_t *subscriber, const char *text) {
-  int64_t since_ns = daemon_fixture_now_ns();
-  while (!subscriber_printed(subscriber, text)) {
-    assert_true(daemon_fixture_now_ns() - since_ns < APPLICATION_DEADLINE);
-    assert_int_equal(waitpid(subscriber->pid, NULL, WNOHANG), 0);
-    pause_briefly();
-  }
+  assert_true(printed_wait(subscriber->path, text));
 }
 
 static void subscriber_stop(const subscriber_process_t *subscriber) {
@@ -314,7 +289,7 @@ static void what_is_written_while_it_walks_is_mirrored(void **state) {
   subscriber_process_t subscriber;
   fill();
   subscriber_start(&subscriber);
-  while (!subscriber_printed(&subscriber, "walked:")) { /* as fast as it can */
+  while (!printed_holds(subscriber.path, "walked:")) { /* as fast as it can */
     write_many(100, IDS);
   }
   write_many(1000, IDS);
@@ -334,10 +309,7 @@ static void a_walk_that_is_cut_off_begins_again(void **state) {
     overwrite(id, LARGE_BYTES);
   }
   subscriber_start(&subscriber);
-  int64_t since_ns = daemon_fixture_now_ns();
-  while (raw_counter(vestad.socket, "stream_requests") < 5) {
-    assert_true(daemon_fixture_now_ns() - since_ns < APPLICATION_DEADLINE);
-  }
+  assert_true(raw_counter_reaches(vestad.socket, "stream_requests", 5));
   restart();
   subscriber_words_t words = subscriber_finish(&subscriber);
   assert_int_equal(words.walks, 1);
@@ -371,12 +343,12 @@ static void what_found_no_room_in_its_queue_is_repaired_from_the_history(void **
   subscriber_stop(&subscriber);
   overwrite_many("small", QUEUE_MESSAGES, 5);
   subscriber_continue(&subscriber);
+  const struct timespec pace = {.tv_nsec = 2000000}; /* not faster, since history has to reach over the hole */
   unsigned more = 0;
-  while (!subscriber_printed(&subscriber,
-                             "60000 overwritten")) { /* until long after there is room again, and no beacon due */
+  while (!printed_holds(subscriber.path, "60000 overwritten")) { /* long after there is room again, and no beacon due */
     write_many(1, IDS);
     more++;
-    pause_briefly(); /* history has to reach over the hole */
+    (void)nanosleep(&pace, NULL);
   }
   subscriber_words_t words = subscriber_finish(&subscriber);
   assert_int_equal(words.walks, 1);

@@ -25,9 +25,11 @@ typedef enum sim_agent_state { SIM_AGENT_DEAD, SIM_AGENT_AWAY, SIM_AGENT_GREETIN
 typedef struct sim_request {
   uint64_t number;
   enum wire_kind kind;
-  uint32_t handle;      /* place in handles[] */
-  uint32_t name;        /* OPEN, UNLINK */
-  uint64_t epoch;       /* CONFIRM */
+  uint32_t handle; /* place in handles[] */
+  uint32_t name;   /* OPEN, UNLINK */
+  uint64_t epoch;  /* CONFIRM */
+  int64_t asked_ns;
+  uint64_t floor_seq;   /* READ: what it has written itself was acknowledged so far */
   uint32_t wall_jumps;  /* when it was asked */
   bool callback;        /* the answer is to go to the callback link */
   bool resubscribes;    /* STREAM: for a subscriber that is there already */
@@ -50,7 +52,8 @@ typedef struct sim_member {
   uint64_t epoch;        /* of the last grant heard of, whoever got it */
   uint64_t barrier;      /* its seq, if it is ours; 0: not known */
   bool asking;           /* CONFIRM, RESIGN or JOIN is under way */
-  int64_t mute_until_ns; /* does not confirm: hung */
+  int64_t heartbeat_ns;  /* 0: gives no signs of life */
+  int64_t mute_until_ns; /* does not confirm, and as active says nothing: hung */
   int64_t due_ns;        /* when to say how far it is, and to ask how things are */
 } sim_member_t;
 
@@ -76,6 +79,7 @@ typedef struct sim_handle {
 typedef struct sim_agent {
   struct sim_world *world;
   uint32_t index;
+  uint32_t home; /* its node, by index */
   sim_agent_state_t state;
   uint32_t pid;
   uint64_t start;

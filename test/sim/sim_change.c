@@ -182,9 +182,16 @@ void sim_change_answered(sim_agent_t *agent, const sim_request_t *request, const
     const sim_handle_t *handle = &agent->handles[request->handle];
     const sim_history_t *history = sim_histories_find(&world->histories, handle->checkpoint);
     wrong = sim_ledger_acknowledge(&world->ledger, agent->token, request->number, handle->checkpoint, reply->seq);
-    if (wrong == NULL &&
+    if (wrong == NULL && !sim_ledger_was_lost(&world->ledger, agent->token, request->number) &&
         !change_is_there(&history->records[reply->seq - 1], &asked, request->packet->payload, reply->id)) {
       wrong = "what is in the history is not what was asked for";
+    }
+  }
+  if (wrong == NULL && reply->error == VESTA_OK) {
+    sim_history_t *history = sim_histories_find(&world->histories, agent->handles[request->handle].checkpoint);
+    bool still = reply->seq <= history->count && !sim_ledger_was_lost(&world->ledger, agent->token, request->number);
+    if (still && reply->seq > history->acked[agent->index]) {
+      history->acked[agent->index] = reply->seq;
     }
   }
   if (wrong != NULL) {

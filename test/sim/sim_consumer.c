@@ -51,10 +51,14 @@ static void must(const sim_subscriber_t *s, bool holds, const char *rule, const 
   }
 }
 
+static bool sum_is(const sim_subscriber_t *s, vesta_pos_t position) {
+  const sim_record_t *record = sim_history_record(s->history, position.epoch, position.seq);
+  return (record != NULL && record->sum_unknown) || s->table.sum == sim_history_sum(s->history, position);
+}
+
 static void must_be_state(const sim_subscriber_t *s, const notify_change_t *change) {
   must(s, sim_history_has(s->history, change->position), ORDER, "a position that is not in the history", change);
-  must(s, !s->has_table || s->table.sum == sim_history_sum(s->history, change->position.seq), STATE,
-       "its table is not the state at that position", change);
+  must(s, !s->has_table || sum_is(s, change->position), STATE, "its table is not the state at that position", change);
 }
 
 static sim_change_t plain(const notify_change_t *change) {
@@ -75,8 +79,11 @@ static void take_live(sim_subscriber_t *s, const notify_change_t *change) {
   must(s, s->mode == SIM_STREAM_FOLLOWING, ORDER, "a live change out of place", change);
   must(s, change->position.lineage == history->lineage && change->position.seq == seq && change->index == s->index,
        ORDER, "a live change is not the next one", change);
-  must(s, seq <= history->count, ORDER, "a change was handed out before it was committed", change);
-  const sim_record_t *record = &history->records[seq - 1];
+  const sim_record_t *record = sim_history_record(history, change->position.epoch, seq);
+  must(s, record != NULL, ORDER, "a change was handed out before it was committed", change);
+  bool still = seq <= history->count && record == &history->records[seq - 1];
+  must(s, !still || sim_history_has_still(history, s->position), ORDER, "a change of another way than its position",
+       change);
   sim_change_t made = plain(change);
   must(s,
        change->count == record->count && change->position.epoch == record->epoch &&
@@ -152,7 +159,7 @@ static void take_lost(sim_subscriber_t *s, const notify_change_t *change) {
 }
 
 static void take_gone(sim_subscriber_t *s, const notify_change_t *change) {
-  const sim_node_t *node = &s->world->nodes[0];
+  const sim_node_t *node = sim_home(s->agent);
   bool allowed = node->node != NULL && node_stream_allowed(node->node, s->agent->token, s->history->id);
   must(s, s->history->removed || !allowed, "STREAM-GONE", "it is told to be gone and is not", change);
   s->mode = SIM_STREAM_OVER;

@@ -104,6 +104,12 @@ static replica_storage_t region_pages(sim_region_t *region) {
 
 static vesta_err_t disk_create(void *context, uint64_t id, uint64_t size, void **memory, replica_storage_t *pages) {
   sim_disk_t *disk = context;
+  sim_region_t **left = region_find(disk, id);
+  if (*left != NULL && (id & NODE_REGION_SHADOW) != 0 && !(*left)->taken_up) { /* an earlier life was filling it */
+    sim_region_t *old = *left;
+    *left = old->next;
+    region_free(old);
+  }
   if (*region_find(disk, id) != NULL) {
     sim_story_fail(disk->story, "DISK", "region %" PRIu64 " made twice", id);
   }
@@ -150,8 +156,21 @@ static void disk_remove(void *context, uint64_t id) {
   region_free(region);
 }
 
+static void disk_rename(void *context, uint64_t from, uint64_t to) {
+  sim_disk_t *disk = context;
+  sim_region_t *region = *region_find(disk, from);
+  if (region == NULL) {
+    sim_story_fail(disk->story, "DISK", "region %" PRIx64 " renamed and not there", from);
+  }
+  if (*region_find(disk, to) != NULL) {
+    disk_remove(disk, to);
+  }
+  region->id = to;
+}
+
 node_storage_t sim_disk_storage(sim_disk_t *disk) {
-  return (node_storage_t){.context = disk, .create = disk_create, .open = disk_open, .remove = disk_remove};
+  return (node_storage_t){
+      .context = disk, .create = disk_create, .open = disk_open, .remove = disk_remove, .rename = disk_rename};
 }
 
 void sim_disk_let_go(sim_disk_t *disk) {
@@ -160,10 +179,11 @@ void sim_disk_let_go(sim_disk_t *disk) {
   }
 }
 
-void sim_disk_sweep(sim_disk_t *disk) {
+void sim_disk_sweep(sim_disk_t *disk, bool (*is_known)(void *context, uint64_t checkpoint), void *context) {
   for (sim_region_t **at = &disk->regions; *at != NULL;) {
     sim_region_t *region = *at;
-    if (region->taken_up) {
+    bool filled = (region->id & NODE_REGION_SHADOW) != 0;
+    if (region->taken_up || (!filled && is_known(context, region->id & ~NODE_REGION_DIVERGED))) {
       at = &region->next;
     } else {
       sim_story_say(disk->story, "region %" PRIu64 " was left behind and is deleted", region->id);
@@ -171,6 +191,14 @@ void sim_disk_sweep(sim_disk_t *disk) {
       region_free(region);
     }
   }
+}
+
+const void *sim_disk_look(const sim_disk_t *disk, uint64_t id) {
+  const sim_region_t *region = disk->regions;
+  while (region != NULL && region->id != id) {
+    region = region->next;
+  }
+  return region != NULL ? region->memory : NULL;
 }
 
 uint32_t sim_disk_region_count(const sim_disk_t *disk) {

@@ -50,8 +50,11 @@ void sim_disk_fini(sim_disk_t *disk);
 node_storage_t sim_disk_storage(sim_disk_t *disk);
 /** A node ends: nothing is mapped any more. */
 void sim_disk_let_go(sim_disk_t *disk);
-/** A node has started: regions that it did not take up are deleted, as vestad does. */
-void sim_disk_sweep(sim_disk_t *disk);
+/** A node knows all that there is: regions of checkpoints that are none, and what was being filled by an earlier life, are
+ *  deleted, as vestad does. */
+void sim_disk_sweep(sim_disk_t *disk, bool (*is_known)(void *context, uint64_t checkpoint), void *context);
+/** The region of a checkpoint as it is; NULL: there is none. */
+const void *sim_disk_look(const sim_disk_t *disk, uint64_t id);
 uint32_t sim_disk_region_count(const sim_disk_t *disk);
 
 void sim_disk_freeze(sim_disk_t *disk);

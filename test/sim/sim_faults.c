@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 
+#include "test/sim/sim_witness.h"
 #include "test/sim/sim_world.h"
 
 typedef enum fault {
@@ -18,8 +19,17 @@ typedef enum fault {
   FAULT_DISCONNECT, /* a subscriber's socket */
   FAULT_CLOCK,      /* the wall clock is set */
   FAULT_FULL,       /* the disk is full for a while */
+  /* of a cluster */
+  FAULT_CUT,   /* the network, into parts */
+  FAULT_HEAL,  /* it is whole */
+  FAULT_FLAP,  /* the group's ring forms anew */
+  FAULT_BREAK, /* the link of two nodes */
+  FAULT_BLOCK, /* one way between two nodes, for a while */
+  FAULT_HOLD,  /* a node is stopped for a while */
+  FAULT_WIPE,  /* a machine loses all it has */
+  FAULT_FENCE, /* a node is killed, and the others are told that it is dead */
 } fault_t;
-_Static_assert(FAULT_FULL + 1 == SIM_FAULT_KINDS, "a weight for each kind");
+_Static_assert(FAULT_FENCE + 1 == SIM_FAULT_KINDS && FAULT_FULL + 1 == SIM_FAULT_KINDS_ALONE, "a weight for each kind");
 
 /* None in half of the runs; otherwise somewhere between a most and a 64th of it. */
 static uint32_t odds_draw(sim_world_t *world, uint32_t most) {
@@ -39,9 +49,21 @@ void sim_faults_draw(sim_world_t *world) {
                              .delay_ns_max = sim_span(random, 50 * SIM_US, 100 * SIM_MS),
                              .queue_max = sim_percent(random, 50) ? UINT32_MAX : (uint32_t)sim_between(random, 1, 50)};
   sim_faults_t *faults = &world->faults;
-  for (uint32_t i = 0; i < SIM_FAULT_KINDS; i++) {
+  for (uint32_t i = 0; i < (sim_clustered(world) ? SIM_FAULT_KINDS : SIM_FAULT_KINDS_ALONE); i++) {
     faults->weights[i] = sim_percent(random, 50) ? 0 : (uint32_t)sim_between(random, 1, 10);
     faults->weight_sum += faults->weights[i];
+  }
+  if (sim_clustered(world)) { /* there are more occasions */
+    world->odds.crash_between /= 16;
+    world->odds.crash_at_store /= 16;
+    world->odds.memory /= 64;
+    world->odds.disk /= 32;
+    if (world->plan.policy == ORDER_TRUST) { /* see may_kill() */
+      world->odds.crash_between = 0;
+      world->odds.crash_at_store = 0;
+      world->odds.memory = 0;
+      world->odds.disk = 0;
+    }
   }
   faults->of_disk = world->odds.disk != 0 || faults->weights[FAULT_FULL] != 0;
   faults->pause_ns_max = sim_span(random, 20 * SIM_MS, 3 * SIM_SECOND_NS);
@@ -51,15 +73,19 @@ void sim_faults_draw(sim_world_t *world) {
 void sim_faults_cease(sim_world_t *world) {
   world->odds = (sim_odds_t){.delay_ns_max = SIM_MS, .queue_max = UINT32_MAX};
   world->faults.due_ns = INT64_MAX;
-  for (uint32_t i = 0; i < SIM_NODES; i++) {
+  for (uint32_t i = 0; i < world->node_count; i++) {
     world->nodes[i].disk.full = false;
     world->nodes[i].disk.fail_chance = 0;
+    if (world->nodes[i].held_until_ns != 0) {
+      sim_node_go_on(&world->nodes[i]);
+    }
   }
   for (uint32_t i = 0; i < world->agent_count; i++) {
     sim_agent_t *agent = &world->agents[i];
     agent->stopped_until_ns = 0;
     agent->due_ns = agent->state == SIM_AGENT_DEAD ? INT64_MAX : world->now_ns;
   }
+  sim_network_calm(world);
 }
 
 static void agent_struck(sim_world_t *world, fault_t fault) {
@@ -75,17 +101,17 @@ static void agent_struck(sim_world_t *world, fault_t fault) {
     sim_link_close_by_agent(world, link);
     sim_agent_link_ended(agent, link);
   } else if (fault == FAULT_CUT_BY_NODE && agent->link != NULL && !agent->link->node_closed &&
-             world->nodes[0].node != NULL) {
+             sim_home(agent)->node != NULL) {
     uint64_t number = agent->link->number;
     sim_say(world, "the node closes link %" PRIu64, number);
     sim_link_close_by_node(world, agent->link);
-    sim_node_link_gone(&world->nodes[0], number);
+    sim_node_link_gone(sim_home(agent), number);
   } else if (fault == FAULT_CUT_CALLBACKS && agent->callbacks != NULL && !agent->callbacks->node_closed &&
-             world->nodes[0].node != NULL) {
+             sim_home(agent)->node != NULL) {
     uint64_t number = agent->callbacks->number;
     sim_say(world, "the node closes callback link %" PRIu64, number);
     sim_link_close_by_node(world, agent->callbacks);
-    sim_node_link_gone(&world->nodes[0], number);
+    sim_node_link_gone(sim_home(agent), number);
   }
 }
 
@@ -99,16 +125,63 @@ static void clock_set(sim_world_t *world) {
 
 /* The disk, too, has good and bad times. */
 static void disk_turn(sim_world_t *world) {
-  sim_disk_t *disk = &world->nodes[0].disk;
-  disk->fail_chance = sim_percent(&world->random, 50) ? world->odds.disk : 0;
-  if (disk->full && world->now_ns >= world->faults.full_until_ns) {
-    sim_say(world, "the disk is not full any longer");
-    disk->full = false;
+  for (uint32_t i = 0; i < world->node_count; i++) {
+    sim_disk_t *disk = &world->nodes[i].disk;
+    disk->fail_chance = sim_percent(&world->random, 50) ? world->odds.disk : 0;
+    if (disk->full && world->now_ns >= world->faults.full_until_ns) {
+      sim_say(world, "the disk of node %" PRIu32 " is not full any longer", i + 1);
+      disk->full = false;
+    }
+  }
+}
+
+static sim_node_t *node_draw(sim_world_t *world) {
+  return &world->nodes[sim_clustered(world) ? sim_below(&world->random, world->node_count) : 0];
+}
+
+/* Half of two nodes that trust goes on with what it has: so the other half must have been there until now. */
+static bool may_kill(const sim_world_t *world, const sim_node_t *node) {
+  const sim_node_t *other = &world->nodes[node->id % world->node_count];
+  return world->plan.policy != ORDER_TRUST || sim_witness_is_whole(world, other);
+}
+
+/* It is surely dead, and stays so until all know. */
+static void fence(sim_world_t *world, sim_node_t *node) {
+  if (node->node != NULL) {
+    sim_node_crash(node, "because it is fenced");
+  }
+  int64_t least_ns = world->now_ns + SIM_SECOND_NS;
+  node->start_ns = node->start_ns > least_ns ? node->start_ns : least_ns;
+  for (uint32_t i = 0; i < world->node_count; i++) {
+    if (world->nodes[i].node != NULL) {
+      sim_node_fenced(&world->nodes[i], node->id);
+    }
+  }
+}
+
+static void strike_cluster(sim_world_t *world, fault_t fault, sim_node_t *node) {
+  bool may_split = world->plan.policy == ORDER_TRUST; /* whoever set that has seen to it that it does not happen */
+  if (fault == FAULT_CUT && !may_split) {
+    sim_network_cut(world);
+  } else if (fault == FAULT_HEAL) {
+    sim_network_heal(world);
+  } else if (fault == FAULT_FLAP && !may_split) {
+    sim_group_flap(world->network.group, world->now_ns);
+  } else if (fault == FAULT_BREAK) {
+    sim_network_break(world);
+  } else if (fault == FAULT_BLOCK) {
+    sim_network_block(world);
+  } else if (fault == FAULT_HOLD && node->node != NULL && node->held_until_ns == 0) {
+    sim_node_hold(node, world->now_ns + sim_span(&world->random, SIM_MS, 12 * SIM_SECOND_NS));
+  } else if (fault == FAULT_WIPE && sim_witness_may_wipe(node)) {
+    sim_node_wipe(node);
+  } else if (fault == FAULT_FENCE && may_kill(world, node)) {
+    fence(world, node);
   }
 }
 
 static void strike(sim_world_t *world, fault_t fault) {
-  sim_node_t *node = &world->nodes[0];
+  sim_node_t *node = node_draw(world);
   switch (fault) {
     case FAULT_KILL:
     case FAULT_STOP:
@@ -116,20 +189,27 @@ static void strike(sim_world_t *world, fault_t fault) {
     case FAULT_CUT_BY_NODE:
     case FAULT_CUT_CALLBACKS: agent_struck(world, fault); break;
     case FAULT_CRASH:
-      if (node->node != NULL) {
+      if (node->node != NULL && may_kill(world, node)) {
         sim_node_crash(node, "between two turns");
       }
       break;
     case FAULT_DISCONNECT:
-      sim_subscriber_disconnect(&world->subscribers[sim_below(&world->random, SIM_SUBSCRIBERS_MAX)],
-                                node->node != NULL);
+      sim_subscriber_disconnect(&world->subscribers[sim_below(&world->random, SIM_SUBSCRIBERS_MAX)], true);
       break;
     case FAULT_CLOCK: clock_set(world); break;
     case FAULT_FULL:
       node->disk.full = true;
       world->faults.full_until_ns = world->now_ns + sim_span(&world->random, SIM_MS, SIM_SECOND_NS);
-      sim_say(world, "the disk is full");
+      sim_say(world, "the disk of node %" PRIu32 " is full", node->id);
       break;
+    case FAULT_CUT:
+    case FAULT_HEAL:
+    case FAULT_FLAP:
+    case FAULT_BREAK:
+    case FAULT_BLOCK:
+    case FAULT_HOLD:
+    case FAULT_WIPE:
+    case FAULT_FENCE: strike_cluster(world, fault, node); break;
   }
 }
 
@@ -143,7 +223,7 @@ void sim_faults_strike(sim_world_t *world) {
   }
   strike(world, (fault_t)kind);
   faults->due_ns = world->now_ns + sim_span(&world->random, SIM_MS, faults->pause_ns_max);
-  if (world->nodes[0].disk.full && faults->due_ns > faults->full_until_ns) {
+  if (faults->full_until_ns > world->now_ns && faults->due_ns > faults->full_until_ns) {
     faults->due_ns = faults->full_until_ns;
   }
 }

@@ -25,7 +25,8 @@ typedef struct sim_odds {
   uint32_t queue_max; /* published messages that wait for one subscriber; more are lost */
 } sim_odds_t;
 
-#define SIM_FAULT_KINDS 9U
+#define SIM_FAULT_KINDS_ALONE 9U /* the first ones */
+#define SIM_FAULT_KINDS 17U
 
 /* Those that strike at a time, one after the other. */
 typedef struct sim_faults {

@@ -27,6 +27,8 @@ static void default_section_begin(sim_history_t *history, const replica_t *repli
     sim_section_t *made = NULL;
     (void)sim_table_apply(&history->table, &change, &made);
     made->epoch = section.epoch;
+    history->first_epoch = section.epoch;
+    history->first_time_ns = section.last_update_ns;
     made->seq = section.seq;
     made->created_seq = section.created_seq;
     history->first_sum = history->table.sum;
@@ -42,6 +44,7 @@ sim_history_t *sim_histories_add(sim_histories_t *histories, const replica_t *re
   history->attributes = identity.attributes;
   history->retention_ns = identity.attributes.retention_ns;
   history->epoch = 1;
+  history->synchronous = (identity.attributes.creation_flags & VESTA_CREATE_ALL_REPLICAS) != 0;
   sim_table_init(&history->table);
   if (history->attributes.sections_max == 1) {
     default_section_begin(history, replica);
@@ -54,13 +57,29 @@ sim_history_t *sim_histories_add(sim_histories_t *histories, const replica_t *re
   return history;
 }
 
+static void records_free(sim_record_t *records, uint64_t count) {
+  for (uint64_t i = 0; i < count; i++) {
+    for (uint32_t j = 0; j < records[i].count; j++) {
+      free((void *)(uintptr_t)records[i].changes[j].id.data);
+      free((void *)(uintptr_t)records[i].changes[j].data.data);
+    }
+    free(records[i].changes);
+    free(records[i].digests);
+  }
+  free(records);
+}
+
 void sim_histories_fini(sim_histories_t *histories) {
   for (uint32_t i = 0; i < histories->count; i++) {
     sim_history_t *history = histories->items[i];
-    for (uint64_t seq = 1; seq <= history->count; seq++) {
-      free(history->records[seq - 1].digests);
+    records_free(history->records, history->count);
+    while (history->tails != NULL) {
+      sim_tail_t *tail = history->tails;
+      history->tails = tail->next;
+      records_free(tail->records, tail->count);
+      free(tail);
     }
-    free(history->records);
+    free(history->primaries);
     sim_table_fini(&history->table);
     free(history);
   }
@@ -100,17 +119,20 @@ static const char *change_judge(const sim_history_t *history, const sim_change_t
   return NULL;
 }
 
-static void change_make(sim_history_t *history, const sim_change_t *change, const replica_record_t *record) {
+static void change_make(sim_history_t *history, const sim_change_t *change, uint64_t epoch, uint64_t seq) {
   sim_section_t *section = NULL;
   (void)sim_table_apply(&history->table, change, &section);
   if (section != NULL) {
-    section->epoch = record->epoch;
-    section->seq = record->seq;
-    section->created_seq = change->kind == VESTA_KIND_CREATED ? record->seq : section->created_seq;
+    section->epoch = epoch;
+    section->seq = seq;
+    section->created_seq = change->kind == VESTA_KIND_CREATED ? seq : section->created_seq;
   }
   history->unlinked = history->unlinked || change->kind == VESTA_KIND_UNLINKED;
   if (change->kind == VESTA_KIND_RETENTION_SET) {
     history->retention_ns = change->expiry_ns;
+  }
+  if (change->kind == VESTA_KIND_EPOCH && change->member != VESTA_MEMBER_SAME) {
+    history->granted = change->member;
   }
 }
 
@@ -128,19 +150,42 @@ static const char *record_judge(const sim_history_t *history, const replica_reco
   return whole && record->element_count != 1 ? "a change of the whole checkpoint is not alone in its operation" : NULL;
 }
 
-static sim_record_t *record_add(sim_history_t *history, const replica_record_t *from) {
-  if (history->count == history->capacity) {
-    history->capacity = history->capacity == 0 ? 64 : history->capacity * 2;
-    history->records = sim_memory_grow(history->records, history->capacity * sizeof *history->records);
+/* Room for one more. */
+static sim_record_t *record_put(sim_record_t **records, uint64_t *count, uint64_t *capacity) {
+  if (*count == *capacity) {
+    *capacity = *capacity == 0 ? 64 : *capacity * 2;
+    *records = sim_memory_grow(*records, *capacity * sizeof **records);
   }
-  sim_record_t *record = &history->records[history->count++];
+  return &(*records)[(*count)++];
+}
+
+static void record_make(sim_record_t *record, const replica_record_t *from) {
   *record = (sim_record_t){.epoch = from->epoch,
                            .session = from->session,
                            .request = from->request,
                            .time_ns = from->time_ns,
                            .count = from->element_count,
+                           .changes = sim_memory_get(from->element_count * sizeof(sim_change_t)),
                            .digests = sim_memory_get(from->element_count * sizeof(uint64_t))};
-  return record;
+}
+
+static sim_change_t change_of(const replica_change_t *element, int64_t time_ns) {
+  return (sim_change_t){.kind = element->element.kind,
+                        .id = element->element.id,
+                        .offset = element->element.kind == VESTA_KIND_WRITTEN ? element->element.offset : 0,
+                        .data = element->element.data,
+                        .expiry_ns = element->element.expiry_ns,
+                        .member = element->element.member,
+                        .time_ns = time_ns};
+}
+
+static void record_note(sim_record_t *record, uint32_t index, const sim_change_t *change) {
+  record->digests[index] = sim_change_digest(change);
+  record->changes[index] = *change;
+  record->changes[index].id = vesta_bytes(sim_memory_copy(change->id.data, change->id.size), change->id.size);
+  record->changes[index].data = vesta_bytes(sim_memory_copy(change->data.data, change->data.size), change->data.size);
+  record->kind = index == 0 ? change->kind : record->kind;
+  record->member = change->kind == VESTA_KIND_EPOCH ? change->member : record->member;
 }
 
 const char *sim_history_take(sim_history_t *history, const replica_t *replica) {
@@ -153,28 +198,18 @@ const char *sim_history_take(sim_history_t *history, const replica_t *replica) {
     return wrong;
   }
   history->epoch = from.epoch;
-  sim_record_t *record = record_add(history, &from);
+  sim_record_t *record = record_put(&history->records, &history->count, &history->capacity);
+  record_make(record, &from);
   replica_change_t element;
   uint32_t index = 0;
   for (replica_record_t walk = from; replica_record_next(&walk, &element); index++) {
-    sim_change_t change = {.kind = element.element.kind,
-                           .id = element.element.id,
-                           .offset = element.element.kind == VESTA_KIND_WRITTEN ? element.element.offset : 0,
-                           .data = element.element.data,
-                           .expiry_ns = element.element.expiry_ns,
-                           .member = element.element.member,
-                           .time_ns = from.time_ns};
+    sim_change_t change = change_of(&element, from.time_ns);
     wrong = index < record->count ? change_judge(history, &change, from.time_ns) : "more changes than it says";
     if (wrong != NULL) {
       return wrong;
     }
-    record->digests[index] = sim_change_digest(&change);
-    record->kind = index == 0 ? change.kind : record->kind;
-    if (change.kind == VESTA_KIND_EPOCH) {
-      record->member = change.member;
-      history->granted = change.member;
-    }
-    change_make(history, &change, &from);
+    record_note(record, index, &change);
+    change_make(history, &change, record->epoch, history->count);
   }
   record->sum = history->table.sum;
   return index == record->count ? NULL : "fewer changes than it says";
@@ -233,14 +268,120 @@ vesta_pos_t sim_history_position(const sim_history_t *history) {
 }
 
 bool sim_history_has(const sim_history_t *history, vesta_pos_t position) {
-  if (position.lineage != history->lineage || position.seq > history->count) {
-    return false;
-  }
-  return position.epoch == (position.seq == 0 ? 1 : history->records[position.seq - 1].epoch);
+  return position.lineage == history->lineage &&
+         (position.seq == 0 ? position.epoch == 1 : sim_history_record(history, position.epoch, position.seq) != NULL);
 }
 
-uint64_t sim_history_sum(const sim_history_t *history, uint64_t seq) {
-  return seq == 0 ? history->first_sum : history->records[seq - 1].sum;
+const sim_record_t *sim_history_record(const sim_history_t *history, uint64_t epoch, uint64_t seq) {
+  if (seq >= 1 && seq <= history->count && history->records[seq - 1].epoch == epoch) {
+    return &history->records[seq - 1];
+  }
+  for (const sim_tail_t *tail = history->tails; tail != NULL; tail = tail->next) {
+    if (seq >= tail->first_seq && seq < tail->first_seq + tail->count &&
+        tail->records[seq - tail->first_seq].epoch == epoch) {
+      return &tail->records[seq - tail->first_seq];
+    }
+  }
+  return NULL;
+}
+
+bool sim_history_has_still(const sim_history_t *history, vesta_pos_t position) {
+  return position.lineage == history->lineage && position.seq <= history->count &&
+         position.epoch == (position.seq == 0 ? 1 : history->records[position.seq - 1].epoch);
+}
+
+uint64_t sim_history_sum(const sim_history_t *history, vesta_pos_t position) {
+  return position.seq == 0 ? history->first_sum : sim_history_record(history, position.epoch, position.seq)->sum;
+}
+
+uint64_t sim_history_sum_of(const replica_t *replica) {
+  sim_table_t table;
+  replica_section_t there;
+  sim_table_init(&table);
+  for (uint32_t slot = 0; replica_slot_next(replica, slot, replica_slot_end(replica), &there); slot = there.slot + 1) {
+    sim_section_t *section = NULL;
+    sim_change_t change = {.kind = VESTA_KIND_CREATED,
+                           .id = there.id,
+                           .data = vesta_bytes(there.data, (size_t)there.size),
+                           .expiry_ns = there.expiry_ns,
+                           .time_ns = there.last_update_ns};
+    (void)sim_table_apply(&table, &change, &section);
+  }
+  uint64_t sum = table.sum;
+  sim_table_fini(&table);
+  return sum;
+}
+
+/* ---- ways that were left ---- */
+
+/* The state as of the records that are left: made anew from them. */
+static void history_replay(sim_history_t *history) {
+  sim_change_t begin = {.kind = VESTA_KIND_CREATED, .expiry_ns = VESTA_TIME_END, .time_ns = history->first_time_ns};
+  sim_table_fini(&history->table);
+  sim_table_init(&history->table);
+  history->unlinked = false;
+  history->retention_ns = history->attributes.retention_ns;
+  history->granted = 0;
+  history->epoch = 1;
+  if (history->attributes.sections_max == 1) {
+    change_make(history, &begin, history->first_epoch, 0);
+  }
+  for (uint64_t seq = 1; seq <= history->count; seq++) {
+    const sim_record_t *record = &history->records[seq - 1];
+    history->epoch = record->epoch;
+    for (uint32_t i = 0; i < record->count; i++) {
+      change_make(history, &record->changes[i], record->epoch, seq);
+    }
+  }
+}
+
+static sim_tail_t *tail_add(sim_history_t *history, uint64_t first_seq) {
+  sim_tail_t *tail = sim_memory_get(sizeof *tail);
+  tail->first_seq = first_seq;
+  tail->next = history->tails;
+  history->tails = tail;
+  return tail;
+}
+
+void sim_history_cut(sim_history_t *history, uint64_t seq) {
+  sim_tail_t *tail = tail_add(history, seq + 1);
+  for (uint64_t at = seq; at < history->count; at++) {
+    sim_record_t *record = record_put(&tail->records, &tail->count, &tail->capacity);
+    *record = history->records[at];
+  }
+  history->count = seq;
+  history_replay(history);
+}
+
+void sim_history_stray(sim_history_t *history, const replica_record_t *from) {
+  sim_tail_t *tail = history->tails;
+  while (tail != NULL &&
+         (tail->first_seq + tail->count != from->seq || tail->records[tail->count - 1].epoch > from->epoch)) {
+    tail = tail->next;
+  }
+  tail = tail != NULL ? tail : tail_add(history, from->seq);
+  sim_record_t *record = record_put(&tail->records, &tail->count, &tail->capacity);
+  record_make(record, from);
+  replica_record_t walk = *from;
+  replica_change_t element;
+  for (uint32_t i = 0; i < record->count && replica_record_next(&walk, &element); i++) {
+    sim_change_t change = change_of(&element, from->time_ns);
+    record_note(record, i, &change);
+  }
+  record->sum_unknown = true;
+}
+
+bool sim_history_same(const sim_record_t *record, const replica_record_t *from) {
+  replica_record_t walk = *from;
+  replica_change_t element;
+  bool same = record->count == from->element_count && record->time_ns == from->time_ns &&
+              record->request == from->request && vesta_token_equal(record->session, from->session);
+  for (uint32_t i = 0; same && i < record->count; i++) {
+    same = replica_record_next(&walk, &element);
+    sim_change_t change = change_of(&element, from->time_ns);
+    same = same && sim_change_digest(&change) == record->digests[i];
+  }
+  return same;
 }
 
 uint32_t sim_history_alive(const sim_history_t *history, int64_t wall_ns) {

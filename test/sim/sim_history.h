@@ -12,6 +12,9 @@
 #include "core/replica.h"
 #include "test/sim/sim_table.h"
 
+#define SIM_COPIES_MAX 5U /* nodes */
+#define SIM_ACKED_MAX 10U /* processes */
+
 typedef struct sim_record {
   uint64_t epoch;
   vesta_token_t session; /* none: not a client's */
@@ -20,9 +23,25 @@ typedef struct sim_record {
   vesta_kind_t kind; /* of its first change */
   uint64_t member;   /* EPOCH */
   uint32_t count;
-  uint64_t *digests; /* of its changes */
-  uint64_t sum;      /* of the state after it */
+  uint64_t *digests;     /* of its changes */
+  sim_change_t *changes; /* copies */
+  uint64_t sum;          /* of the state after it */
+  bool sum_unknown;
 } sim_record_t;
+
+/* What a primary that answered for itself alone had committed, and the cluster went another way. */
+typedef struct sim_tail {
+  struct sim_tail *next;
+  uint64_t first_seq, count, capacity;
+  sim_record_t *records;
+} sim_tail_t;
+
+/* A replica of it, as it was seen last. */
+typedef struct sim_copy {
+  const void *replica;
+  vesta_pos_t at;
+  bool astray; /* not in the history, but in a tail */
+} sim_copy_t;
 
 typedef struct sim_history {
   uint64_t id, lineage;
@@ -30,7 +49,9 @@ typedef struct sim_history {
   sim_table_t table;
   sim_record_t *records; /* of seq n: records[n - 1] */
   uint64_t count, capacity;
-  uint64_t first_sum; /* of the state before the first one */
+  uint64_t first_sum;   /* of the state before the first one */
+  uint64_t first_epoch; /* of the default section */
+  int64_t first_time_ns;
   uint64_t epoch, granted;
   bool unlinked;
   int64_t retention_ns;
@@ -40,6 +61,13 @@ typedef struct sim_history {
   int64_t retained_until_ns, dir_retention_ns;
   uint64_t promoting_epoch;     /* a candidate that has not confirmed */
   int64_t alternative_since_ns; /* since when there is another who could be promoted */
+  /* in a cluster */
+  bool synchronous;
+  sim_tail_t *tails;
+  sim_copy_t copies[SIM_COPIES_MAX]; /* by node */
+  uint32_t *primaries;               /* by epoch */
+  uint64_t primary_count;
+  uint64_t acked[SIM_ACKED_MAX]; /* by process: the last of its operations that it was told of */
 } sim_history_t;
 
 typedef struct sim_histories {
@@ -60,8 +88,20 @@ const char *sim_history_compare(const sim_history_t *history, const replica_t *r
 vesta_pos_t sim_history_position(const sim_history_t *history);
 /** Is that a position of it? */
 bool sim_history_has(const sim_history_t *history, vesta_pos_t position);
+/** The operation of that epoch and seq, in a tail maybe; NULL: there is none. */
+const sim_record_t *sim_history_record(const sim_history_t *history, uint64_t epoch, uint64_t seq);
+/** Does the history itself have it, not a tail? */
+bool sim_history_has_still(const sim_history_t *history, vesta_pos_t position);
 /** The sum of the state at a position of it. */
-uint64_t sim_history_sum(const sim_history_t *history, uint64_t seq);
+uint64_t sim_history_sum(const sim_history_t *history, vesta_pos_t position);
+/** The sum of what a replica holds. */
+uint64_t sim_history_sum_of(const replica_t *replica);
+/** What is behind that seq is taken out of it, and becomes a tail. */
+void sim_history_cut(sim_history_t *history, uint64_t seq);
+/** Put an operation into a tail: it is none of the history. */
+void sim_history_stray(sim_history_t *history, const replica_record_t *from);
+/** Is it the operation that is known under its epoch and seq? */
+bool sim_history_same(const sim_record_t *record, const replica_record_t *from);
 /** Sections that are there and not expired by then. */
 uint32_t sim_history_alive(const sim_history_t *history, int64_t wall_ns);
 /** The section as a reader has to find it; NULL: it must not be found. */

@@ -15,6 +15,7 @@ typedef struct ledger_entry {
   uint64_t number;
   uint64_t checkpoint, seq; /* seq 0: not committed */
   bool refused;
+  bool lost; /* at some time */
 } ledger_entry_t;
 
 void sim_ledger_init(sim_ledger_t *ledger) { VESTA_ASSERT(table_init(&ledger->entries)); }
@@ -68,9 +69,22 @@ const char *sim_ledger_refuse(sim_ledger_t *ledger, vesta_token_t session, uint6
 const char *sim_ledger_acknowledge(sim_ledger_t *ledger, vesta_token_t session, uint64_t number, uint64_t checkpoint,
                                    uint64_t seq) {
   const ledger_entry_t *entry = ledger_entry(ledger, session, number);
+  if (entry->lost) {
+    return NULL; /* and it may have been done again since */
+  }
   if (entry->seq == 0) {
     return "a request was acknowledged and is not in the history";
   }
   bool there = entry->checkpoint == checkpoint && entry->seq == seq;
   return there ? NULL : "a request was acknowledged with a seq that is not its";
+}
+
+void sim_ledger_lose(sim_ledger_t *ledger, vesta_token_t session, uint64_t number) {
+  ledger_entry_t *entry = ledger_entry(ledger, session, number);
+  entry->lost = true;
+  entry->seq = 0;
+}
+
+bool sim_ledger_was_lost(sim_ledger_t *ledger, vesta_token_t session, uint64_t number) {
+  return ledger_entry(ledger, session, number)->lost;
 }

@@ -25,4 +25,8 @@ const char *sim_ledger_refuse(sim_ledger_t *ledger, vesta_token_t session, uint6
 const char *sim_ledger_acknowledge(sim_ledger_t *ledger, vesta_token_t session, uint64_t number, uint64_t checkpoint,
                                    uint64_t seq);
 
+/** It was in a history that the cluster did not go on with. */
+void sim_ledger_lose(sim_ledger_t *ledger, vesta_token_t session, uint64_t number);
+bool sim_ledger_was_lost(sim_ledger_t *ledger, vesta_token_t session, uint64_t number);
+
 #endif

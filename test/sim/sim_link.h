@@ -42,6 +42,7 @@ typedef struct sim_link {
   struct sim_link *next;
   uint64_t number;
   uint32_t agent; /* its process, by index */
+  uint32_t node;  /* by index */
   uint32_t pid;   /* which process that was when it was made */
   uint64_t start;
   bool watched;

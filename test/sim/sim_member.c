@@ -8,7 +8,8 @@
  *
  * It hears of grants in its stream (EPOCH operations), and asks now and then how things are (JOIN again), because a
  * resync may have swallowed the operation. It confirms only when its table is the state at the barrier or behind it:
- * that is where the oracle's rule BARRIER looks.
+ * that is where the oracle's rule BARRIER looks. Some give signs of life as active, and fall silent for too long; some ask
+ * for the role themselves, whoever has it.
  */
 #include <inttypes.h>
 
@@ -44,13 +45,15 @@ static void member_join(sim_agent_t *agent, sim_handle_t *handle) {
     member->role = SIM_ROLE_JOINING;
     member->flags = world->plan.names[handle->name].fenced ? WIRE_JOIN_FENCE : 0;
     member->flags |= sim_percent(&world->random, 5) ? WIRE_JOIN_MANUAL : 0;
+    member->heartbeat_ns = sim_percent(&world->random, 40) ? sim_between(&world->random, 50, 2000) * SIM_MS : 0;
     member->flags |= sim_percent(&world->random, 30) ? WIRE_JOIN_REQUIRE_SYNCED : 0;
   }
   wire_message_t join = {.kind = WIRE_JOIN,
                          .text = vesta_bytes("member", 6),
                          .priority = sim_below(&world->random, 3),
                          .flags = member->flags,
-                         .timeout_ns = sim_between(&world->random, 50, 2000) * SIM_MS};
+                         .timeout_ns = sim_between(&world->random, 50, 2000) * SIM_MS,
+                         .expiry_ns = member->heartbeat_ns};
   (void)member_ask(agent, handle, &join);
 }
 
@@ -60,8 +63,8 @@ static void member_confirm(sim_agent_t *agent, sim_handle_t *handle) {
   const sim_subscriber_t *subscriber = handle->subscriber;
   const sim_history_t *history = subscriber->history;
   const sim_member_t *member = &handle->member;
-  if (subscriber->table.sum != sim_history_sum(history, subscriber->position.seq) ||
-      history->records[member->barrier - 1].epoch != member->epoch) {
+  if (subscriber->table.sum != sim_history_sum(history, subscriber->position) ||
+      sim_history_record(history, member->epoch, member->barrier) == NULL) {
     sim_fail(world, "BARRIER", "process %" PRIu32 " has taken all up to seq=%" PRIu64 " and its table is not the state",
              agent->index, subscriber->position.seq);
   }
@@ -88,6 +91,16 @@ static void member_report(sim_agent_t *agent, const sim_handle_t *handle) {
   sim_agent_tell(agent, &progress);
 }
 
+/* Asks for the role, now and then with too little time. */
+static void member_promote(sim_agent_t *agent, sim_handle_t *handle) {
+  sim_world_t *world = agent->world;
+  wire_message_t promote = {.kind = WIRE_PROMOTE};
+  if (sim_percent(&world->random, 50)) {
+    promote.time_ns = world->now_ns + sim_span(&world->random, 1, SIM_SECOND_NS);
+  }
+  (void)member_ask(agent, handle, &promote);
+}
+
 void sim_member_turn(sim_agent_t *agent, sim_handle_t *handle) {
   sim_world_t *world = agent->world;
   sim_member_t *member = &handle->member;
@@ -102,23 +115,28 @@ void sim_member_turn(sim_agent_t *agent, sim_handle_t *handle) {
     }
     return;
   }
-  if (member->asking) {
+  bool mute = world->now_ns < member->mute_until_ns && !world->healing;
+  if (member->asking || (mute && member->role == SIM_ROLE_ACTIVE)) {
     return;
   }
   if (member->role == SIM_ROLE_NONE) {
     if (!world->healing && !session_is_member(agent, handle)) {
       member_join(agent, handle);
     }
-  } else if (member->role == SIM_ROLE_CANDIDATE && member_has_all(handle) &&
-             (world->now_ns >= member->mute_until_ns || world->healing)) {
+  } else if (member->role == SIM_ROLE_CANDIDATE && member_has_all(handle) && !mute) {
     member_confirm(agent, handle);
   } else if (world->now_ns >= member->due_ns) {
-    member->due_ns = world->now_ns + sim_span(&world->random, SIM_MS, MEMBER_NS_MAX);
+    bool beats = member->role == SIM_ROLE_ACTIVE && member->heartbeat_ns != 0;
+    member->due_ns =
+        world->now_ns + (beats ? member->heartbeat_ns / 4 : sim_span(&world->random, SIM_MS, MEMBER_NS_MAX));
     if (sim_percent(&world->random, 10)) {
       member->mute_until_ns = world->now_ns + sim_span(&world->random, SIM_MS, 12 * SIM_SECOND_NS);
     }
     member_report(agent, handle);
-    if (member->role != SIM_ROLE_ACTIVE) {
+    bool manual = (member->flags & WIRE_JOIN_MANUAL) != 0;
+    if (member->role == SIM_ROLE_STANDBY && !world->healing && sim_percent(&world->random, manual ? 30 : 2)) {
+      member_promote(agent, handle);
+    } else if (member->role != SIM_ROLE_ACTIVE) {
       member_join(agent, handle);
     } else if (sim_percent(&world->random, 10) && !world->healing) {
       wire_message_t resign = {.kind = WIRE_RESIGN};
@@ -152,7 +170,8 @@ static void member_granted(sim_agent_t *agent, sim_handle_t *handle, uint64_t ep
 }
 
 void sim_member_epoch(sim_agent_t *agent, sim_handle_t *handle, vesta_pos_t position, uint64_t member) {
-  if (handle->member.role != SIM_ROLE_NONE && handle->member.role != SIM_ROLE_JOINING) {
+  bool moved = member == VESTA_MEMBER_SAME; /* the primary, and no role with it */
+  if (handle->member.role != SIM_ROLE_NONE && handle->member.role != SIM_ROLE_JOINING && !moved) {
     member_granted(agent, handle, position.epoch, position.seq, member == handle->member.id);
   }
 }
@@ -207,6 +226,11 @@ void sim_member_answered(sim_agent_t *agent, const sim_request_t *request, const
         member->role = SIM_ROLE_STANDBY;
       }
       break;
+    case WIRE_PROMOTE:
+      if (reply->error == VESTA_OK) {
+        member_joined(agent, handle, reply);
+      }
+      break;
     case WIRE_RESIGN:
       if (reply->error == VESTA_OK && member->role == SIM_ROLE_ACTIVE) {
         member->role = SIM_ROLE_STANDBY;
@@ -235,10 +259,10 @@ static const sim_handle_t *member_handle(const sim_world_t *world, const roles_m
   return NULL;
 }
 
-const char *sim_member_restless(const sim_world_t *world) {
+const char *sim_member_restless(sim_world_t *world) {
   size_t bucket = 0;
   directory_checkpoint_t *checkpoint = NULL;
-  while ((checkpoint = directory_each(world->nodes[0].node->directory, &bucket, checkpoint)) != NULL) {
+  while ((checkpoint = directory_each(sim_world_directory(world), &bucket, checkpoint)) != NULL) {
     const roles_group_t *group = &checkpoint->group;
     if (group->state == ROLES_VACANT && roles_choose(group, 0) != NULL) {
       return "a group has no active although somebody is eligible";
@@ -248,10 +272,18 @@ const char *sim_member_restless(const sim_world_t *world) {
     /* Nobody speaks for a member whose session ended for its process, but not for the node, which died before the end
      * was in the journal: it goes with the process. */
     if (group->state == ROLES_PROMOTING && handle != NULL) {
-      return "a promotion is under way";
+      return sim_restless(world,
+                          "a promotion of member %" PRIu64 " of checkpoint %" PRIu64 " is under way (epoch=%" PRIu64
+                          " barrier=%" PRIu64 " role=%d)",
+                          active->id, checkpoint->id, handle->member.epoch, handle->member.barrier,
+                          (int)handle->member.role);
     }
     if (handle != NULL && handle->member.role != SIM_ROLE_ACTIVE) {
-      return "a member is active and does not know";
+      return sim_restless(world,
+                          "member %" PRIu64 " of checkpoint %" PRIu64 " is active in epoch=%" PRIu64
+                          " and does not know (epoch=%" PRIu64 " barrier=%" PRIu64 " role=%d)",
+                          active->id, checkpoint->id, group->epoch, handle->member.epoch, handle->member.barrier,
+                          (int)handle->member.role);
     }
   }
   return NULL;

@@ -8,21 +8,30 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "core/node_state.h"
+#include "core/node_cluster.h"
 #include "test/sim/sim_memory.h"
 #include "test/sim/sim_oracle.h"
+#include "test/sim/sim_witness.h"
 #include "test/sim/sim_world.h"
 
 #define STORES_MAX 200U
 #define REWRITE_NS_MAX (8 * SIM_SECOND_NS)
 
 void sim_node_init(sim_node_t *node, sim_world_t *world, uint32_t id) {
-  *node = (sim_node_t){.world = world, .id = id, .start_ns = world->now_ns, .rewrite_ns = INT64_MAX};
+  *node = (sim_node_t){.world = world,
+                       .id = id,
+                       .start_ns = world->now_ns,
+                       .rewrite_ns = INT64_MAX,
+                       .join_ns = INT64_MAX,
+                       .busy_ns = INT64_MAX,
+                       .usable_ns = world->now_ns,
+                       .blank = true};
   node->decoder = wire_decoder_new();
   sim_disk_init(&node->disk, &world->random, &world->story);
 }
 
 static void node_stop(sim_node_t *node) {
+  sim_network_node_down(node);
   node_destroy(&node->node);
   publisher_destroy(&node->publisher);
   stream_server_destroy(&node->server);
@@ -46,11 +55,17 @@ void sim_node_crash(sim_node_t *node, const char *why) {
   }
   node->crashes++;
   node->start_ns = world->now_ns + sim_span(&world->random, SIM_MS, 2 * SIM_SECOND_NS);
+  node->held_until_ns = 0;
   for (sim_link_t *link = world->links; link != NULL; link = link->next) {
-    sim_link_close_by_node(world, link);
+    if (link->node == node->id - 1) {
+      sim_link_close_by_node(world, link);
+    }
   }
   for (uint32_t i = 0; i < SIM_SUBSCRIBERS_MAX; i++) {
-    sim_subscriber_disconnect(&world->subscribers[i], false);
+    const sim_agent_t *agent = world->subscribers[i].agent;
+    if (agent != NULL && sim_home(agent) == node) {
+      sim_subscriber_disconnect(&world->subscribers[i], false);
+    }
   }
 }
 
@@ -58,8 +73,8 @@ void sim_node_crash(sim_node_t *node, const char *why) {
 
 static void node_emit(void *context, const uint8_t topic[NOTIFY_TOPIC_BYTES], vesta_bytes_t head,
                       vesta_bytes_t payload) {
-  const sim_node_t *node = context;
-  sim_subscribers_publish(node->world, topic, head, payload);
+  sim_node_t *node = context;
+  sim_subscribers_publish(node, topic, head, payload);
 }
 
 static uint64_t node_held_bytes(void *context) {
@@ -74,6 +89,14 @@ static const replica_t *node_find_replica(void *context, uint64_t checkpoint_id)
 
 static vesta_err_t node_parts_new(sim_node_t *node) {
   node_config_t config = {.node_id = node->id,
+                          .clustered = sim_clustered(node->world),
+                          .incarnation = ++node->incarnations,
+                          .random = sim_clustered(node->world) ? sim_random(&node->world->random) | 1 : 0,
+                          .policy = node->world->plan.policy,
+                          .version_min = node->world->plan.version_min,
+                          .version_max = node->world->plan.version_max[node->id - 1],
+                          .replicas = node->world->plan.replicas,
+                          .session_grace_ns = node->world->plan.session_grace_ns,
                           .storage = sim_disk_storage(&node->disk),
                           .stream_endpoints = vesta_bytes("sim://changes sim://requests", 28)};
   publisher_output_t output = {.context = node, .emit = node_emit, .held_bytes = node_held_bytes};
@@ -110,10 +133,11 @@ static sim_watch_t *watch_find(sim_node_t *node, vesta_token_t session) {
   return NULL;
 }
 
-static bool process_lives(const sim_world_t *world, uint32_t pid, uint64_t start) {
+static bool process_lives(const sim_node_t *node, uint32_t pid, uint64_t start) {
+  const sim_world_t *world = node->world;
   for (uint32_t i = 0; i < world->agent_count; i++) {
     const sim_agent_t *agent = &world->agents[i];
-    if (agent->state != SIM_AGENT_DEAD && agent->pid == pid && agent->start == start) {
+    if (agent->state != SIM_AGENT_DEAD && agent->pid == pid && agent->start == start && sim_home(agent) == node) {
       return true;
     }
   }
@@ -127,13 +151,16 @@ static void act_watch(sim_node_t *node, const node_action_t *action) {
   uint32_t uid = 0;
   if (action->link == 0) {
     if (!node_session_process(node->node, action->session, &uid, &watch.pid, &watch.start)) {
+      if (sim_clustered(world)) {
+        return; /* it has ended in the same step */
+      }
       sim_fail(world, "SESSION", "a session is to be watched that does not exist");
     }
   } else if (link != NULL) {
     watch.pid = link->pid;
     watch.start = link->start;
   }
-  if (!process_lives(world, watch.pid, watch.start)) {
+  if (!process_lives(node, watch.pid, watch.start)) {
     watch.gone_ns = world->now_ns;
   }
   sim_watch_t *place = watch_find(node, action->session);
@@ -152,6 +179,25 @@ static void act_order(sim_node_t *node, const node_action_t *action) {
   sim_say(world, "node %" PRIu32 " orders %s #%" PRIu64 " checkpoint=%" PRIu64 " member=%" PRIu64 ": %s", node->id,
           wire_kind_name(action->message->kind), action->message->number, action->message->checkpoint,
           action->message->member, vesta_err_name(err));
+}
+
+static bool journal_take(void *context, const wire_message_t *row) {
+  sim_journal_add(context, row);
+  return true;
+}
+
+static void journal_rewrite(sim_node_t *node) {
+  sim_world_t *world = node->world;
+  sim_journal_t ops = {0};
+  bool whole = node_snapshot(node->node, journal_take, &ops);
+  VESTA_ASSERT(whole);
+  sim_say(world, "node %" PRIu32 " writes its journal anew: %" PRIu32 " for %" PRIu32 " operations", node->id,
+          ops.count, node->disk.journal.count);
+  sim_disk_rewrite(&node->disk, &ops);
+  node->rewrite_ns = world->now_ns + sim_span(&world->random, SIM_MS, REWRITE_NS_MAX);
+  if (!sim_clustered(world)) {
+    sim_oracle_compare(node);
+  }
 }
 
 static void act(sim_node_t *node, const node_action_t *action) {
@@ -181,17 +227,37 @@ static void act(sim_node_t *node, const node_action_t *action) {
       sim_say(world, "node %" PRIu32 " removes checkpoint=%" PRIu64, node->id, action->checkpoint);
       publisher_removed(node->publisher, action->checkpoint);
       break;
+    case NODE_ACTION_MULTICAST: sim_network_multicast(node, action->message); break;
+    case NODE_ACTION_JOURNAL: node->journal_broken |= sim_disk_append(&node->disk, action->message) != VESTA_OK; break;
+    case NODE_ACTION_REWRITE:
+      node->journal_broken |= node->disk.full;
+      if (!node->journal_broken) {
+        journal_rewrite(node);
+      }
+      break;
+    case NODE_ACTION_PEER: sim_network_send(node, action->node, action->message, action->payload); break;
+    case NODE_ACTION_REJOIN: sim_network_rejoin(node); break;
+    case NODE_ACTION_DIVERGED:
+      sim_say(world, "node %" PRIu32 " has diverged on checkpoint=%" PRIu64, node->id, action->checkpoint);
+      sim_witness_diverged(node, action->checkpoint);
+      break;
   }
 }
 
-/* False: it died in between. */
+/* False: it died in between, or its journal failed and the rest must not be done. */
 static bool carry_out(sim_node_t *node, const node_actions_t *actions) {
   for (uint32_t i = 0; i < actions->count; i++) {
     if (sim_chance(&node->world->random, node->world->odds.crash_between)) {
       sim_node_crash(node, "between two actions");
       return false;
     }
+    bool broken = node->journal_broken;
     act(node, &actions->items[i]);
+    if (node->journal_broken && !broken) {
+      sim_say(node->world, "node %" PRIu32 " can't write its journal", node->id);
+      node->falls_out = true;
+      return false;
+    }
   }
   return true;
 }
@@ -209,7 +275,9 @@ static void node_hook(sim_node_t *node, replica_store_hook_t hook) {
   size_t bucket = 0;
   directory_checkpoint_t *checkpoint = NULL;
   while ((checkpoint = directory_each(node->node->directory, &bucket, checkpoint)) != NULL) {
-    replica_store_hook(checkpoint->local->replica, hook, node);
+    if (checkpoint->local != NULL) {
+      replica_store_hook(checkpoint->local->replica, hook, node);
+    }
   }
 }
 
@@ -237,7 +305,11 @@ static bool node_make_step(sim_node_t *node, node_event_t *event) {
   if (dies) {
     node_hook(node, NULL);
   }
-  sim_oracle_step(node, event, &actions);
+  if (sim_clustered(world)) {
+    sim_witness_step(node, &actions);
+  } else {
+    sim_oracle_step(node, event, &actions);
+  }
   return carry_out(node, &actions);
 }
 
@@ -257,8 +329,29 @@ static bool node_run_queue(sim_node_t *node) {
   return lives;
 }
 
+static bool is_known(void *context, uint64_t checkpoint) { return directory_checkpoint(context, checkpoint) != NULL; }
+
+/* What an earlier life has left goes when the node knows all that was ordered before. */
+static void node_sweep(sim_node_t *node) {
+  bool knows = !sim_clustered(node->world) || node->node->cluster->caught_up;
+  if (knows && !node->swept) {
+    node->swept = true;
+    sim_disk_sweep(&node->disk, is_known, node->node->directory);
+  }
+}
+
 static void node_turn(sim_node_t *node, node_event_t *event) {
-  if (node_make_step(node, event) && node_run_queue(node)) {
+  if (node->held_until_ns != 0 && sim_clustered(node->world)) {
+    sim_node_go_on(node);
+  }
+  bool whole = node_make_step(node, event) && node_run_queue(node);
+  if (node->falls_out) {
+    node_event_t out = {.kind = NODE_EVENT_FALL_OUT};
+    node->falls_out = false;
+    whole = node_make_step(node, &out);
+  }
+  if (whole) {
+    node_sweep(node);
     publisher_flush(node->publisher, node->world->now_ns);
   }
 }
@@ -303,31 +396,21 @@ static void node_start_up(sim_node_t *node) {
   }
   sim_say(world, "node %" PRIu32 " starts", node->id);
   node->rewrite_ns = world->now_ns + sim_span(&world->random, SIM_MS, REWRITE_NS_MAX);
-  sim_disk_sweep(&node->disk);
-  sim_oracle_started(node);
+  node->swept = false;
+  node_sweep(node);
+  node->journal_broken = false;
+  if (sim_clustered(world)) {
+    sim_witness_started(node);
+    sim_network_node_up(node);
+  } else {
+    sim_oracle_started(node);
+  }
   if (carry_out(node, &actions) && node_run_queue(node)) {
     publisher_flush(node->publisher, world->now_ns);
   }
 }
 
 /* ---- time ---- */
-
-static bool journal_take(void *context, const wire_message_t *row) {
-  sim_journal_add(context, row);
-  return true;
-}
-
-static void journal_rewrite(sim_node_t *node) {
-  sim_world_t *world = node->world;
-  sim_journal_t ops = {0};
-  bool whole = node_snapshot(node->node, journal_take, &ops);
-  VESTA_ASSERT(whole);
-  sim_say(world, "node %" PRIu32 " writes its journal anew: %" PRIu32 " for %" PRIu32 " operations", node->id,
-          ops.count, node->disk.journal.count);
-  sim_disk_rewrite(&node->disk, &ops);
-  node->rewrite_ns = world->now_ns + sim_span(&world->random, SIM_MS, REWRITE_NS_MAX);
-  sim_oracle_compare(node);
-}
 
 static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -343,7 +426,7 @@ static sim_watch_t *watch_first_gone(sim_node_t *node) {
   return first;
 }
 
-int64_t sim_node_due_ns(const sim_node_t *node) {
+static int64_t node_due_ns(const sim_node_t *node) {
   if (node->node == NULL) {
     return node->start_ns;
   }
@@ -352,8 +435,16 @@ int64_t sim_node_due_ns(const sim_node_t *node) {
   return earlier(earlier(due_ns, node->rewrite_ns), gone == NULL ? INT64_MAX : gone->gone_ns);
 }
 
+int64_t sim_node_due_ns(const sim_node_t *node) {
+  return node->held_until_ns != 0 ? node->held_until_ns : node_due_ns(node);
+}
+
 void sim_node_time(sim_node_t *node) {
   int64_t now_ns = node->world->now_ns;
+  if (node->held_until_ns != 0) {
+    sim_node_go_on(node);
+    return;
+  }
   if (node->node == NULL) {
     node_start_up(node);
     return;
@@ -440,4 +531,102 @@ sim_packet_t *sim_node_question(sim_node_t *node, const sim_packet_t *packet) {
                             .checkpoint = request.checkpoint,
                             .error = VESTA_ERR_ACCESS};
   return sim_packet_encode(&refusal, (vesta_bytes_t){0});
+}
+
+/* ---- in a cluster ---- */
+
+void sim_node_group_event(sim_node_t *node, const sim_group_event_t *from) {
+  sim_world_t *world = node->world;
+  wire_message_t message;
+  node_event_t event = {.ring = {.seq = from->ring_seq, .node = from->ring_node}};
+  switch (from->kind) {
+    case SIM_GROUP_VIEW:
+      event.kind = NODE_EVENT_VIEW;
+      event.members = from->members;
+      event.member_count = from->count;
+      sim_say(world, "node %" PRIu32 " sees a view of %" PRIu32 " in ring %" PRIu64, node->id, from->count,
+              from->ring_seq);
+      break;
+    case SIM_GROUP_QUORUM:
+      event.kind = NODE_EVENT_QUORUM;
+      event.quorate = from->quorate;
+      event.expected = from->expected;
+      sim_say(world, "node %" PRIu32 " is told that ring %" PRIu64 " is %squorate", node->id, from->ring_seq,
+              from->quorate ? "" : "not ");
+      break;
+    case SIM_GROUP_MESSAGE: {
+      vesta_err_t err = wire_decode(node->decoder, from->bytes, from->size, &message);
+      VESTA_ASSERT(err == VESTA_OK);
+      event.kind = NODE_EVENT_GROUP;
+      event.node = from->from;
+      event.message = &message;
+      if (message.kind != WIRE_GROUP_BEAT && message.kind != WIRE_GROUP_ACK) {
+        sim_say(world, "node %" PRIu32 " is delivered %s of node %" PRIu32, node->id, wire_kind_name(message.kind),
+                from->from);
+      }
+      if (message.kind == WIRE_OP_REMOVE) {
+        sim_witness_removed(node, message.checkpoint, message.state == WIRE_REMOVE_LOST);
+      }
+      break;
+    }
+  }
+  node_turn(node, &event);
+}
+
+void sim_node_peer(sim_node_t *node, uint32_t from, const sim_packet_t *packet) {
+  wire_message_t message;
+  vesta_err_t err = wire_decode(node->decoder, packet->head.data, packet->head.size, &message);
+  VESTA_ASSERT(err == VESTA_OK);
+  sim_say(node->world,
+          "node %" PRIu32 " <- node %" PRIu32 ": %s #%" PRIu64 " checkpoint=%" PRIu64 " epoch=%" PRIu64 " seq=%" PRIu64,
+          node->id, from, wire_kind_name(message.kind), message.number, message.checkpoint, message.epoch, message.seq);
+  node_event_t event = {.kind = NODE_EVENT_PEER, .node = from, .message = &message, .payload = packet->payload};
+  node_turn(node, &event);
+}
+
+void sim_node_peer_up(sim_node_t *node, uint32_t peer) {
+  node_event_t event = {.kind = NODE_EVENT_PEER_UP, .node = peer};
+  sim_say(node->world, "node %" PRIu32 " has a link to node %" PRIu32, node->id, peer);
+  node_turn(node, &event);
+}
+
+void sim_node_fenced(sim_node_t *node, uint32_t peer) {
+  node_event_t event = {.kind = NODE_EVENT_FENCED, .node = peer};
+  sim_say(node->world, "node %" PRIu32 " is told that node %" PRIu32 " is dead", node->id, peer);
+  node_turn(node, &event);
+}
+
+bool sim_node_may_join(sim_node_t *node) {
+  if (node->journal_broken && !node->disk.full) {
+    journal_rewrite(node);
+    node->journal_broken = false;
+  }
+  return !node->journal_broken && !sim_group_joined(node->world->network.group, node->id);
+}
+
+void sim_node_hold(sim_node_t *node, int64_t until_ns) {
+  sim_say(node->world, "node %" PRIu32 " is stopped", node->id);
+  node->held_until_ns = until_ns;
+  sim_group_hold(node->world->network.group, node->id, true);
+}
+
+void sim_node_go_on(sim_node_t *node) {
+  node->held_until_ns = 0;
+  sim_group_hold(node->world->network.group, node->id, false);
+}
+
+void sim_node_wipe(sim_node_t *node) {
+  sim_world_t *world = node->world;
+  if (node->node != NULL) {
+    sim_node_crash(node, "with its machine, and its files are lost");
+  }
+  sim_disk_fini(&node->disk);
+  sim_disk_init(&node->disk, &world->random, &world->story);
+  node->blank = true;
+  world->wiped = true;
+  for (uint32_t i = 0; i < world->agent_count; i++) {
+    if (sim_home(&world->agents[i]) == node) {
+      sim_agent_kill(&world->agents[i]);
+    }
+  }
 }

@@ -9,6 +9,7 @@
 #include "core/node.h"
 #include "notify/publisher.h"
 #include "test/sim/sim_disk.h"
+#include "test/sim/sim_group.h"
 #include "test/sim/sim_link.h"
 
 struct sim_world;
@@ -40,6 +41,18 @@ typedef struct sim_node {
   /* about the step that was made last, for the oracle */
   bool memory_failed, disk_failed;
   uint64_t crashes;
+  bool swept; /* what an earlier life has left is gone */
+  /* of a cluster */
+  uint64_t incarnations;
+  int64_t held_until_ns; /* stopped as by SIGSTOP */
+  int64_t join_ns;       /* when it joins the group; INT64_MAX: it is in it, or not up */
+  int64_t busy_ns;       /* when what the group did not take is tried again; INT64_MAX: there is none */
+  sim_pipe_t outbox;     /* to the group */
+  bool falls_out;        /* the journal failed in this turn */
+  bool journal_broken;   /* a row could not be appended: it is written anew before it joins again */
+  bool blank;            /* it has lost its files, and was in no activated view since */
+  int64_t usable_ns;     /* when it was in a usable view last */
+  int64_t away_ns_max;   /* its longest time without, in this run */
 } sim_node_t;
 
 void sim_node_init(sim_node_t *node, struct sim_world *world, uint32_t id);
@@ -51,6 +64,20 @@ void sim_node_crash(sim_node_t *node, const char *why);
 /** When it has something to do by itself; INT64_MAX: not at all. */
 int64_t sim_node_due_ns(const sim_node_t *node);
 void sim_node_time(sim_node_t *node);
+
+/** Its machine is switched off and on again: its processes and its files are gone. */
+void sim_node_wipe(sim_node_t *node);
+/** It is stopped for a while, as by SIGSTOP; it goes on. */
+void sim_node_hold(sim_node_t *node, int64_t until_ns);
+void sim_node_go_on(sim_node_t *node);
+
+/** What arrives in a cluster. */
+void sim_node_group_event(sim_node_t *node, const sim_group_event_t *event);
+void sim_node_peer(sim_node_t *node, uint32_t from, const sim_packet_t *packet);
+void sim_node_peer_up(sim_node_t *node, uint32_t peer);
+void sim_node_fenced(sim_node_t *node, uint32_t peer);
+/** Is it fit to be in the group? */
+bool sim_node_may_join(sim_node_t *node);
 
 /** What arrives. */
 void sim_node_request(sim_node_t *node, const sim_link_t *link, const sim_packet_t *packet);

@@ -81,7 +81,7 @@ static void disconnect(sim_subscriber_t *subscriber, bool node_lives) {
   if (subscriber->connected && node_lives) {
     uint8_t message[1 + NOTIFY_TOPIC_BYTES];
     subscription(subscriber, false, message);
-    sim_node_subscription(&subscriber->world->nodes[0], vesta_bytes(message, sizeof message));
+    sim_node_subscription(sim_home(subscriber->agent), vesta_bytes(message, sizeof message));
   }
   subscriber->connected = false;
   subscriber->connect_ns = INT64_MAX;
@@ -122,12 +122,13 @@ void sim_subscriber_renew(sim_subscriber_t *subscriber, const wire_message_t *re
 
 /* ---- the way from the node ---- */
 
-void sim_subscribers_publish(sim_world_t *world, const uint8_t topic[NOTIFY_TOPIC_BYTES], vesta_bytes_t head,
+void sim_subscribers_publish(sim_node_t *node, const uint8_t topic[NOTIFY_TOPIC_BYTES], vesta_bytes_t head,
                              vesta_bytes_t payload) {
+  sim_world_t *world = node->world;
   uint8_t wanted[1 + NOTIFY_TOPIC_BYTES];
   for (uint32_t i = 0; i < SIM_SUBSCRIBERS_MAX; i++) {
     sim_subscriber_t *subscriber = &world->subscribers[i];
-    if (subscriber->agent == NULL || !subscriber->connected) {
+    if (subscriber->agent == NULL || !subscriber->connected || sim_home(subscriber->agent) != node) {
       continue;
     }
     subscription(subscriber, true, wanted);
@@ -140,7 +141,7 @@ void sim_subscribers_publish(sim_world_t *world, const uint8_t topic[NOTIFY_TOPI
 
 static void connect(sim_subscriber_t *subscriber) {
   sim_world_t *world = subscriber->world;
-  if (world->nodes[0].node == NULL) {
+  if (sim_home(subscriber->agent)->node == NULL) {
     subscriber->connect_ns = world->now_ns + sim_span(&world->random, SIM_MS, RECONNECT_NS_MAX);
     return;
   }
@@ -148,7 +149,7 @@ static void connect(sim_subscriber_t *subscriber) {
   subscription(subscriber, true, message);
   subscriber->connected = true;
   subscriber->connect_ns = INT64_MAX;
-  sim_node_subscription(&world->nodes[0], vesta_bytes(message, sizeof message));
+  sim_node_subscription(sim_home(subscriber->agent), vesta_bytes(message, sizeof message));
 }
 
 /* ---- turns ---- */
@@ -172,15 +173,17 @@ int64_t sim_subscriber_due_ns(const sim_subscriber_t *subscriber) {
   if (sim_agent_stopped(subscriber->agent) && process_ns < subscriber->agent->stopped_until_ns) {
     process_ns = subscriber->agent->stopped_until_ns;
   }
-  return earlier(earlier(process_ns, subscriber->connect_ns), sim_pipe_due_ns(&subscriber->questions));
+  int64_t held_ns = sim_home(subscriber->agent)->held_until_ns;
+  int64_t node_ns = earlier(subscriber->connect_ns, sim_pipe_due_ns(&subscriber->questions));
+  return earlier(process_ns, node_ns > held_ns ? node_ns : held_ns);
 }
 
 static void question_arrives(sim_subscriber_t *subscriber, const sim_packet_t *question) {
   sim_world_t *world = subscriber->world;
-  if (world->nodes[0].node == NULL || sim_chance(&world->random, world->odds.lose_answer)) {
+  if (sim_home(subscriber->agent)->node == NULL || sim_chance(&world->random, world->odds.lose_answer)) {
     return;
   }
-  sim_pipe_put(&subscriber->answers, sim_node_question(&world->nodes[0], question), sim_arrival_ns(world));
+  sim_pipe_put(&subscriber->answers, sim_node_question(sim_home(subscriber->agent), question), sim_arrival_ns(world));
 }
 
 /* With memory that may run out. */

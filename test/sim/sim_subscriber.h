@@ -18,6 +18,7 @@
 #include "test/sim/sim_table.h"
 
 struct sim_world;
+struct sim_node;
 struct sim_agent;
 struct sim_handle;
 struct sim_history;
@@ -65,8 +66,8 @@ int64_t sim_subscriber_due_ns(const sim_subscriber_t *subscriber);
 /** Whatever is due: what arrived goes in, changes come out, questions are asked. */
 void sim_subscriber_turn(sim_subscriber_t *subscriber);
 
-/** The node publishes: whoever subscribed to that topic gets it, unless it is lost. */
-void sim_subscribers_publish(struct sim_world *world, const uint8_t topic[NOTIFY_TOPIC_BYTES], vesta_bytes_t head,
+/** A node publishes: whoever subscribed there to that topic gets it, unless it is lost. */
+void sim_subscribers_publish(struct sim_node *node, const uint8_t topic[NOTIFY_TOPIC_BYTES], vesta_bytes_t head,
                              vesta_bytes_t payload);
 /** Its connection breaks; the socket makes it anew by itself. */
 void sim_subscriber_disconnect(sim_subscriber_t *subscriber, bool node_lives);

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "test/sim/sim_witness.h"
 #include "test/sim/sim_world.h"
 
 #define OPEN_ALL (VESTA_OPEN_READ | VESTA_OPEN_WRITE | VESTA_OPEN_CREATE)
@@ -52,12 +53,28 @@ static void name_draw(sim_world_t *world, uint32_t index) {
   (void)snprintf(name->text, sizeof name->text, "name%" PRIu32, index % SIM_NAMES);
 }
 
+/* What the nodes of a cluster are set to. */
+static void cluster_draw(sim_world_t *world) {
+  sim_plan_t *plan = &world->plan;
+  sim_random_t *random = &world->random;
+  plan->policy = world->node_count == 2 && sim_percent(random, 30) ? ORDER_TRUST : ORDER_STOP;
+  plan->replicas = sim_percent(random, 60) ? 0 : (uint32_t)sim_between(random, 1, 3);
+  plan->session_grace_ns = sim_between(random, 2, 40) * SIM_SECOND_NS;
+  plan->version_min = 1;
+  for (uint32_t i = 0; i < SIM_NODES_MAX; i++) {
+    plan->version_max[i] = sim_percent(random, 70) ? 1 : 2;
+  }
+}
+
 void sim_plan_draw(sim_world_t *world) {
   for (uint32_t i = 0; i < SIM_NAMES; i++) {
     name_draw(world, i);
   }
   world->plan.pause_ns_max = sim_span(&world->random, 200 * SIM_US, 200 * SIM_MS);
   world->plan.burst_max = (uint32_t)sim_between(&world->random, 1, 6);
+  if (sim_clustered(world)) {
+    cluster_draw(world);
+  }
 }
 
 vesta_bytes_t sim_name_text(const sim_name_t *name) { return vesta_bytes(name->text, strlen(name->text)); }
@@ -121,7 +138,9 @@ static void ask_read(sim_agent_t *agent, const sim_handle_t *handle) {
                          .offset = sim_percent(&world->random, 20) ? sim_below(&world->random, 64) : 0,
                          .size = 1 + sim_below(&world->random, name->attributes.section_bytes_max)};
   sim_request_t *request = sim_agent_ask(agent, &read, (vesta_bytes_t){0});
+  const sim_history_t *history = sim_histories_find(&world->histories, handle->checkpoint);
   request->handle = (uint32_t)(handle - agent->handles);
+  request->floor_seq = history != NULL ? history->acked[agent->index] : 0;
 }
 
 static void ask_iterate(sim_agent_t *agent, sim_handle_t *handle, uint64_t cursor) {
@@ -274,7 +293,9 @@ static void iterated(sim_agent_t *agent, sim_handle_t *handle, const wire_messag
     (void)sim_table_apply(&iteration->seen, &seen, &section);
   }
   const sim_history_t *history = sim_histories_find(&world->histories, handle->checkpoint);
-  if (over && reply->error == VESTA_OK && iteration->chosen == 5 && iteration->wall_jumps == world->wall_jumps) {
+  /* In a cluster another node may go on with it, whose slots are others. */
+  bool whole = over && reply->error == VESTA_OK && iteration->chosen == 5 && !sim_clustered(world);
+  if (whole && iteration->wall_jumps == world->wall_jumps) {
     for (const sim_section_t *section = history->table.first; section != NULL; section = section->next) {
       if (section->created_seq <= iteration->as_of && section->expiry_ns > sim_wall_ns(world) &&
           sim_table_find(&iteration->seen, section->id) == NULL) {
@@ -319,6 +340,10 @@ static sim_handle_t *handle_of(sim_agent_t *agent, const sim_request_t *request)
 static void handle_answered(sim_agent_t *agent, sim_handle_t *handle, const sim_request_t *request,
                             const wire_message_t *reply) {
   sim_world_t *world = agent->world;
+  if (reply->error == VESTA_ERR_BAD_HANDLE && !handle->closing && sim_witness_may_end(agent, handle->checkpoint)) {
+    sim_handle_end(agent, handle);
+    return;
+  }
   if (reply->error == VESTA_ERR_BAD_HANDLE && !handle->closing) {
     sim_fail(world, "SESSION", "handle %" PRIu64 " of process %" PRIu32 " is gone (%s #%" PRIu64 ")", handle->id,
              agent->index, wire_kind_name(request->kind), request->number);
@@ -335,6 +360,7 @@ static void handle_answered(sim_agent_t *agent, sim_handle_t *handle, const sim_
     case WIRE_STREAM: streaming(agent, handle, request, reply); break;
     case WIRE_JOIN:
     case WIRE_CONFIRM:
+    case WIRE_PROMOTE:
     case WIRE_RESIGN:
     case WIRE_LEAVE: sim_member_answered(agent, request, reply); break;
     default: break; /* the oracle has looked at it when it was given */
@@ -343,7 +369,6 @@ static void handle_answered(sim_agent_t *agent, sim_handle_t *handle, const sim_
 
 void sim_work_answered(sim_agent_t *agent, const sim_request_t *request, const wire_message_t *reply,
                        vesta_bytes_t payload) {
-  (void)payload;
   if (request->kind == WIRE_OPEN) {
     opened(agent, request, reply);
     return;
@@ -352,6 +377,9 @@ void sim_work_answered(sim_agent_t *agent, const sim_request_t *request, const w
     sim_change_answered(agent, request, reply);
   }
   sim_handle_t *handle = handle_of(agent, request);
+  if (handle != NULL && request->kind == WIRE_READ && sim_clustered(agent->world)) {
+    sim_witness_read(agent, request, reply, payload);
+  }
   if (handle != NULL && request->kind != WIRE_UNLINK) {
     handle_answered(agent, handle, request, reply);
   }

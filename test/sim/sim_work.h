@@ -5,7 +5,9 @@
 #ifndef VESTA_TEST_SIM_WORK_H
 #define VESTA_TEST_SIM_WORK_H
 
+#include "core/order.h"
 #include "test/sim/sim_agent.h"
+#include "test/sim/sim_network.h"
 
 #define SIM_NAMES 5U
 
@@ -23,6 +25,11 @@ typedef struct sim_plan {
   int64_t pause_ns_max; /* between two turns of an application */
   uint32_t burst_max;   /* requests of one turn */
   uint32_t handles_per_name;
+  /* of a cluster */
+  order_policy_t policy;
+  uint32_t version_min, version_max[SIM_NODES_MAX];
+  uint32_t replicas;
+  int64_t session_grace_ns;
 } sim_plan_t;
 
 /** Draw what applications do in this run. */
@@ -52,7 +59,7 @@ void sim_member_turn(sim_agent_t *agent, sim_handle_t *handle);
 /** JOIN, CONFIRM, RESIGN or LEAVE was answered. */
 void sim_member_answered(sim_agent_t *agent, const sim_request_t *request, const wire_message_t *reply);
 /** What keeps the groups from being at rest; NULL: nothing does. */
-const char *sim_member_restless(const struct sim_world *world);
+const char *sim_member_restless(struct sim_world *world);
 /** An EPOCH operation came in its stream. */
 void sim_member_epoch(sim_agent_t *agent, sim_handle_t *handle, vesta_pos_t position, uint64_t member);
 

@@ -5,15 +5,30 @@
 #include "test/sim/sim_world.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "core/node_state.h"
+#include "core/node_cluster.h"
 #include "test/sim/sim_memory.h"
 #include "test/sim/sim_oracle.h"
+#include "test/sim/sim_witness.h"
 
-#define COMPARE_STEPS 500U                /* a whole comparison each so many steps */
-#define STANDING_STEPS_MAX 20000U         /* so much may happen without the clock moving */
+#define COMPARE_STEPS 500U        /* a whole comparison each so many steps */
+#define STANDING_STEPS_MAX 20000U /* so much may happen without the clock moving */
+#define ANSWERED_NS_MAX (10 * SIM_SECOND_NS)
 #define REST_NS_MAX (120 * SIM_SECOND_NS) /* everything has to be at rest by then, after the faults */
+
+const directory_t *sim_world_directory(const sim_world_t *world) {
+  const node_t *best = NULL;
+  for (uint32_t i = 0; i < world->node_count; i++) {
+    const node_t *node = world->nodes[i].node;
+    bool further = best == NULL || (node != NULL && node->cluster != NULL &&
+                                    order_stable(node->cluster->order) > order_stable(best->cluster->order));
+    best = node != NULL && further ? node : best;
+  }
+  return best != NULL ? best->directory : NULL;
+}
 
 /* ---- links ---- */
 
@@ -33,6 +48,7 @@ sim_link_t *sim_link_open(sim_world_t *world, sim_agent_t *agent, bool callbacks
   sim_link_t *link = sim_memory_get(sizeof *link);
   link->number = ++world->link_last;
   link->agent = agent->index;
+  link->node = agent->home;
   link->pid = agent->pid;
   link->start = agent->start;
   link->watched = agent->watched;
@@ -70,7 +86,7 @@ void sim_link_close_by_node(sim_world_t *world, sim_link_t *link) {
 
 /* What is due on a link happens; one that has ended for both sides goes. */
 static void link_turn(sim_world_t *world, sim_link_t *link) {
-  sim_node_t *node = &world->nodes[0];
+  sim_node_t *node = &world->nodes[link->node];
   sim_agent_t *agent = &world->agents[link->agent];
   sim_packet_t *packet = NULL;
   if (!link->node_closed && (packet = sim_pipe_take(&link->up, world->now_ns)) != NULL) {
@@ -103,7 +119,7 @@ static void links_sweep(sim_world_t *world) {
 
 /* ---- what is next ---- */
 
-typedef enum next_kind { NEXT_NODE, NEXT_AGENT, NEXT_LINK, NEXT_SUBSCRIBER, NEXT_FAULT } next_kind_t;
+typedef enum next_kind { NEXT_NODE, NEXT_AGENT, NEXT_LINK, NEXT_SUBSCRIBER, NEXT_FAULT, NEXT_NETWORK } next_kind_t;
 
 typedef struct next {
   int64_t due_ns;
@@ -122,6 +138,8 @@ static void next_consider(next_t *next, int64_t due_ns, next_kind_t kind, uint32
 static int64_t link_due_ns(const sim_world_t *world, const sim_link_t *link) {
   const sim_agent_t *agent = &world->agents[link->agent];
   int64_t up_ns = sim_link_up_due_ns(link);
+  int64_t held_ns = world->nodes[link->node].held_until_ns;
+  up_ns = up_ns > held_ns ? up_ns : held_ns;
   int64_t down_ns = sim_link_down_due_ns(link);
   if (sim_agent_stopped(agent) && down_ns < agent->stopped_until_ns) {
     down_ns = agent->stopped_until_ns;
@@ -131,7 +149,7 @@ static int64_t link_due_ns(const sim_world_t *world, const sim_link_t *link) {
 
 static next_t world_next(const sim_world_t *world) {
   next_t next = {.due_ns = INT64_MAX};
-  for (uint32_t i = 0; i < SIM_NODES; i++) {
+  for (uint32_t i = 0; i < world->node_count; i++) {
     next_consider(&next, sim_node_due_ns(&world->nodes[i]), NEXT_NODE, i, NULL);
   }
   for (uint32_t i = 0; i < world->agent_count; i++) {
@@ -144,6 +162,7 @@ static next_t world_next(const sim_world_t *world) {
     next_consider(&next, sim_subscriber_due_ns(&world->subscribers[i]), NEXT_SUBSCRIBER, i, NULL);
   }
   next_consider(&next, world->faults.due_ns, NEXT_FAULT, 0, NULL);
+  next_consider(&next, sim_network_due_ns(world), NEXT_NETWORK, 0, NULL);
   return next;
 }
 
@@ -160,13 +179,15 @@ static void world_step(sim_world_t *world) {
     case NEXT_LINK: link_turn(world, next.link); break;
     case NEXT_SUBSCRIBER: sim_subscriber_turn(&world->subscribers[next.index]); break;
     case NEXT_FAULT: sim_faults_strike(world); break;
+    case NEXT_NETWORK: sim_network_turn(world); break;
   }
   links_sweep(world);
 }
 
 /* ---- a run ---- */
 
-static void world_init(sim_world_t *world, uint64_t seed, bool aloud) {
+static void world_init(sim_world_t *world, uint64_t seed, uint32_t nodes, bool aloud) {
+  world->node_count = nodes;
   world->random.state = seed * UINT64_C(0x2545f4914f6cdd1d) + 1;
   world->now_ns = SIM_SECOND_NS;
   world->wall_ahead_ns = 1000 * SIM_SECOND_NS;
@@ -175,10 +196,13 @@ static void world_init(sim_world_t *world, uint64_t seed, bool aloud) {
   sim_ledger_init(&world->ledger);
   sim_plan_draw(world);
   sim_faults_draw(world);
-  for (uint32_t i = 0; i < SIM_NODES; i++) {
+  sim_network_init(world);
+  sim_say(world, "%" PRIu32 " nodes%s", nodes, world->plan.policy == ORDER_TRUST ? " that trust" : "");
+  for (uint32_t i = 0; i < world->node_count; i++) {
     sim_node_init(&world->nodes[i], world, i + 1);
   }
-  world->agent_count = (uint32_t)sim_between(&world->random, 2, SIM_AGENTS_MAX);
+  uint32_t agents_max = sim_clustered(world) ? SIM_AGENTS_MAX : 6;
+  world->agent_count = (uint32_t)sim_between(&world->random, 2, agents_max);
   for (uint32_t i = 0; i < world->agent_count; i++) {
     sim_agent_init(&world->agents[i], world, i);
   }
@@ -193,33 +217,53 @@ static void world_fini(sim_world_t *world) {
     world->links->node_closed = true;
     links_sweep(world);
   }
-  for (uint32_t i = 0; i < SIM_NODES; i++) {
+  for (uint32_t i = 0; i < world->node_count; i++) {
     sim_node_fini(&world->nodes[i]);
   }
+  sim_network_fini(world);
   sim_histories_fini(&world->histories);
   sim_ledger_fini(&world->ledger);
   wire_decoder_destroy(&world->decoder);
 }
 
 /* What is not at rest yet, in words; NULL: all is. */
-static const char *world_restless(const sim_world_t *world) {
-  const sim_node_t *node = &world->nodes[0];
-  if (node->node == NULL) {
-    return "the node is down";
+const char *sim_restless(sim_world_t *world, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  (void)vsnprintf(world->restless, sizeof world->restless, format, arguments);
+  va_end(arguments);
+  return world->restless;
+}
+
+static const char *world_restless(sim_world_t *world) {
+  for (uint32_t i = 0; i < world->node_count; i++) {
+    if (world->nodes[i].node == NULL) {
+      return "a node is down";
+    }
   }
   for (uint32_t i = 0; i < world->agent_count; i++) {
     const sim_agent_t *agent = &world->agents[i];
-    if (agent->state != SIM_AGENT_DEAD && (agent->state != SIM_AGENT_UP || agent->in_flight_count > 0)) {
-      return agent->state != SIM_AGENT_UP ? "a process has no session" : "a request is not answered";
+    if (agent->state != SIM_AGENT_DEAD && agent->state != SIM_AGENT_UP) {
+      return sim_restless(world, "process %" PRIu32 " has no session", i);
+    }
+    for (uint32_t r = 0; agent->state != SIM_AGENT_DEAD && r < agent->in_flight_count; r++) {
+      const sim_request_t *request = &agent->in_flight[r];
+      if (request->kind == WIRE_JOIN && world->now_ns - request->asked_ns < ANSWERED_NS_MAX) {
+        continue; /* members ask for ever how things are */
+      }
+      return sim_restless(world, "%s #%" PRIu64 " of process %" PRIu32 " is not answered",
+                          wire_kind_name(request->kind), request->number, i);
     }
     for (uint32_t h = 0; h < SIM_HANDLES_MAX; h++) {
       const sim_handle_t *handle = &agent->handles[h];
       if (handle->open && handle->subscriber != NULL && !sim_subscriber_in_step(handle->subscriber)) {
-        return "a subscriber is not in step";
+        return sim_restless(world, "the subscriber of process %" PRIu32 " on checkpoint %" PRIu64 " is not in step", i,
+                            handle->checkpoint);
       }
     }
   }
-  return sim_member_restless(world);
+  const char *restless = sim_clustered(world) ? sim_witness_restless(world) : NULL;
+  return restless != NULL ? restless : sim_member_restless(world);
 }
 
 /* Faults and work cease: now everything must come to rest. */
@@ -237,32 +281,48 @@ static void world_heal(sim_world_t *world) {
     }
   }
   sim_say(world, "all is at rest");
-  sim_oracle_rest(&world->nodes[0]);
+  if (sim_clustered(world)) {
+    sim_witness_rest(world);
+  } else {
+    sim_oracle_rest(&world->nodes[0]);
+  }
 }
 
 /* All processes end: nothing may be left but what is retained. */
 static void world_end(sim_world_t *world) {
-  const sim_node_t *node = &world->nodes[0];
   for (uint32_t i = 0; i < world->agent_count; i++) {
     sim_agent_kill(&world->agents[i]);
   }
   int64_t until_ns = world->now_ns + REST_NS_MAX;
-  while (node_counter(node->node, NODE_COUNTER_SESSIONS) > 0 && world->now_ns < until_ns) {
-    world_step(world);
-  }
-  uint64_t checkpoints = node_counter(node->node, NODE_COUNTER_CHECKPOINTS);
-  if (node_counter(node->node, NODE_COUNTER_SESSIONS) > 0 || node_counter(node->node, NODE_COUNTER_HANDLES) > 0) {
-    sim_fail(world, "REST", "all processes are dead and sessions or handles are left");
-  }
-  if (checkpoints != sim_disk_region_count(&node->disk)) {
-    sim_fail(world, "DISK", "%" PRIu64 " checkpoints and %" PRIu32 " regions", checkpoints,
-             sim_disk_region_count(&node->disk));
+  for (uint32_t i = 0; i < world->node_count; i++) {
+    const sim_node_t *node = &world->nodes[i];
+    while (node_counter(node->node, NODE_COUNTER_SESSIONS) > 0 && world->now_ns < until_ns) {
+      world_step(world);
+    }
+    uint64_t checkpoints = node_counter(node->node, NODE_COUNTER_CHECKPOINTS);
+    if (node_counter(node->node, NODE_COUNTER_SESSIONS) > 0 || node_counter(node->node, NODE_COUNTER_HANDLES) > 0) {
+      sim_fail(world, "REST", "all processes are dead and sessions or handles are left");
+    }
+    if (!sim_clustered(world) && checkpoints != sim_disk_region_count(&node->disk)) {
+      sim_fail(world, "DISK", "%" PRIu64 " checkpoints and %" PRIu32 " regions", checkpoints,
+               sim_disk_region_count(&node->disk));
+    }
   }
 }
 
-sim_result_t sim_world_run(uint64_t seed, uint64_t steps, bool aloud) {
+static void world_compare(sim_world_t *world) {
+  for (uint32_t i = 0; i < world->node_count; i++) {
+    if (world->nodes[i].node != NULL && sim_clustered(world)) {
+      sim_witness_compare(&world->nodes[i]);
+    } else if (world->nodes[i].node != NULL) {
+      sim_oracle_compare(&world->nodes[i]);
+    }
+  }
+}
+
+sim_result_t sim_world_run(uint64_t seed, uint32_t nodes, uint64_t steps, bool aloud) {
   sim_world_t *world = sim_memory_get(sizeof *world);
-  world_init(world, seed, aloud);
+  world_init(world, seed, nodes, aloud);
   int64_t stood_ns = world->now_ns;
   uint64_t stood_since = 0;
   while (world->story.step < steps) {
@@ -273,8 +333,8 @@ sim_result_t sim_world_run(uint64_t seed, uint64_t steps, bool aloud) {
     } else if (world->story.step - stood_since > STANDING_STEPS_MAX) {
       sim_fail(world, "REST", "%u steps and the clock has not moved", STANDING_STEPS_MAX);
     }
-    if (world->story.step % COMPARE_STEPS == 0 && world->nodes[0].node != NULL) {
-      sim_oracle_compare(&world->nodes[0]);
+    if (world->story.step % COMPARE_STEPS == 0) {
+      world_compare(world);
     }
   }
   world_heal(world);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The world: a node and its disk, processes with their links, subscribers, and one clock that stands still while
+ * The world: a node and its disk, or several, processes with their links, subscribers, and one clock that stands still while
  * anything happens and then jumps to the next thing that does.
  *
  *     processes (sim_agent) --links--> node (sim_node) --published, answers--> subscribers (sim_subscriber)
@@ -8,24 +8,27 @@
  *          |
  *     faults (sim_faults) strike all of it           the oracle (sim_oracle) looks on and knows what must be
  *
+ *     node --group (sim_group), links (sim_network)-- node     in a cluster, with an oracle of its own (sim_witness)
+ *
  * A run has two phases. In the first the faults rage. Then they cease, nothing new is asked for, and everything must
  * come to rest within a bounded time: every request answered, every subscriber in step, an active where one can be.
  */
 #ifndef VESTA_TEST_SIM_WORLD_H
 #define VESTA_TEST_SIM_WORLD_H
 
+#include "core/directory.h"
 #include "test/sim/sim_agent.h"
 #include "test/sim/sim_faults.h"
 #include "test/sim/sim_history.h"
 #include "test/sim/sim_ledger.h"
+#include "test/sim/sim_network.h"
 #include "test/sim/sim_node.h"
 #include "test/sim/sim_random.h"
 #include "test/sim/sim_story.h"
 #include "test/sim/sim_subscriber.h"
 #include "test/sim/sim_work.h"
 
-#define SIM_NODES 1U
-#define SIM_AGENTS_MAX 6U
+#define SIM_AGENTS_MAX 10U
 #define SIM_SUBSCRIBERS_MAX 24U
 #define SIM_SECOND_NS INT64_C(1000000000)
 #define SIM_MS INT64_C(1000000)
@@ -37,10 +40,13 @@ typedef struct sim_world {
   int64_t now_ns;        /* the steady clock */
   int64_t wall_ahead_ns; /* of it */
   uint32_t wall_jumps;
+  bool wiped; /* a machine has lost its files */
   bool healing;
   sim_odds_t odds;
   sim_faults_t faults;
-  sim_node_t nodes[SIM_NODES];
+  uint32_t node_count; /* 1: no cluster */
+  sim_node_t nodes[SIM_NODES_MAX];
+  sim_network_t network;
   sim_agent_t agents[SIM_AGENTS_MAX];
   uint32_t agent_count;
   sim_link_t *links;
@@ -50,13 +56,23 @@ typedef struct sim_world {
   sim_histories_t histories;
   sim_ledger_t ledger;
   sim_plan_t plan;         /* what applications do in this run */
+  char restless[160];      /* what is not at rest */
   wire_decoder_t *decoder; /* of what processes and subscribers receive */
 } sim_world_t;
+
+static inline sim_node_t *sim_home(const sim_agent_t *agent) { return &agent->world->nodes[agent->home]; }
+static inline bool sim_clustered(const sim_world_t *world) { return world->node_count > 1; }
 
 static inline int64_t sim_wall_ns(const sim_world_t *world) { return world->now_ns + world->wall_ahead_ns; }
 
 #define sim_say(world, ...) sim_story_say(&(world)->story, __VA_ARGS__)
 #define sim_fail(world, rule, ...) sim_story_fail(&(world)->story, (rule), __VA_ARGS__)
+
+/** What the node that has come furthest knows; NULL: none runs. */
+const directory_t *sim_world_directory(const sim_world_t *world);
+
+/** Say what is not at rest, in words that live until the next. */
+const char *sim_restless(sim_world_t *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /** When something that is sent now arrives. */
 int64_t sim_arrival_ns(sim_world_t *world);
@@ -72,7 +88,7 @@ typedef struct sim_result {
   uint64_t steps, hash;
 } sim_result_t;
 
-/** One run of a seed, `steps` of it with faults. Ends the process when a rule is broken. */
-sim_result_t sim_world_run(uint64_t seed, uint64_t steps, bool aloud);
+/** One run of a seed with so many nodes, `steps` of it with faults. Ends the process when a rule is broken. */
+sim_result_t sim_world_run(uint64_t seed, uint32_t nodes, uint64_t steps, bool aloud);
 
 #endif

@@ -96,3 +96,16 @@ SaAisErrorT application_delete(const application_t *application, const char *id)
   } while (application_again(error, since_ns));
   return error;
 }
+
+vesta_mirror_t *application_mirror(const application_t *application) {
+  vesta_mirror_t *mirror = NULL;
+  assert_int_equal(vesta_mirror_open(application->checkpoint, NULL, &mirror), SA_AIS_OK);
+  return mirror;
+}
+
+void mirror_take_until(vesta_mirror_t *mirror, vesta_change_kind_t kind) {
+  vesta_change_t change;
+  do {
+    assert_int_equal(vesta_mirror_next(mirror, APPLICATION_DEADLINE, &change), SA_AIS_OK);
+  } while (change.kind != kind);
+}

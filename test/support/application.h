@@ -36,4 +36,9 @@ SaAisErrorT application_create(const application_t *application, const char *id,
 SaAisErrorT application_overwrite(const application_t *application, const char *id, const void *data, SaSizeT size);
 SaAisErrorT application_delete(const application_t *application, const char *id);
 
+/** Open a mirror of the checkpoint, with the defaults. */
+vesta_mirror_t *application_mirror(const application_t *application);
+/** Take changes until one of this kind was taken. */
+void mirror_take_until(vesta_mirror_t *mirror, vesta_change_kind_t kind);
+
 #endif

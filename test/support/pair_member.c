@@ -47,6 +47,20 @@ uint64_t pair_ledger_acknowledged(const pair_ledger_t *ledger) {
   return most;
 }
 
+void pair_ledger_wait_more(const pair_ledger_t *ledger, uint64_t count) {
+  uint64_t until = pair_ledger_acknowledged(ledger) + count;
+  int64_t deadline_ns = daemon_fixture_now_ns() + APPLICATION_DEADLINE;
+  while (pair_ledger_acknowledged(ledger) < until) {
+    assert_true(daemon_fixture_now_ns() < deadline_ns);
+  }
+}
+
+static void ledger_raise(_Atomic uint64_t *entry, uint64_t value) {
+  uint64_t now = atomic_load(entry);
+  while (now < value && !atomic_compare_exchange_weak(entry, &now, value)) {
+  }
+}
+
 /* ---- in the member's process; what must not fail ends it, which the test sees as an end of its reports ---- */
 
 typedef struct member {
@@ -96,7 +110,8 @@ static uint64_t member_value(const void *data, SaSizeT size) {
   return memcmp(expected, data, size) == 0 ? value : 0;
 }
 
-/* Each section holds a value that was submitted and is at least the newest acknowledged one; there is none else. */
+/* Each section holds a value that was submitted and not refused, and is at least the newest acknowledged one; there is
+ * none else. */
 static uint64_t member_judge(const member_t *member) {
   vesta_mirror_t *mirror = vesta_pair_mirror(member->pair);
   uint64_t wrong = 0, there = 0;
@@ -113,9 +128,16 @@ static uint64_t member_judge(const member_t *member) {
     }
     uint64_t value = member_value(data, size);
     there++;
-    wrong += value == 0 || value < acknowledged || value > submitted;
+    wrong +=
+        value == 0 || value < acknowledged || value > submitted || atomic_load(&member->ledger->refused[value]) != 0;
   }
   return wrong + (vesta_mirror_count(mirror) - there);
+}
+
+/* The ledger is looked at after the event, which takes its time here. Who was succeeded meanwhile finds what its
+ * successor has written there: that is no fault of its mirror. */
+static bool member_still_active(const member_t *member) {
+  return application_overwrite(&member->application, "missing", "", 0) == SA_AIS_ERR_NOT_EXIST;
 }
 
 /* A successor takes over what was submitted and is there as its own. */
@@ -126,7 +148,7 @@ static void member_take_over(const member_t *member) {
     const void *data;
     SaSizeT size;
     if (vesta_mirror_get(vesta_pair_mirror(member->pair), &id, &data, &size) == SA_AIS_OK) {
-      atomic_store(&member->ledger->acknowledged[i], member_value(data, size));
+      ledger_raise(&member->ledger->acknowledged[i], member_value(data, size));
     }
   }
 }
@@ -136,18 +158,19 @@ static SaAisErrorT member_write(member_t *member) {
   char text[16];
   uint64_t value = atomic_fetch_add(&member->ledger->next, 1) + 1;
   unsigned index = (unsigned)(value % PAIR_SECTIONS);
+  member_must(value < PAIR_WRITES_MAX, "writes too much");
   (void)member_section(index, text);
   member_value_fill(data, value);
-  uint64_t before = atomic_exchange(&member->ledger->submitted[index], value);
+  ledger_raise(&member->ledger->submitted[index], value);
   SaAisErrorT error = application_overwrite(&member->application, text, data, sizeof data);
   if (error == SA_AIS_ERR_NOT_EXIST) {
     error = application_create(&member->application, text, data, sizeof data);
   }
   if (error == SA_AIS_OK) {
-    atomic_store(&member->ledger->acknowledged[index], value);
+    ledger_raise(&member->ledger->acknowledged[index], value);
     member->writes++;
   } else if (error == SA_AIS_ERR_BAD_OPERATION) {
-    atomic_store(&member->ledger->submitted[index], before); /* refused: it must not appear */
+    atomic_store(&member->ledger->refused[value], 1);
   }
   return error;
 }
@@ -161,9 +184,11 @@ static void member_event(member_t *member, const vesta_event_t *event) {
   }
   pair_report_t report = {
       .kind = PAIR_REPORT_ROLE, .role = event->role, .reason = event->reason, .epoch = event->role_epoch};
+  report.promotion = event->promotion;
   member->role = event->role;
-  if (event->role == VESTA_ROLE_ACTIVE) {
-    report.value = member_judge(member);
+  if (event->role == VESTA_ROLE_ACTIVE && event->promotion.result == VESTA_PROMOTION_SYNCED) {
+    uint64_t wrong = member_judge(member);
+    report.value = wrong != 0 && member_still_active(member) ? wrong : 0;
     member_take_over(member);
   }
   member_tell(member, report);
@@ -223,6 +248,7 @@ static void member_command(member_t *member) {
       done.value = member->writes;
       break;
     case PAIR_RESIGN: done.value = vesta_pair_resign(member->pair, SA_TIME_ONE_SECOND); break;
+    case PAIR_PROMOTE: done.value = vesta_pair_promote(member->pair, SA_TIME_ONE_SECOND, &done.promotion); break;
     case PAIR_COMPARE:
       member_events(member);
       done.value = member_compare(member);
@@ -326,11 +352,15 @@ void pair_member_wait_synced(const pair_member_t *member) {
   }
 }
 
-uint64_t pair_member_ask(const pair_member_t *member, pair_command_t command) {
+pair_report_t pair_member_answer(const pair_member_t *member, pair_command_t command) {
   pair_report_t report;
   pair_member_command(member, command);
   do {
     report = pair_member_report(member);
   } while (report.kind != PAIR_REPORT_DONE);
-  return report.value;
+  return report;
+}
+
+uint64_t pair_member_ask(const pair_member_t *member, pair_command_t command) {
+  return pair_member_answer(member, command).value;
 }

@@ -20,16 +20,22 @@
 
 #define PAIR_SECTIONS 500U
 
-/* Shared by all. A value is the number of a write; 0: never written. */
+#define PAIR_WRITES_MAX (1U << 22) /* of one test */
+
+/* Shared by all. A value is the number of a write; 0: never written. Of each section the highest counts: a member that
+ * was stopped in the middle of a write goes on with it when its successor has long written others. */
 typedef struct pair_ledger {
   _Atomic uint64_t next;
   _Atomic uint64_t submitted[PAIR_SECTIONS];
   _Atomic uint64_t acknowledged[PAIR_SECTIONS];
+  _Atomic uint8_t refused[PAIR_WRITES_MAX]; /* by value: this one must not appear anywhere */
 } pair_ledger_t;
 
 pair_ledger_t *pair_ledger_new(void);
 void pair_ledger_destroy(pair_ledger_t **ledger);
 uint64_t pair_ledger_acknowledged(const pair_ledger_t *ledger);
+/** Let the active write some more: `count` acknowledged writes from now on, at least. */
+void pair_ledger_wait_more(const pair_ledger_t *ledger, uint64_t count);
 
 typedef struct pair_member {
   pid_t pid;
@@ -38,8 +44,8 @@ typedef struct pair_member {
 } pair_member_t;
 
 typedef enum pair_report_kind {
-  PAIR_REPORT_ROLE = 1, /* role, reason, epoch; of ACTIVE: value is the number of sections that were wrong */
-  PAIR_REPORT_DONE = 2, /* a command's answer: value */
+  PAIR_REPORT_ROLE = 1, /* role, reason, epoch; of ACTIVE: promotion, value: so many sections were wrong (if SYNCED) */
+  PAIR_REPORT_DONE = 2, /* a command's answer: value, promotion */
   PAIR_REPORT_SYNCED = 3,
 } pair_report_kind_t;
 
@@ -49,6 +55,7 @@ typedef struct pair_report {
   vesta_role_reason_t reason;
   uint64_t epoch;
   uint64_t value;
+  vesta_promotion_t promotion;
   int64_t time_ns; /* CLOCK_MONOTONIC */
 } pair_report_t;
 
@@ -58,6 +65,7 @@ typedef enum pair_command {
   PAIR_WRITE_ONE = 'o', /* one write now, whatever the role: SaAisErrorT */
   PAIR_PAUSE = 'p',     /* stop writing: number of writes so far */
   PAIR_RESIGN = 'r',    /* SaAisErrorT */
+  PAIR_PROMOTE = 'a',   /* SaAisErrorT; promotion */
   PAIR_COMPARE = 'c',   /* take all there is, compare the mirror with the checkpoint: number of differences */
   PAIR_LEAVE = 'l',     /* leave and end: SaAisErrorT */
 } pair_command_t;
@@ -73,7 +81,9 @@ pair_report_t pair_member_report(const pair_member_t *member);
 /** Take reports until it has that role; fails the test on a report of wrong sections. */
 pair_report_t pair_member_wait_role(const pair_member_t *member, vesta_role_t role);
 void pair_member_wait_synced(const pair_member_t *member);
-/** Send a command and take reports until its answer. */
+/** Send a command and take reports until its answer; its whole report. */
+pair_report_t pair_member_answer(const pair_member_t *member, pair_command_t command);
+/** The same, its value alone. */
 uint64_t pair_member_ask(const pair_member_t *member, pair_command_t command);
 /** True when a report is there already. */
 bool pair_member_has_report(const pair_member_t *member, int timeout_ms);

@@ -263,14 +263,20 @@ int64_t raw_counter(const char *socket, const char *key) {
   return value;
 }
 
-bool raw_counter_reaches(const char *socket, const char *key, int64_t value) {
-  const struct timespec pause = {.tv_nsec = 2000000};
+/* Each look is a question that the daemon answers, so there is no need for a pause between two. */
+static bool counter_wait(const char *socket, const char *key, int64_t least, int64_t most) {
   int64_t until_ms = test_now_ms() + TEST_DEADLINE_MS;
-  while (raw_counter(socket, key) < value) {
-    if (test_now_ms() > until_ms) {
-      return false;
-    }
-    (void)nanosleep(&pause, NULL);
-  }
-  return true;
+  int64_t now;
+  do {
+    now = raw_counter(socket, key);
+  } while ((now < least || now > most) && test_now_ms() <= until_ms);
+  return now >= least && now <= most;
+}
+
+bool raw_counter_reaches(const char *socket, const char *key, int64_t value) {
+  return counter_wait(socket, key, value, INT64_MAX);
+}
+
+bool raw_counter_falls_to(const char *socket, const char *key, int64_t value) {
+  return counter_wait(socket, key, 0, value);
 }

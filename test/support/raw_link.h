@@ -53,5 +53,7 @@ int64_t raw_link_counter(raw_link_t *link, const char *key);
 int64_t raw_counter(const char *socket, const char *key);
 /** Wait until a counter is that, or more. @return false when it never was */
 bool raw_counter_reaches(const char *socket, const char *key, int64_t value);
+/** Wait until it is that, or less. @return false when it never was */
+bool raw_counter_falls_to(const char *socket, const char *key, int64_t value);
 
 #endif

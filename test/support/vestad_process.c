@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -18,6 +17,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "test/support/printed.h"
 
 #define ARGUMENTS_MAX 32
 #define READY_FD 3
@@ -153,25 +154,4 @@ pid_t vestad_start(const vestad_place_t *place, const char *const *arguments, in
   return -1;
 }
 
-static bool log_holds(const vestad_place_t *place, const char *text) {
-  static char content[1 << 20];
-  int fd = open(place->log, O_RDONLY | O_CLOEXEC);
-  ssize_t size = fd < 0 ? 0 : read(fd, content, sizeof content - 1);
-  if (fd >= 0) {
-    (void)close(fd);
-  }
-  content[size > 0 ? size : 0] = '\0';
-  return strstr(content, text) != NULL;
-}
-
-bool vestad_logged(const vestad_place_t *place, const char *text) {
-  const struct timespec pause = {.tv_nsec = 2000000};
-  int64_t until_ms = test_now_ms() + TEST_DEADLINE_MS;
-  while (!log_holds(place, text)) {
-    if (test_now_ms() > until_ms) {
-      return false;
-    }
-    (void)nanosleep(&pause, NULL);
-  }
-  return true;
-}
+bool vestad_logged(const vestad_place_t *place, const char *text) { return printed_wait(place->log, text); }

@@ -7,6 +7,7 @@
  */
 #include <vesta.h>
 
+#include <semaphore.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -19,6 +20,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -36,6 +38,7 @@ typedef struct ledger {
   _Atomic uint64_t acknowledged; /* the last number that was */
   _Atomic uint64_t written;      /* the last number whose commit has begun */
   _Atomic int error;             /* of the last commit */
+  sem_t committed;               /* posted after each, whatever it was answered with */
 } ledger_t;
 
 typedef struct writer_order {
@@ -67,6 +70,7 @@ static void writer_write(const application_t *application, const writer_order_t 
   if (error == SA_AIS_OK) {
     atomic_store(&ledger->acknowledged, number);
   }
+  (void)sem_post(&ledger->committed);
   (void)vesta_txn_abort(&txn);
 }
 
@@ -148,6 +152,7 @@ static int set_up(void **state) {
   daemon_fixture_open(&daemon_of_test);
   ledger = mmap(NULL, sizeof *ledger, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   assert_true(ledger != MAP_FAILED);
+  assert_int_equal(sem_init(&ledger->committed, 1, 0), 0);
   return 0;
 }
 
@@ -219,12 +224,11 @@ static void member_until_active(member_t *member) {
   }
 }
 
-static void wait_for(_Atomic int *error) {
-  int64_t deadline_ns = daemon_fixture_now_ns() + APPLICATION_DEADLINE;
-  while (atomic_load(error) == 0) {
-    assert_true(daemon_fixture_now_ns() < deadline_ns);
-    (void)usleep(1000);
-  }
+/* What the commit was answered with, of a writer that makes one. */
+static int writer_wait_committed(void) {
+  const struct timespec deadline = {.tv_sec = time(NULL) + APPLICATION_DEADLINE / SA_TIME_ONE_SECOND};
+  assert_int_equal(sem_timedwait(&ledger->committed, &deadline), 0);
+  return atomic_load(&ledger->error);
 }
 
 /* The writer is active, and in the group before any member. */
@@ -306,8 +310,7 @@ static void two_members_must_have_applied_what_asks_for_two(void **state) {
   while (members[1].value < 1 || !members[1].dealt_with) {
     member_turn(&members[1], TURN);
   }
-  wait_for(&ledger->error);
-  assert_int_equal(atomic_load(&ledger->error), SA_AIS_OK);
+  assert_int_equal(writer_wait_committed(), SA_AIS_OK);
   writer_kill();
   member_leave(&members[0]);
   member_leave(&members[1]);
@@ -319,8 +322,7 @@ static void without_members_enough_nothing_is_written(void **state) {
   writer_start(&order);
   writer_wait_active();
   writer_begin();
-  wait_for(&ledger->error);
-  assert_int_equal(atomic_load(&ledger->error), SA_AIS_ERR_TRY_AGAIN);
+  assert_int_equal(writer_wait_committed(), SA_AIS_ERR_TRY_AGAIN);
   member_t member;
   member_join(&member, NULL);
   assert_int_equal(vesta_mirror_count(vesta_pair_mirror(member.pair)), 0);
@@ -335,8 +337,7 @@ static void on_one_node_no_member_of_another_node_can_have_applied_it(void **sta
   writer_wait_active();
   member_join(&member, NULL);
   writer_begin();
-  wait_for(&ledger->error);
-  assert_int_equal(atomic_load(&ledger->error), SA_AIS_ERR_NOT_SUPPORTED);
+  assert_int_equal(writer_wait_committed(), SA_AIS_ERR_NOT_SUPPORTED);
   member_turn(&member, TURN);
   assert_int_equal(vesta_mirror_count(vesta_pair_mirror(member.pair)), 0);
   member_leave(&member);
@@ -350,8 +351,7 @@ static void a_member_that_takes_nothing_makes_it_time_out_and_it_is_written_all_
   writer_wait_active();
   member_join(&member, NULL);
   writer_begin();
-  wait_for(&ledger->error);
-  assert_int_equal(atomic_load(&ledger->error), SA_AIS_ERR_TIMEOUT);
+  assert_int_equal(writer_wait_committed(), SA_AIS_ERR_TIMEOUT);
   while (member.value != 1) {
     member_turn(&member, APPLICATION_DEADLINE);
   }

@@ -42,9 +42,16 @@ static void assert_target(const char *name) {
 
 static void it_says_each_target_and_writes_its_results(void **state) {
   (void)state;
-  static const char *const targets[] = {
-      "overwrite_100B_p50_over_echo",      "read_1KB_p50_us",     "change_100B_p50_over_floor",       "failover_p50_ms",
-      "failover_100000_over_100_sections", "memory_over_payload", "overwrite_p50_9999_idle_over_none"};
+  static const char *const targets[] = {"overwrite_100B_p50_over_echo",
+                                        "read_1KB_p50_us",
+                                        "change_100B_p50_over_floor",
+                                        "async_100B_over_publish",
+                                        "async_64KB_over_publish",
+                                        "resync_of_1000_changed_100000_over_1000_sections",
+                                        "failover_p50_ms",
+                                        "failover_100000_over_100_sections",
+                                        "memory_over_payload",
+                                        "overwrite_p50_9999_idle_over_none"};
   char directory[] = "/tmp/vesta-bench-test-XXXXXX";
   char command[128];
   assert_non_null(mkdtemp(directory));

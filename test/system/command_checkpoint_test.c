@@ -229,6 +229,34 @@ static void watch_says_that_changes_were_lost_and_why(void **state) {
   assert_int_equal(command_wait(stream), 0);
 }
 
+static void watch_shows_the_part_that_was_asked_for(void **state) {
+  (void)state;
+  pid_t pid;
+  section_create("\xff.1", 3, "x", 1, VESTA_TIME_END);
+  FILE *stream = watch_start(NAME_TYPED " --prefix '\\xff' --prefix new --kinds deleted,created", &pid);
+  stream_shows(stream, "resync-begin");
+  assert_non_null(fgets(output, sizeof output, stream));
+  assert_true(printed(" created \"\\xff.1\" offset=0 bytes=1 expiry_ns=never\n"));
+  stream_shows(stream, "synced\n");
+  section_create("news", 4, "x", 1, VESTA_TIME_END);
+  assert_int_equal(raw_link_overwrite(&raw, handle, "news", vesta_bytes("y", 1)), VESTA_OK);
+  section_create("other", 5, "x", 1, VESTA_TIME_END);
+  section_create("new", 3, "x", 1, VESTA_TIME_END);
+  assert_non_null(fgets(output, sizeof output, stream));
+  assert_true(printed(" created \"news\" "));
+  assert_non_null(fgets(output, sizeof output, stream));
+  assert_true(printed(" created \"new\" "));
+  assert_int_equal(kill(pid, SIGINT), 0);
+  assert_int_equal(command_wait(stream), 0);
+
+  stream = watch_start(NAME_TYPED " --keys --coalesce --json --prefix new", &pid);
+  stream_shows(stream, "\"kind\":\"created\"");
+  assert_true(printed("\"bytes\":1") && !printed("\"data"));
+  stream_shows(stream, "\"kind\":\"synced\"");
+  assert_int_equal(kill(pid, SIGINT), 0);
+  assert_int_equal(command_wait(stream), 0);
+}
+
 static void top_prints_one_round_when_the_output_is_no_terminal(void **state) {
   (void)state;
   assert_int_equal(shell("vesta top"), 0);
@@ -258,9 +286,9 @@ static void top_on_a_terminal_goes_on_until_interrupted(void **state) {
     assert_true(part > 0);
     got += (size_t)part;
     output[got] = '\0';
-    second = strstr(output, "         0  " NAME_PRINTED);
+    second = strstr(output, "        0         0         1 ");
   }
-  assert_true(printed("         -  " NAME_PRINTED));
+  assert_true(printed("        -         -         1 ") && printed("requests/s - "));
   assert_int_equal(write(terminal, "\x03", 1), 1); /* Ctrl-C */
   assert_int_equal(waitpid(pid, &status, 0), pid);
   assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -283,6 +311,12 @@ static void the_shell_completes_commands_names_and_ids(void **state) {
   assert_string_equal(output, "<status>\n<show>\n<sections>\n");
   assert_int_equal(complete("vesta --json ls --s", 3), 0);
   assert_string_equal(output, "<--socket>\n");
+  assert_int_equal(complete("vesta watch n --k", 3), 0);
+  assert_string_equal(output, "<--kinds>\n<--keys>\n");
+  assert_int_equal(complete("vesta show n --k", 3), 0);
+  assert_string_equal(output, "<>\n");
+  assert_int_equal(complete("vesta watch n --kinds created,expi", 4), 0);
+  assert_string_equal(output, "<created,expired>\n<created,expiry-set>\n");
   assert_int_equal(complete("vesta show n", 2), 0);
   assert_string_equal(output, "<na=me\\,\\ a\\ \\\\x5c\\ and\\ \\\\xff>\n");
   assert_int_equal(complete("vesta show na = m", 4), 0); /* as readline takes it apart */
@@ -331,6 +365,7 @@ int main(void) {
       command_case(load_says_when_it_was_given_no_dump_or_half_of_one),
       command_case(watch_shows_what_is_there_and_what_happens_until_interrupted),
       command_case(watch_says_that_changes_were_lost_and_why),
+      command_case(watch_shows_the_part_that_was_asked_for),
       command_case(top_prints_one_round_when_the_output_is_no_terminal),
       command_case(top_on_a_terminal_goes_on_until_interrupted),
       command_case(the_shell_completes_commands_names_and_ids),

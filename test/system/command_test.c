@@ -48,6 +48,19 @@ static void mistakes_are_exit_code_2(void **state) {
   assert_int_equal(command("show '\"name'"), 2);
   assert_int_equal(command("ls --from now"), 2);
   assert_int_equal(command("watch name --from bogus"), 2);
+  assert_int_equal(command("watch name --kinds bogus"), 2);
+  assert_int_equal(command("watch name --kinds created,"), 2);
+  assert_int_equal(command("watch name --kinds synced"), 2);
+  assert_int_equal(command("watch name --prefix ''"), 2);
+  assert_int_equal(command("watch name --prefix '\\xg'"), 2);
+  assert_int_equal(command("show name --keys"), 2);
+  assert_true(printed("--keys is for watch only"));
+  char many[512] = "watch name";
+  for (uint32_t i = 0; i <= VESTA_STREAM_PREFIXES_MAX; i++) {
+    (void)strcat(many, " --prefix a");
+  }
+  assert_int_equal(command(many), 2);
+  assert_true(printed("too many prefixes"));
   assert_true(printed("Try `vesta --help`."));
 }
 

@@ -129,9 +129,7 @@ static void half_a_message_waits_for_its_other_half(void **state) {
   assert_true(raw_link_put(&link, frame, size / 2, -1));
   raw_link_close(&link); /* and one that never comes is forgotten with its link */
   assert_true(raw_counter_reaches(place.socket, "links_accepted", 3));
-  while (raw_counter(place.socket, "held_bytes") != 0) {
-    (void)usleep(1000);
-  }
+  assert_true(raw_counter_falls_to(place.socket, "held_bytes", 0));
 }
 
 static void many_messages_in_one_piece_are_answered_in_turn(void **state) {
@@ -308,9 +306,7 @@ static void a_client_killed_with_checkpoints_open_is_cleaned_up(void **state) {
   assert_int_equal(raw_counter(place.socket, "handles"), 6);
   assert_int_equal(raw_counter(place.socket, "processes_watched"), 1);
   assert_int_equal(vestad_end(client, SIGKILL), -1);
-  while (raw_counter(place.socket, "sessions") != 0) {
-    (void)usleep(1000);
-  }
+  assert_true(raw_counter_falls_to(place.socket, "sessions", 0));
   assert_int_equal(raw_counter(place.socket, "handles"), 0);
   assert_int_equal(raw_counter(place.socket, "processes_watched"), 0);
 }
@@ -324,9 +320,7 @@ static void a_session_outlives_its_link_as_long_as_its_process_lives(void **stat
   assert_int_equal(raw_link_checkpoint(&link, "state", &handle), VESTA_OK);
   uint64_t number = link.number;
   raw_link_close(&link);
-  while (raw_counter(place.socket, "links") != 1) { /* the one that asks */
-    (void)usleep(1000);
-  }
+  assert_true(raw_counter_falls_to(place.socket, "links", 1)); /* the one that asks */
   assert_int_equal(raw_counter(place.socket, "sessions"), 1);
   assert_true(raw_link_open(&link, place.socket));
   link.number = number;
@@ -348,9 +342,7 @@ static void the_pidfd_of_another_process_is_not_taken(void **state) {
   assert_int_equal(raw_counter(place.socket, "processes_watched"), 0);
   assert_int_equal(raw_counter(place.socket, "sessions"), 1);
   raw_link_close(&link);
-  while (raw_counter(place.socket, "sessions") != 0) { /* so the end of its link is its end */
-    (void)usleep(1000);
-  }
+  assert_true(raw_counter_falls_to(place.socket, "sessions", 0)); /* so the end of its link is its end */
   (void)close(null);
 }
 

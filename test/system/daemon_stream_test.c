@@ -31,6 +31,7 @@ static vesta_token_t stream_token;
 static void *context;
 static void *sub;
 static void *dealer;
+static void *stuck; /* of a test that needs another one */
 static wire_decoder_t *decoder;
 
 static void *socket_open(int type, const char *suffix) {
@@ -74,6 +75,10 @@ static int stream_tear_down(void **state) {
   (void)state;
   (void)zmq_close(sub);
   (void)zmq_close(dealer);
+  if (stuck != NULL) {
+    (void)zmq_close(stuck);
+    stuck = NULL;
+  }
   (void)zmq_ctx_term(context);
   wire_decoder_destroy(&decoder);
   raw_link_close(&client);
@@ -110,13 +115,15 @@ static void receive(void *socket, int skip, wire_message_t *message, vesta_bytes
   *payload = vesta_bytes(zmq_msg_data(&frames[skip + 1]), zmq_msg_size(&frames[skip + 1]));
 }
 
-static void ask(wire_message_t *request) {
-  uint8_t head[256];
+static void ask_on(void *socket, wire_message_t *request) {
+  static uint8_t head[VESTA_STREAM_REQUEST_BYTES_MAX];
   size_t size = 0;
   assert_int_equal(wire_encode(request, head, sizeof head, &size), VESTA_OK);
-  assert_int_equal(zmq_send(dealer, head, size, ZMQ_SNDMORE), (int)size);
-  assert_int_equal(zmq_send(dealer, "", 0, 0), 0);
+  assert_int_equal(zmq_send(socket, head, size, ZMQ_SNDMORE), (int)size);
+  assert_int_equal(zmq_send(socket, "", 0, 0), 0);
 }
+
+static void ask(wire_message_t *request) { ask_on(dealer, request); }
 
 static void a_subscriber_gets_a_beacon_and_then_every_change_with_its_data(void **state) {
   (void)state;
@@ -180,7 +187,7 @@ static void garbage_on_the_streams_sockets_is_dropped_and_counted(void **state) 
   wire_message_t message;
   vesta_bytes_t payload;
   void *loud = socket_open(ZMQ_XSUB, ".changes");
-  static uint8_t bytes[8192];
+  static uint8_t bytes[VESTA_STREAM_REQUEST_BYTES_MAX + 1];
   srand(3);
   for (int i = 0; i < 300; i++) {
     size_t size = 2 + (size_t)rand() % 40;
@@ -203,6 +210,40 @@ static void garbage_on_the_streams_sockets_is_dropped_and_counted(void **state) 
   assert_int_equal(raw_link_create(&client, handle, "a", vesta_bytes("x", 1)), VESTA_OK);
 }
 
+static void a_request_of_the_longest_prefixes_is_answered_and_a_larger_message_cuts_the_link(void **state) {
+  (void)state;
+  static uint8_t bytes[VESTA_STREAM_REQUEST_BYTES_MAX + 1];
+  wire_element_t prefixes[VESTA_STREAM_PREFIXES_MAX];
+  for (uint32_t i = 0; i < VESTA_STREAM_PREFIXES_MAX; i++) {
+    prefixes[i] = (wire_element_t){.id = vesta_bytes(bytes, VESTA_SECTION_ID_BYTES_MAX)};
+  }
+  prefixes[7].id = vesta_bytes("ab", 2);
+  wire_message_t request = {.kind = WIRE_SNAPSHOT_GET,
+                            .checkpoint = checkpoint,
+                            .token_hi = stream_token.hi,
+                            .token_lo = stream_token.lo,
+                            .elements = prefixes,
+                            .element_count = VESTA_STREAM_PREFIXES_MAX};
+  wire_message_t message;
+  vesta_bytes_t payload;
+  assert_int_equal(raw_link_create(&client, handle, "abc", vesta_bytes("hello", 5)), VESTA_OK);
+  assert_int_equal(raw_link_create(&client, handle, "b", vesta_bytes("other", 5)), VESTA_OK);
+  ask(&request);
+  receive(dealer, 0, &message, &payload);
+  assert_int_equal(message.error, VESTA_OK);
+  assert_true(vesta_bytes_equal(payload, vesta_bytes("hello", 5)));
+  assert_int_equal(zmq_send(dealer, bytes, VESTA_STREAM_REQUEST_BYTES_MAX, 0), VESTA_STREAM_REQUEST_BYTES_MAX);
+  assert_true(raw_counter_reaches(place.socket, "stream_requests_dropped", 1)); /* nonsense, but it was read */
+  assert_int_equal(zmq_send(dealer, bytes, sizeof bytes, 0), (int)sizeof bytes);
+  void *second = socket_open(ZMQ_DEALER, ".requests");
+  (void)zmq_close(dealer); /* ZeroMQ hung up on that one */
+  dealer = second;
+  ask(&request);
+  receive(dealer, 0, &message, &payload);
+  assert_int_equal(message.error, VESTA_OK);
+  assert_int_equal(raw_counter(place.socket, "stream_requests_dropped"), 1);
+}
+
 static void a_subscriber_that_stops_reading_costs_a_bounded_amount_and_the_writer_nothing(void **state) {
   (void)state;
   enum { SECTION = 256 << 10, WRITES = 1500 }; /* 375 MiB, and 256 may wait */
@@ -210,7 +251,7 @@ static void a_subscriber_that_stops_reading_costs_a_bounded_amount_and_the_write
   wire_message_t message;
   vesta_bytes_t payload;
   const int one = 1;
-  void *stuck = socket_open(ZMQ_SUB, ".changes");
+  stuck = socket_open(ZMQ_SUB, ".changes");
   assert_int_equal(zmq_setsockopt(stuck, ZMQ_RCVHWM, &one, sizeof one), 0);
   subscribe(stuck, NOTIFY_CLASS_DATA);
   assert_true(raw_counter_reaches(place.socket, "subscriptions", 1));
@@ -218,16 +259,86 @@ static void a_subscriber_that_stops_reading_costs_a_bounded_amount_and_the_write
   for (int i = 0; i < WRITES; i++) {
     assert_int_equal(raw_link_overwrite(&client, handle, "a", vesta_bytes(data, sizeof data)), VESTA_OK);
   }
-  assert_true(raw_counter(place.socket, "published_withheld") > 0);
   assert_true(raw_counter(place.socket, "stream_held_bytes") <= (int64_t)VESTA_STREAM_QUEUE_BYTES_MAX + 2 * SECTION);
-  subscribe(sub, NOTIFY_CLASS_DATA); /* another one is told where things stand */
+  assert_true(raw_counter_reaches(place.socket, "stream_links_cut", 1)); /* and is given back */
+  subscribe(sub, NOTIFY_CLASS_DATA);                                     /* another one is told where things stand */
   receive(sub, 1, &message, &payload);
   assert_int_equal(message.kind, WIRE_BEACON);
   assert_int_equal(message.seq, WRITES + 1);
   (void)zmq_close(stuck);
-  while (raw_counter(place.socket, "stream_held_bytes") > SECTION) { /* what was held for it is given back */
-    (void)usleep(2000);
+  stuck = NULL;
+  assert_true(
+      raw_counter_falls_to(place.socket, "stream_held_bytes", SECTION)); /* what was held for it is given back */
+}
+
+static void a_subscriber_that_stops_reading_takes_nothing_from_one_that_reads(void **state) {
+  (void)state;
+  enum { SECTION = 256 << 10, WRITES = 1500 };
+  static uint8_t data[SECTION];
+  wire_message_t message;
+  vesta_bytes_t payload;
+  const int one = 1;
+  stuck = socket_open(ZMQ_SUB, ".changes");
+  assert_int_equal(zmq_setsockopt(stuck, ZMQ_RCVHWM, &one, sizeof one), 0);
+  subscribe(stuck, NOTIFY_CLASS_DATA);
+  subscribe(sub, NOTIFY_CLASS_DATA);
+  receive(sub, 1, &message, &payload);
+  assert_int_equal(message.kind, WIRE_BEACON);
+  assert_true(raw_counter_reaches(place.socket, "subscriptions", 2));
+  assert_int_equal(raw_link_create(&client, handle, "a", vesta_bytes(data, sizeof data)), VESTA_OK);
+  for (uint64_t seq = 1; seq <= WRITES; seq++) {
+    do { /* idle topics say so now and then */
+      receive(sub, 1, &message, &payload);
+    } while (message.kind == WIRE_BEACON && message.seq < seq);
+    assert_int_equal(message.kind, WIRE_CHANGES);
+    assert_int_equal(message.elements[0].seq, seq);
+    assert_int_equal(payload.size, SECTION);
+    assert_int_equal(raw_link_overwrite(&client, handle, "a", vesta_bytes(data, sizeof data)), VESTA_OK);
+    if (seq == 300) { /* 75 MiB are held for the other one */
+      assert_true(raw_counter_reaches(place.socket, "stream_links_cut", 1));
+    }
   }
+  assert_int_equal(raw_counter(place.socket, "published_withheld"), 0);
+}
+
+/* All at once, of a section that fills a turn: half of what may wait does, the rest is told so; nobody is left without
+ * an answer. */
+static void more_requests_than_may_wait_are_told_to_come_again(void **state) {
+  (void)state;
+  enum { MAY_WAIT = VESTA_STREAM_WAITING_MAX / 2, CROWD = MAY_WAIT + 300, SECTION = VESTA_STREAM_CHUNK_BYTES };
+  static uint8_t data[SECTION];
+  static void *crowd[CROWD];
+  wire_message_t message;
+  vesta_bytes_t payload;
+  wire_message_t request = {.kind = WIRE_SNAPSHOT_GET,
+                            .number = 1,
+                            .checkpoint = checkpoint,
+                            .token_hi = stream_token.hi,
+                            .token_lo = stream_token.lo};
+  assert_int_equal(raw_link_create(&client, handle, "a", vesta_bytes(data, sizeof data)), VESTA_OK);
+  for (int i = 0; i < CROWD; i++) {
+    crowd[i] = socket_open(ZMQ_DEALER, ".requests");
+    wire_message_t unknown = {.kind = WIRE_HISTORY_GET, .number = 1, .checkpoint = checkpoint, .token_hi = 1};
+    ask_on(crowd[i], &unknown);
+    receive(crowd[i], 0, &message, &payload); /* so it is connected */
+    assert_int_equal(message.error, VESTA_ERR_ACCESS);
+  }
+  assert_int_equal(kill(vestad, SIGSTOP), 0);
+  for (int i = 0; i < CROWD; i++) {
+    ask_on(crowd[i], &request);
+  }
+  assert_int_equal(kill(vestad, SIGCONT), 0);
+  int refused = 0;
+  for (int i = 0; i < CROWD; i++) {
+    receive(crowd[i], 0, &message, &payload);
+    assert_int_equal(message.kind, WIRE_SNAPSHOT_CHUNK);
+    assert_true(message.error == VESTA_ERR_TRY_AGAIN || (message.error == VESTA_OK && payload.size == SECTION));
+    refused += message.error != VESTA_OK;
+    (void)zmq_close(crowd[i]);
+  }
+  assert_true(refused > 0 && refused <= CROWD - MAY_WAIT);
+  assert_int_equal(raw_counter(place.socket, "stream_requests_refused"), refused);
+  assert_int_equal(raw_counter(place.socket, "stream_requests_waiting"), 0);
 }
 
 /* Without our own accept4() libzmq would abort vestad here. */
@@ -251,8 +362,9 @@ static void more_subscribers_than_descriptors_are_turned_away_and_vestad_lives(v
     fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(fds[i], (struct sockaddr *)&address, sizeof address), 0); /* waits for its turn */
   }
-  while (raw_link_counter(&client, "stream_links_refused") < CROWD - FILES) {
-    (void)usleep(2000);
+  int64_t deadline_ms = test_now_ms() + TEST_DEADLINE_MS;
+  while (raw_link_counter(&client, "stream_links_refused") < CROWD - FILES) { /* there is no link to spare */
+    assert_true(test_now_ms() < deadline_ms);
   }
   assert_true(raw_link_open(&late, place.socket)); /* new links are refused as well, and told so */
   token = (vesta_token_t){0};
@@ -277,7 +389,10 @@ int main(void) {
       stream_case(an_idle_topic_goes_on_telling_where_it_stands),
       stream_case(a_snapshot_needs_a_token_that_may_read),
       stream_case(garbage_on_the_streams_sockets_is_dropped_and_counted),
+      stream_case(a_request_of_the_longest_prefixes_is_answered_and_a_larger_message_cuts_the_link),
       stream_case(more_subscribers_than_descriptors_are_turned_away_and_vestad_lives),
+      stream_case(more_requests_than_may_wait_are_told_to_come_again),
+      stream_case(a_subscriber_that_stops_reading_takes_nothing_from_one_that_reads),
       stream_case(a_subscriber_that_stops_reading_costs_a_bounded_amount_and_the_writer_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

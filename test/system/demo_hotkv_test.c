@@ -3,64 +3,26 @@
  * The demo of samples/hotkv, in small and without redis-tools: what it says at the end, and that it leaves nothing
  * behind, however it ends.
  */
-#include <glob.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-typedef struct demo {
-  FILE *output;
-  int pid;
-  char last_line[512];
-} demo_t;
+#include "test/support/demo_process.h"
 
-/* The shell tells its process id and becomes the demo. */
-static demo_t demo_start(const char *arguments) {
-  char command[512];
-  demo_t demo = {.pid = 0};
-  (void)snprintf(command, sizeof command, "echo $$; exec %s/vesta_demo_hotkv %s 2>&1", getenv("VESTA_TEST_BIN_DIR"),
-                 arguments);
-  demo.output = popen(command, "re");
-  assert_non_null(demo.output);
-  assert_int_equal(fscanf(demo.output, "%d\n", &demo.pid), 1);
-  return demo;
-}
-
-/* @return its exit status; the last line it printed is kept */
-static int demo_end(demo_t *demo) {
-  char line[sizeof demo->last_line];
-  while (fgets(line, sizeof line, demo->output) != NULL) {
-    memcpy(demo->last_line, line, sizeof line);
-  }
-  int status = pclose(demo->output);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-/* Its directory holds sockets, replicas and files; the daemon ends before the directory goes. */
-static void assert_nothing_left(const demo_t *demo) {
-  char pattern[64];
-  glob_t found;
-  (void)snprintf(pattern, sizeof pattern, "/dev/shm/vesta_demo_hotkv-%d-*", demo->pid);
-  assert_int_equal(glob(pattern, 0, NULL, &found), GLOB_NOMATCH);
-  globfree(&found);
-}
+#define DEMO "vesta_demo_hotkv"
 
 static void two_actives_are_killed_under_load_and_nothing_acknowledged_is_lost(void **state) {
   (void)state;
   unsigned long acknowledged;
   double outage_ms;
   int end = 0;
-  demo_t demo = demo_start("--plain --keys 800 --seconds 0.3 --outage-limit-ms 10000");
-  int status = demo_end(&demo);
+  demo_process_t demo = demo_process_start(DEMO, "--plain --keys 800 --seconds 0.3 --outage-limit-ms 10000");
+  int status = demo_process_end(&demo);
   int fields =
       sscanf(demo.last_line, "hotkv: ok acknowledged=%lu lost=0 outage_ms=%lf\n%n", &acknowledged, &outage_ms, &end);
   if (fields != 2 || status != 0) {
@@ -69,37 +31,27 @@ static void two_actives_are_killed_under_load_and_nothing_acknowledged_is_lost(v
   assert_int_equal(end, strlen(demo.last_line));
   assert_true(acknowledged > 800);
   assert_true(outage_ms > 0);
-  assert_nothing_left(&demo);
+  demo_process_assert_nothing_left(&demo);
 }
 
 static void an_outage_beyond_the_limit_is_a_failure(void **state) {
   (void)state;
-  demo_t demo = demo_start("--plain --keys 80 --seconds 0.1 --outage-limit-ms 0");
-  assert_int_equal(demo_end(&demo), 1);
+  demo_process_t demo = demo_process_start(DEMO, "--plain --keys 80 --seconds 0.1 --outage-limit-ms 0");
+  assert_int_equal(demo_process_end(&demo), 1);
   assert_non_null(strstr(demo.last_line, "hotkv: FAILED acknowledged="));
-  assert_nothing_left(&demo);
+  demo_process_assert_nothing_left(&demo);
 }
 
 static void interrupted_it_fails_and_leaves_nothing_behind(void **state) {
   (void)state;
-  demo_t demo = demo_start("--plain --keys 800 --seconds 30");
-  char line[512] = "";
-  while (strstr(line, "no service") == NULL) {
-    assert_non_null(fgets(line, sizeof line, demo.output));
-  }
-  assert_int_equal(kill(demo.pid, SIGINT), 0);
-  assert_int_equal(demo_end(&demo), 1);
-  assert_string_equal(demo.last_line, "vesta_demo_hotkv: interrupted\n");
-  assert_nothing_left(&demo);
+  demo_process_t demo = demo_process_start(DEMO, "--plain --keys 800 --seconds 30");
+  demo_process_interrupt(&demo, "no service");
 }
 
 static void a_mistake_in_the_options_is_exit_code_2(void **state) {
   (void)state;
   const char *const mistakes[] = {"--keys 3", "--keys 80001", "--keys many", "--seconds 0", "--bogus", "more"};
-  for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
-    demo_t demo = demo_start(mistakes[i]);
-    assert_int_equal(demo_end(&demo), 2);
-  }
+  demo_process_assert_mistakes(DEMO, mistakes, sizeof mistakes / sizeof mistakes[0]);
 }
 
 int main(void) {

@@ -79,7 +79,7 @@ static int tear_down(void **state) {
   return 0;
 }
 
-static member_t *start(const char *keys) {
+static member_t *start_with(const char *keys, const char *heartbeat_ms) {
   char path[512];
   int ends[2];
   member_t *member = &members[member_count++];
@@ -93,7 +93,8 @@ static member_t *start(const char *keys) {
     (void)dup2(ends[1], STDOUT_FILENO);
     (void)close(ends[0]);
     (void)close(ends[1]);
-    (void)execl(path, "hotkv", "--port", port, "--keys", keys, "--value-bytes", "100", (char *)NULL);
+    (void)execl(path, "hotkv", "--port", port, "--keys", keys, "--value-bytes", "100",
+                heartbeat_ms == NULL ? (char *)NULL : "--heartbeat", heartbeat_ms, (char *)NULL);
     _exit(127);
   }
   (void)close(ends[1]);
@@ -102,6 +103,8 @@ static member_t *start(const char *keys) {
   setvbuf(member->output, NULL, _IONBF, 0); /* so that poll() tells of each line */
   return member;
 }
+
+static member_t *start(const char *keys) { return start_with(keys, NULL); }
 
 /* Read what a member says until it says this. */
 static void wait_for(const member_t *member, const char *wanted) {
@@ -406,6 +409,80 @@ static void handing_over_drops_the_clients_and_loses_nothing_there_and_back(void
   (void)close(client);
 }
 
+/* A connection that is answered. Some may be with the one that is stopped, which listens still. */
+static int connect_to_the_living(void) {
+  enum { TRIES = 32 };
+  struct pollfd tries[TRIES];
+  for (size_t i = 0; i < TRIES; i++) {
+    tries[i] = (struct pollfd){.fd = connect_client(), .events = POLLIN};
+    say(tries[i].fd, "PING\r\n", 6);
+  }
+  int found = -1;
+  assert_true(poll(tries, TRIES, DEADLINE_MS) > 0);
+  for (size_t i = 0; i < TRIES; i++) {
+    if (found < 0 && (tries[i].revents & POLLIN) != 0) {
+      found = tries[i].fd;
+      hear(found, "+PONG\r\n", 7);
+    } else {
+      (void)close(tries[i].fd);
+    }
+  }
+  assert_true(found >= 0);
+  return found;
+}
+
+/* All that comes until the connection ends or `enough` bytes are there; must be "+OK" again and again. @return bytes */
+static size_t count_oks(int client, size_t count, size_t enough) {
+  char heard[4096];
+  ssize_t received = 1;
+  while (count < enough && (received = recv(client, heard, sizeof heard, 0)) > 0) {
+    for (ssize_t i = 0; i < received; i++) {
+      assert_int_equal(heard[i], "+OK\r\n"[(count + (size_t)i) % 5]);
+    }
+    count += (size_t)received;
+  }
+  return count;
+}
+
+static void a_stopped_active_is_succeeded_and_acknowledges_nothing_when_it_wakes_up(void **state) {
+  (void)state;
+  enum { SETS = 9000, SET_BYTES = 16 };
+  static char requests[SETS * SET_BYTES + 1];
+  member_t *first = start_with("10000", "300");
+  wait_for(first, "ACTIVE");
+  member_t *second = start_with("10000", "300");
+  wait_for(second, "SYNCED");
+  int client = connect_client();
+  for (int i = 0; i < SETS; i++) {
+    (void)snprintf(requests + (size_t)i * SET_BYTES, SET_BYTES + 1, "SET k%04d %04d\r\n", i, i);
+  }
+  say(client, requests, SETS * SET_BYTES);
+  size_t heard = count_oks(client, 0, 100 * 5);
+  assert_int_equal(kill(first->pid, SIGSTOP), 0); /* under load */
+  wait_for(second, "ACTIVE");
+  int other = connect_to_the_living();
+  ask(other, "SET k0000 after\r\n", "+OK\r\n");
+  assert_int_equal(kill(first->pid, SIGCONT), 0);
+  heard = count_oks(client, heard, SIZE_MAX); /* what it had acknowledged before; then it drops its clients */
+  (void)close(client);
+  wait_for(first, "FENCED");
+  wait_for(first, "STANDBY");
+  print_message("%zu of %d were acknowledged\n", heard / 5, SETS);
+  ask(other, "GET k0000\r\n", "$5\r\nafter\r\n");
+  for (size_t i = 1; i < heard / 5; i++) {
+    char request[32], reply[32];
+    (void)snprintf(request, sizeof request, "GET k%04zu\r\n", i);
+    (void)snprintf(reply, sizeof reply, "$4\r\n%04zu\r\n", i);
+    ask(other, request, reply);
+  }
+  kill_member(second);
+  wait_for(first, "ACTIVE");
+  (void)close(other);
+  other = connect_client();
+  ask(other, "GET k0000\r\n", "$5\r\nafter\r\n");
+  (void)close(other);
+}
+
 static void nobody_listens_but_the_active(void **state) {
   (void)state;
   member_t *first = start_active();
@@ -446,6 +523,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_client_that_does_not_read_its_replies_harms_nobody, set_up, tear_down),
       cmocka_unit_test_setup_teardown(after_a_kill_the_standby_serves_all_that_was_acknowledged, set_up, tear_down),
       cmocka_unit_test_setup_teardown(handing_over_drops_the_clients_and_loses_nothing_there_and_back, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(a_stopped_active_is_succeeded_and_acknowledges_nothing_when_it_wakes_up, set_up,
                                       tear_down),
       cmocka_unit_test_setup_teardown(nobody_listens_but_the_active, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_restart_of_the_service_is_a_pause_for_clients, set_up, tear_down),

@@ -677,6 +677,19 @@ static void the_active_resigns_once(void **state) {
   EXPECT(SA_AIS_ERR_BAD_OPERATION, resign());
 }
 
+static SaAisErrorT promote(void) { return ask(checkpoint, &(wire_message_t){.kind = WIRE_PROMOTE}); }
+static void promote_another_meanwhile(void) { OK(ask(other, &(wire_message_t){.kind = WIRE_PROMOTE})); }
+
+static void a_promotion_that_was_granted_is_not_granted_again_over_a_later_one(void **state) {
+  OK(join());
+  OK(join_with(other, WIRE_JOIN_MANUAL));
+  OK(lose_answer_of(promote, promote_another_meanwhile, *state));
+  assert_nothing_was_done_again(1);
+  assert_int_equal(told.state, 0); /* it had the role, and has it no longer */
+  OK(join_with(other, WIRE_JOIN_MANUAL));
+  assert_int_equal(told.state, 1);
+}
+
 /* ---- each with each of the three ends ---- */
 
 static end_t ends[] = {CUT, KILL, STOP};
@@ -715,6 +728,7 @@ int main(void) {
       LOST(a_member_leaves_once),
       LOST(a_promotion_is_confirmed_once),
       LOST(the_active_resigns_once),
+      LOST(a_promotion_that_was_granted_is_not_granted_again_over_a_later_one),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

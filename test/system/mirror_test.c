@@ -32,19 +32,6 @@ static int tear_down(void **state) {
   return 0;
 }
 
-static vesta_mirror_t *open_mirror(const application_t *application) {
-  vesta_mirror_t *mirror = NULL;
-  assert_int_equal(vesta_mirror_open(application->checkpoint, NULL, &mirror), SA_AIS_OK);
-  return mirror;
-}
-
-static void take_until(vesta_mirror_t *mirror, vesta_change_kind_t kind) {
-  vesta_change_t change;
-  do {
-    assert_int_equal(vesta_mirror_next(mirror, APPLICATION_DEADLINE, &change), SA_AIS_OK);
-  } while (change.kind != kind);
-}
-
 /* Everything that the service has committed by now. */
 static void catch_up(vesta_mirror_t *mirror, uint64_t seq) {
   vesta_change_t change;
@@ -94,8 +81,8 @@ static void the_table_follows_each_kind_of_change(void **state) {
   application_t application;
   application_open(&application, "table", APPLICATION_ALL);
   assert_int_equal(application_create(&application, "a", "one", 3), SA_AIS_OK);
-  vesta_mirror_t *mirror = open_mirror(&application);
-  take_until(mirror, VESTA_CHANGE_SYNCED);
+  vesta_mirror_t *mirror = application_mirror(&application);
+  mirror_take_until(mirror, VESTA_CHANGE_SYNCED);
   assert_section(mirror, "a", "one");
   assert_int_equal(application_create(&application, "b", "two", 3), SA_AIS_OK);
   assert_int_equal(application_create(&application, "c", "three", 5), SA_AIS_OK);
@@ -130,8 +117,8 @@ static void the_default_section_is_mirrored(void **state) {
                                                                  .maxSectionIdSize = 8};
   application_t application;
   application_open_as(&application, "default", APPLICATION_ALL, &attributes);
-  vesta_mirror_t *mirror = open_mirror(&application);
-  take_until(mirror, VESTA_CHANGE_SYNCED);
+  vesta_mirror_t *mirror = application_mirror(&application);
+  mirror_take_until(mirror, VESTA_CHANGE_SYNCED);
   SaCkptIOVectorElementT element = {
       .sectionId = SA_CKPT_DEFAULT_SECTION_ID, .dataBuffer = (char[]){"state"}, .dataSize = 5};
   SaUint32T erroneous;
@@ -147,12 +134,12 @@ static void an_expired_section_leaves_the_table(void **state) {
   (void)state;
   application_t application;
   application_open(&application, "expiry", APPLICATION_ALL);
-  vesta_mirror_t *mirror = open_mirror(&application);
-  take_until(mirror, VESTA_CHANGE_SYNCED);
+  vesta_mirror_t *mirror = application_mirror(&application);
+  mirror_take_until(mirror, VESTA_CHANGE_SYNCED);
   assert_int_equal(application_create(&application, "brief", "x", 1), SA_AIS_OK);
   SaCkptSectionIdT id = section_id("brief");
   assert_int_equal(saCkptSectionExpirationTimeSet(application.checkpoint, &id, 1), SA_AIS_OK);
-  take_until(mirror, VESTA_CHANGE_EXPIRED);
+  mirror_take_until(mirror, VESTA_CHANGE_EXPIRED);
   assert_int_equal(vesta_mirror_count(mirror), 0);
   vesta_mirror_close(&mirror);
   application_close(&application);
@@ -183,8 +170,8 @@ static void a_visit_sees_every_section_once(void **state) {
     (void)snprintf(id, sizeof id, "%llu", (unsigned long long)i);
     assert_int_equal(application_create(&application, id, &i, sizeof i), SA_AIS_OK);
   }
-  vesta_mirror_t *mirror = open_mirror(&application);
-  take_until(mirror, VESTA_CHANGE_SYNCED);
+  vesta_mirror_t *mirror = application_mirror(&application);
+  mirror_take_until(mirror, VESTA_CHANGE_SYNCED);
   uint64_t sum = 0;
   assert_int_equal(vesta_mirror_each(mirror, add_up, &sum), SA_AIS_OK);
   assert_int_equal(sum, (uint64_t)SECTIONS * (SECTIONS + 1) / 2);
@@ -205,7 +192,7 @@ static void a_snapshot_appears_with_its_end_and_not_before(void **state) {
     (void)snprintf(id, sizeof id, "%d", i);
     assert_int_equal(application_create(&application, id, "x", 1), SA_AIS_OK);
   }
-  vesta_mirror_t *mirror = open_mirror(&application);
+  vesta_mirror_t *mirror = application_mirror(&application);
   vesta_change_t change;
   do {
     assert_int_equal(vesta_mirror_count(mirror), 0);
@@ -221,16 +208,16 @@ static void the_status_says_not_synced_until_it_is_and_how_far_behind_it_lags(vo
   application_t application;
   application_open(&application, "status", APPLICATION_ALL);
   assert_int_equal(application_create(&application, "a", "one", 3), SA_AIS_OK);
-  vesta_mirror_t *mirror = open_mirror(&application);
+  vesta_mirror_t *mirror = application_mirror(&application);
   vesta_status_t status;
   assert_int_equal(vesta_mirror_status(mirror, &status), SA_AIS_OK);
   assert_int_equal(status.promotable, SA_FALSE);
   assert_int_equal(status.reason, VESTA_NOT_SYNCED);
   assert_int_equal(status.applied.seq, 0);
-  take_until(mirror, VESTA_CHANGE_RESYNC_BEGIN);
+  mirror_take_until(mirror, VESTA_CHANGE_RESYNC_BEGIN);
   assert_int_equal(vesta_mirror_status(mirror, &status), SA_AIS_OK);
   assert_int_equal(status.reason, VESTA_NOT_SYNCED);
-  take_until(mirror, VESTA_CHANGE_SYNCED);
+  mirror_take_until(mirror, VESTA_CHANGE_SYNCED);
   assert_int_equal(vesta_mirror_status(mirror, &status), SA_AIS_OK);
   assert_int_equal(status.promotable, SA_TRUE);
   assert_int_equal(status.reason, VESTA_PROMOTABLE);
@@ -262,8 +249,8 @@ static void the_status_of_a_mirror_whose_service_is_gone_is_not_promotable_for_l
   (void)state;
   application_t application;
   application_open(&application, "silent", APPLICATION_ALL);
-  vesta_mirror_t *mirror = open_mirror(&application);
-  take_until(mirror, VESTA_CHANGE_SYNCED);
+  vesta_mirror_t *mirror = application_mirror(&application);
+  mirror_take_until(mirror, VESTA_CHANGE_SYNCED);
   daemon_fixture_kill(&daemon_of_test);
   vesta_change_t change;
   vesta_status_t status;
@@ -317,7 +304,7 @@ static void a_mirror_opened_under_load_ends_up_equal_to_the_checkpoint(void **st
   application_open(&reader, "equal", SA_CKPT_CHECKPOINT_READ);
   uint64_t operations = churn(&writer, &seed, 3000);
   for (int round = 0; round < 5; round++) {
-    vesta_mirror_t *mirror = open_mirror(&reader);
+    vesta_mirror_t *mirror = application_mirror(&reader);
     vesta_change_t change;
     for (int i = 0; i < 100; i++) { /* the snapshot is walked while this goes on */
       operations += churn(&writer, &seed, 20);
@@ -340,7 +327,7 @@ static void a_mirror_with_a_small_buffer_lags_far_behind_and_still_ends_up_equal
   vesta_mirror_options_t options = {.buffer_bytes = 65536};
   vesta_mirror_t *mirror;
   assert_int_equal(vesta_mirror_open(application.checkpoint, &options, &mirror), SA_AIS_OK);
-  take_until(mirror, VESTA_CHANGE_SYNCED);
+  mirror_take_until(mirror, VESTA_CHANGE_SYNCED);
   uint64_t operations = churn(&application, &seed, 20000);
   catch_up(mirror, operations);
   assert_equals_checkpoint(mirror, &application);
@@ -354,12 +341,12 @@ static void a_checkpoint_that_goes_leaves_the_last_state_and_says_ended(void **s
   application_open(&writer, "ended", APPLICATION_ALL);
   application_open(&reader, "ended", SA_CKPT_CHECKPOINT_READ);
   assert_int_equal(application_create(&writer, "a", "one", 3), SA_AIS_OK);
-  vesta_mirror_t *mirror = open_mirror(&reader);
-  take_until(mirror, VESTA_CHANGE_SYNCED);
+  vesta_mirror_t *mirror = application_mirror(&reader);
+  mirror_take_until(mirror, VESTA_CHANGE_SYNCED);
   assert_int_equal(saCkptCheckpointUnlink(writer.library, &writer.name), SA_AIS_OK);
   application_close(&writer);
   assert_int_equal(saCkptCheckpointClose(reader.checkpoint), SA_AIS_OK);
-  take_until(mirror, VESTA_CHANGE_GONE);
+  mirror_take_until(mirror, VESTA_CHANGE_GONE);
   vesta_status_t status;
   assert_int_equal(vesta_mirror_status(mirror, &status), SA_AIS_OK);
   assert_int_equal(status.promotable, SA_FALSE);
@@ -380,7 +367,7 @@ static void bad_arguments_are_refused(void **state) {
   assert_int_equal(vesta_mirror_open(application.checkpoint, &options, &mirror), SA_AIS_ERR_INVALID_PARAM);
   assert_int_equal(vesta_mirror_open(application.checkpoint, NULL, NULL), SA_AIS_ERR_INVALID_PARAM);
   assert_int_equal(vesta_mirror_open(~0ULL, NULL, &mirror), SA_AIS_ERR_BAD_HANDLE);
-  mirror = open_mirror(&application);
+  mirror = application_mirror(&application);
   vesta_change_t change;
   vesta_status_t status;
   vesta_position_t position;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Four members, one daemon, and whatever a seed makes happen to them: members killed and started, stopped and
- * continued, told to resign, the daemon killed and restarted, all while the active writes as fast as it can. Every
+ * continued, told to resign or to take the role, the daemon killed and restarted, all while the active writes as fast as
+ * it can. Some give signs of life as active and are stopped as such. Every
  * member that becomes active judges its mirror against what was acknowledged (pair_member.h). At the end, when
  * nothing happens any more, there is one active and it serves.
  *
@@ -28,13 +29,16 @@ typedef struct chaos {
   pair_member_t members[MEMBERS];
   vesta_role_t roles[MEMBERS]; /* as last reported; 0: not yet */
   bool stopped[MEMBERS];
+  bool beats[MEMBERS];
   unsigned seed;
 } chaos_t;
 
 static unsigned draw(chaos_t *chaos, unsigned below) { return (unsigned)rand_r(&chaos->seed) % below; }
 
 static void chaos_start(chaos_t *chaos, unsigned member) {
-  static const vesta_pair_options_t options = {.promote_timeout = 300 * SA_TIME_ONE_MILLISECOND};
+  vesta_pair_options_t options = {.promote_timeout = 300 * SA_TIME_ONE_MILLISECOND};
+  chaos->beats[member] = draw(chaos, 2) == 0;
+  options.heartbeat = chaos->beats[member] ? 100 * SA_TIME_ONE_MILLISECOND : 0;
   pair_member_end(&chaos->members[member]);
   chaos->roles[member] = (vesta_role_t)0;
   chaos->stopped[member] = false;
@@ -69,7 +73,7 @@ static void chaos_listen(chaos_t *chaos, unsigned ms) {
 }
 
 static void chaos_stop_or_continue(chaos_t *chaos, unsigned member) {
-  if (chaos->stopped[member] || chaos->roles[member] != VESTA_ROLE_ACTIVE) { /* a stopped active is not judged dead */
+  if (chaos->stopped[member] || chaos->beats[member] || chaos->roles[member] != VESTA_ROLE_ACTIVE) {
     assert_int_equal(kill(chaos->members[member].pid, chaos->stopped[member] ? SIGCONT : SIGSTOP), 0);
     chaos->stopped[member] = !chaos->stopped[member];
   }
@@ -81,7 +85,7 @@ static void chaos_act(chaos_t *chaos) {
   while (active < MEMBERS && (chaos->roles[active] != VESTA_ROLE_ACTIVE || chaos->stopped[active])) {
     active++;
   }
-  switch (draw(chaos, 6)) {
+  switch (draw(chaos, 8)) {
     case 0: chaos_start(chaos, member); break;
     case 1: chaos_start(chaos, active < MEMBERS ? active : member); break;
     case 2:
@@ -93,6 +97,16 @@ static void chaos_act(chaos_t *chaos) {
     case 4:
       if (active < MEMBERS) {
         pair_member_command(&chaos->members[active], PAIR_RESIGN);
+      }
+      break;
+    case 5:
+      if (!chaos->stopped[member]) {
+        pair_member_command(&chaos->members[member], PAIR_PROMOTE);
+      }
+      break;
+    case 6:
+      if (active < MEMBERS) {
+        chaos_stop_or_continue(chaos, active);
       }
       break;
     default: break;

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "core/limits.h"
 #include "test/support/application.h"
 #include "test/support/daemon_fixture.h"
 #include "test/support/pair_member.h"
@@ -50,15 +51,6 @@ static pair_member_t start_standby(const vesta_pair_options_t *options) {
   return member;
 }
 
-/* Let the active write some more: at least `count` acknowledged writes from now on. */
-static void let_write(uint64_t count) {
-  uint64_t until = pair_ledger_acknowledged(ledger) + count;
-  int64_t deadline_ns = daemon_fixture_now_ns() + APPLICATION_DEADLINE;
-  while (pair_ledger_acknowledged(ledger) < until) {
-    assert_true(daemon_fixture_now_ns() < deadline_ns);
-  }
-}
-
 static void the_first_to_join_is_active_and_the_others_stand_by(void **state) {
   (void)state;
   pair_member_t first = start(NULL);
@@ -85,7 +77,7 @@ static void a_killed_active_is_succeeded_by_a_standby_that_has_all_that_was_ackn
   }
   uint64_t epoch = 0;
   for (int i = 0; i < 3; i++) {
-    let_write(3000);
+    pair_ledger_wait_more(ledger, 3000);
     int64_t killed_ns = daemon_fixture_now_ns();
     pair_member_end(&members[i]);
     pair_report_t report = pair_member_wait_role(&members[i + 1], VESTA_ROLE_ACTIVE);
@@ -94,7 +86,7 @@ static void a_killed_active_is_succeeded_by_a_standby_that_has_all_that_was_ackn
     epoch = report.epoch;
     pair_member_command(&members[i + 1], PAIR_WRITE);
   }
-  let_write(1000);
+  pair_ledger_wait_more(ledger, 1000);
   pair_member_end(&members[3]);
 }
 
@@ -102,7 +94,7 @@ static void a_standby_that_joined_under_load_takes_over_in_the_middle_of_its_sna
   (void)state;
   for (int round = 0; round < 5; round++) {
     pair_member_t active = start_active();
-    let_write(2000);
+    pair_ledger_wait_more(ledger, 2000);
     pair_member_t standby = start(NULL);
     assert_int_equal(pair_member_report(&standby).role, VESTA_ROLE_STANDBY); /* it has joined, no more */
     pair_member_end(&active);
@@ -117,11 +109,11 @@ static void priority_goes_before_the_order_of_joining(void **state) {
   pair_member_t low = start_standby(NULL);
   vesta_pair_options_t options = {.name = "preferred", .priority = 5};
   pair_member_t high = start_standby(&options);
-  let_write(500);
+  pair_ledger_wait_more(ledger, 500);
   pair_member_end(&active);
   (void)pair_member_wait_role(&high, VESTA_ROLE_ACTIVE);
   pair_member_command(&high, PAIR_WRITE);
-  let_write(500);
+  pair_ledger_wait_more(ledger, 500);
   pair_member_end(&high);
   (void)pair_member_wait_role(&low, VESTA_ROLE_ACTIVE);
   pair_member_end(&low);
@@ -133,14 +125,14 @@ static void a_hung_standby_is_passed_over_and_told_when_it_wakes_up(void **state
   pair_member_t active = start_active();
   pair_member_t hung = start_standby(&options);
   pair_member_t next = start_standby(NULL);
-  let_write(500);
+  pair_ledger_wait_more(ledger, 500);
   assert_int_equal(kill(hung.pid, SIGSTOP), 0);
-  let_write(500);
+  pair_ledger_wait_more(ledger, 500);
   pair_member_end(&active);
   pair_report_t report = pair_member_wait_role(&next, VESTA_ROLE_ACTIVE);
   uint64_t epoch = report.epoch;
   pair_member_command(&next, PAIR_WRITE);
-  let_write(500);
+  pair_ledger_wait_more(ledger, 500);
   assert_int_equal(kill(hung.pid, SIGCONT), 0);
   report = pair_member_wait_role(&hung, VESTA_ROLE_PROMOTING);
   assert_true(report.epoch < epoch);
@@ -159,7 +151,7 @@ static void who_resigns_hands_over_everything_and_can_write_no_more(void **state
   for (int round = 0; round < 5; round++) {
     pair_member_t *active = round % 2 == 0 ? &first : &second;
     pair_member_t *standby = round % 2 == 0 ? &second : &first;
-    let_write(1000);
+    pair_ledger_wait_more(ledger, 1000);
     assert_int_equal(pair_member_ask(active, PAIR_RESIGN), SA_AIS_OK); /* in the middle of its writes */
     pair_report_t report = pair_member_wait_role(active, VESTA_ROLE_STANDBY);
     assert_int_equal(report.reason, VESTA_ROLE_RESIGNED);
@@ -174,9 +166,9 @@ static void who_resigns_hands_over_everything_and_can_write_no_more(void **state
 static void who_has_nobody_to_hand_over_to_stays_active(void **state) {
   (void)state;
   pair_member_t active = start_active();
-  let_write(10);
+  pair_ledger_wait_more(ledger, 10);
   assert_int_equal(pair_member_ask(&active, PAIR_RESIGN), SA_AIS_ERR_TRY_AGAIN);
-  let_write(10);
+  pair_ledger_wait_more(ledger, 10);
   pair_member_end(&active);
 }
 
@@ -212,7 +204,7 @@ static void an_active_that_leaves_is_succeeded_at_once(void **state) {
   (void)state;
   pair_member_t active = start_active();
   pair_member_t standby = start_standby(NULL);
-  let_write(500);
+  pair_ledger_wait_more(ledger, 500);
   assert_int_equal(pair_member_ask(&active, PAIR_LEAVE), SA_AIS_OK);
   (void)pair_member_wait_role(&standby, VESTA_ROLE_ACTIVE);
   pair_member_end(&active);
@@ -223,11 +215,11 @@ static void a_former_active_mirrors_what_its_successors_wrote(void **state) {
   (void)state;
   pair_member_t first = start_active();
   pair_member_t second = start_standby(NULL);
-  let_write(1000);
+  pair_ledger_wait_more(ledger, 1000);
   assert_int_equal(pair_member_ask(&first, PAIR_RESIGN), SA_AIS_OK);
   (void)pair_member_wait_role(&second, VESTA_ROLE_ACTIVE);
   pair_member_command(&second, PAIR_WRITE);
-  let_write(2000);
+  pair_ledger_wait_more(ledger, 2000);
   (void)pair_member_ask(&second, PAIR_PAUSE);
   int64_t deadline_ns = daemon_fixture_now_ns() + APPLICATION_DEADLINE;
   while (pair_member_ask(&first, PAIR_COMPARE) != 0) { /* until it has caught up */
@@ -242,16 +234,16 @@ static void roles_survive_a_daemon_that_is_killed_and_so_does_the_next_failover(
   pair_member_t active = start_active();
   pair_member_t standby = start_standby(NULL);
   for (int round = 0; round < 3; round++) {
-    let_write(1000);
+    pair_ledger_wait_more(ledger, 1000);
     daemon_fixture_kill(&daemon_of_test);
     daemon_fixture_start(&daemon_of_test);
   }
-  let_write(1000);
+  pair_ledger_wait_more(ledger, 1000);
   assert_false(pair_member_has_report(&active, 0)); /* it was active throughout */
   pair_member_end(&active);
   (void)pair_member_wait_role(&standby, VESTA_ROLE_ACTIVE);
   pair_member_command(&standby, PAIR_WRITE);
-  let_write(100);
+  pair_ledger_wait_more(ledger, 100);
   pair_member_end(&standby);
 }
 
@@ -259,13 +251,13 @@ static void an_active_that_dies_while_the_daemon_is_down_is_succeeded_when_it_is
   (void)state;
   pair_member_t active = start_active();
   pair_member_t standby = start_standby(NULL);
-  let_write(1000);
+  pair_ledger_wait_more(ledger, 1000);
   daemon_fixture_kill(&daemon_of_test);
   pair_member_end(&active);
   daemon_fixture_start(&daemon_of_test);
   (void)pair_member_wait_role(&standby, VESTA_ROLE_ACTIVE);
   pair_member_command(&standby, PAIR_WRITE);
-  let_write(100);
+  pair_ledger_wait_more(ledger, 100);
   pair_member_end(&standby);
 }
 
@@ -290,6 +282,9 @@ static void bad_arguments_are_refused(void **state) {
                                       {.promote_timeout = -1},
                                       {.unfenced = (SaBoolT)2},
                                       {.require_synced = (SaBoolT)2},
+                                      {.manual = (SaBoolT)2},
+                                      {.heartbeat = -1},
+                                      {.heartbeat = VESTA_HEARTBEAT_MS_MIN * SA_TIME_ONE_MILLISECOND - 1},
                                       {.buffer_bytes = 1},
                                       {.reserved = {0, 0, 0, 0, 0, 0, 0, 1}}};
   for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -298,7 +293,8 @@ static void bad_arguments_are_refused(void **state) {
   assert_int_equal(vesta_pair_join(application.checkpoint, NULL, NULL), SA_AIS_ERR_INVALID_PARAM);
   assert_int_equal(vesta_pair_join(1, NULL, &pair), SA_AIS_ERR_BAD_HANDLE);
   assert_null(pair);
-  vesta_pair_options_t longest = {.name = long_name + 1};
+  vesta_promotion_t promotion;
+  vesta_pair_options_t longest = {.name = long_name + 1, .heartbeat = VESTA_HEARTBEAT_MS_MIN * SA_TIME_ONE_MILLISECOND};
   assert_int_equal(vesta_pair_join(application.checkpoint, &longest, &pair), SA_AIS_OK);
   assert_int_equal(vesta_pair_next(NULL, 0, &event), SA_AIS_ERR_INVALID_PARAM);
   assert_int_equal(vesta_pair_next(pair, 0, NULL), SA_AIS_ERR_INVALID_PARAM);
@@ -307,6 +303,9 @@ static void bad_arguments_are_refused(void **state) {
   assert_int_equal(vesta_pair_fd(pair, NULL), SA_AIS_ERR_INVALID_PARAM);
   assert_int_equal(vesta_pair_resign(NULL, 0), SA_AIS_ERR_INVALID_PARAM);
   assert_int_equal(vesta_pair_resign(pair, -1), SA_AIS_ERR_INVALID_PARAM);
+  assert_int_equal(vesta_pair_promote(NULL, 0, &promotion), SA_AIS_ERR_INVALID_PARAM);
+  assert_int_equal(vesta_pair_promote(pair, -1, &promotion), SA_AIS_ERR_INVALID_PARAM);
+  assert_int_equal(vesta_pair_promote(pair, 0, NULL), SA_AIS_ERR_INVALID_PARAM);
   assert_null(vesta_pair_mirror(NULL));
   vesta_mirror_t *mirror = vesta_pair_mirror(pair);
   vesta_change_t change;

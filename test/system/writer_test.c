@@ -101,6 +101,37 @@ static void as_many_as_the_window_are_accepted_and_one_more_is_not(void **state)
   assert_int_equal(value_now(), WINDOW + 1);
 }
 
+/* A call that is waited for: whatever went out before it is done when it returns. */
+static void wait_for_what_is_out(void) {
+  SaCkptSectionIdT id = section_id("other");
+  assert_int_equal(saCkptSectionOverwrite(application.checkpoint, &id, "", 0), SA_AIS_OK);
+}
+
+static void half_the_window_goes_at_once_and_more_in_groups_or_with_the_next_call(void **state) {
+  (void)state;
+  const uint64_t at_once = WINDOW / 2;
+  const uint64_t group = 16;
+  SaSelectionObjectT fd;
+  assert_int_equal(application_create(&application, "other", "", 0), SA_AIS_OK);
+  assert_int_equal(vesta_writer_fd(writer, &fd), SA_AIS_OK);
+  for (uint64_t number = 1; number < at_once + group; number++) {
+    assert_int_equal(hand_in(number), SA_AIS_OK);
+  }
+  wait_for_what_is_out();
+  assert_int_equal(value_now(), at_once);
+  struct pollfd readable = {.fd = (int)fd, .events = POLLIN};
+  assert_int_equal(poll(&readable, 1, 0), 1); /* some wait: the next call is asked for */
+  assert_int_equal(take().error, SA_AIS_OK);
+  while (vesta_writer_next(writer, APPLICATION_DEADLINE, &(vesta_completion_t){0}) == SA_AIS_OK) {
+  }
+  assert_int_equal(value_now(), at_once + group - 1);
+  for (uint64_t number = 1; number <= at_once + group; number++) {
+    assert_int_equal(hand_in(number), SA_AIS_OK);
+  }
+  wait_for_what_is_out();
+  assert_int_equal(value_now(), at_once + group);
+}
+
 static void one_that_fails_says_so_and_the_others_are_done(void **state) {
   (void)state;
   SaCkptSectionIdT n = section_id("n"), missing = section_id("missing"), new = section_id("new");
@@ -470,6 +501,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(completions_come_in_the_order_of_handing_in_with_rising_positions),
       TEST(as_many_as_the_window_are_accepted_and_one_more_is_not),
+      TEST(half_the_window_goes_at_once_and_more_in_groups_or_with_the_next_call),
       TEST(one_that_fails_says_so_and_the_others_are_done),
       TEST(conditions_chain_writes_that_are_under_way_together),
       TEST(a_loop_that_polls_gets_all_and_rests_when_there_is_nothing),

@@ -25,12 +25,16 @@ static agent_server_t *server;
 static int requests;
 static int gone;
 static bool close_at_once;
+static bool answer_all;
 
 static void on_request(void *context, const agent_request_t *request) {
   (void)context;
+  wire_message_t reply = {.kind = WIRE_REPLY, .number = request->message->number};
   requests++;
+  if (answer_all) {
+    agent_server_send(server, request->link, &reply, vesta_bytes(NULL, 0), -1);
+  }
   if (close_at_once) {
-    wire_message_t reply = {.kind = WIRE_REPLY, .number = request->message->number};
     agent_server_send(server, request->link, &reply, vesta_bytes(NULL, 0), -1);
     agent_server_close_link(server, request->link);
   }
@@ -63,6 +67,7 @@ static int server_set_up(void **state) {
   requests = 0;
   gone = 0;
   close_at_once = false;
+  answer_all = false;
   loop = loop_new();
   return loop != NULL && server_open(&server) == VESTA_OK ? 0 : -1;
 }
@@ -173,6 +178,73 @@ static void nothing_is_read_from_a_link_that_is_being_closed(void **state) {
   (void)close(client);
 }
 
+/* ---- many at once ---- */
+
+static uint8_t sent_bytes[1 << 18];
+static uint8_t answered_bytes[1 << 18];
+
+/* A greeting and then requests, numbered on from it, so many that they are sent and received at once. @return bytes */
+static size_t many_frames(uint32_t count) {
+  size_t end = hello_frame(sent_bytes);
+  for (uint32_t number = 2; number <= count; number++) {
+    size_t size = 0;
+    wire_message_t request = {.kind = WIRE_INFO, .number = number};
+    assert_int_equal(wire_encode(&request, sent_bytes + end + WIRE_PREFIX_BYTES, 64, &size), VESTA_OK);
+    wire_prefix_encode(sent_bytes + end, (uint32_t)size, 0);
+    end += WIRE_PREFIX_BYTES + size;
+  }
+  return end;
+}
+
+/* What came are the answers 1 to `count`, in order and whole. */
+static void assert_answers(int client, uint32_t count) {
+  wire_decoder_t *decoder = wire_decoder_new();
+  ssize_t got = recv(client, answered_bytes, sizeof answered_bytes, MSG_DONTWAIT);
+  assert_true(got > 0);
+  size_t at = 0;
+  for (uint32_t number = 1; number <= count; number++) {
+    uint32_t head_bytes;
+    uint32_t payload_bytes;
+    wire_message_t reply;
+    assert_true(at + WIRE_PREFIX_BYTES <= (size_t)got);
+    assert_int_equal(wire_prefix_decode(answered_bytes + at, &head_bytes, &payload_bytes), VESTA_OK);
+    assert_int_equal(wire_decode(decoder, answered_bytes + at + WIRE_PREFIX_BYTES, head_bytes, &reply), VESTA_OK);
+    assert_int_equal(reply.number, number);
+    at += WIRE_PREFIX_BYTES + head_bytes;
+  }
+  assert_int_equal(at, got);
+  wire_decoder_destroy(&decoder);
+}
+
+static void requests_that_come_together_are_all_answered_in_order(void **state) {
+  (void)state;
+  const uint32_t count = 6000; /* more answers than wait to be sent together */
+  size_t size = many_frames(count);
+  answer_all = true;
+  int client = connect_client();
+  turn();
+  assert_int_equal(send(client, sent_bytes, size, 0), size);
+  turn();
+  assert_int_equal(requests, count);
+  assert_answers(client, count);
+  (void)close(client);
+  turn();
+}
+
+static void what_was_answered_before_a_fault_of_the_client_is_sent(void **state) {
+  (void)state;
+  size_t size = many_frames(10);
+  answer_all = true;
+  int client = connect_client();
+  turn();
+  memset(sent_bytes + size, 0xff, WIRE_PREFIX_BYTES); /* no prefix at all */
+  assert_int_equal(send(client, sent_bytes, size + WIRE_PREFIX_BYTES, 0), size + WIRE_PREFIX_BYTES);
+  turn();
+  assert_int_equal(agent_server_counter(server, AGENT_COUNTER_LINKS_MALFORMED), 1);
+  assert_answers(client, 10);
+  (void)close(client);
+}
+
 static void a_hidden_socket_has_who_came_before_and_nobody_after(void **state) {
   (void)state;
   assert_true(agent_server_hide(server));
@@ -211,6 +283,8 @@ int main(void) {
       server_case(a_link_that_says_nothing_is_closed_after_its_time_and_not_before),
       server_case(a_link_that_greeted_may_be_silent_for_ever),
       server_case(nothing_is_read_from_a_link_that_is_being_closed),
+      server_case(requests_that_come_together_are_all_answered_in_order),
+      server_case(what_was_answered_before_a_fault_of_the_client_is_sent),
       server_case(a_hidden_socket_has_who_came_before_and_nobody_after),
       server_case(a_hidden_socket_leaves_nothing_behind),
       server_case(a_socket_that_is_served_is_not_taken),

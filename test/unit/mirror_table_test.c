@@ -9,6 +9,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -219,6 +220,64 @@ static void a_visit_sees_each_section_once_and_stops_when_told(void **state) {
   assert_int_equal(left, 0);
 }
 
+/* ---- the hash ---- */
+
+static bool hash_one(void *context, const mirror_entry_t *entry) {
+  content_hash_t *hash = context;
+  *hash = content_hash_add(*hash, content_hash_section(entry->id, entry->data, entry->expiry_ns));
+  return true;
+}
+
+static content_hash_t hash_in_pieces(mirror_table_t *table) {
+  content_hash_t hash;
+  vesta_err_t err;
+  while ((err = mirror_table_hash(table, 1000, &hash)) == VESTA_ERR_TRY_AGAIN) {
+  }
+  assert_int_equal(err, VESTA_OK);
+  return hash;
+}
+
+static void assert_hash(mirror_table_t *table) {
+  content_hash_t hash = {0};
+  mirror_table_each(table, hash_one, &hash);
+  assert_true(content_hash_equal(hash_in_pieces(table), hash));
+}
+
+static void a_piece_of_the_hash_keeps_to_its_budget(void **state) {
+  mirror_table_t *table = *state;
+  content_hash_t hash;
+  assert_int_equal(mirror_table_hash(table, 0, &hash), VESTA_OK); /* there is nothing */
+  assert_true(content_hash_equal(hash, (content_hash_t){0}));
+  apply(table, VESTA_KIND_CREATED, "a", "one");
+  apply(table, VESTA_KIND_CREATED, "b", "two");
+  assert_int_equal(mirror_table_hash(table, 1, &hash), VESTA_ERR_TRY_AGAIN);
+  assert_int_equal(mirror_table_hash(table, 1, &hash), VESTA_OK);
+  apply(table, VESTA_KIND_OVERWRITTEN, "a", "three");
+  apply(table, VESTA_KIND_DELETED, "a", "");
+  assert_int_equal(mirror_table_hash(table, 0, &hash), VESTA_OK); /* what is gone need not be hashed */
+  assert_hash(table);
+}
+
+static void a_byte_that_changed_by_itself_is_found_when_all_parts_were_scrubbed(void **state) {
+  mirror_table_t *table = *state;
+  for (int c = 0; c < 200; c++) {
+    char id[8];
+    (void)snprintf(id, sizeof id, "%d", c);
+    apply(table, VESTA_KIND_CREATED, id, "some data");
+  }
+  content_hash_t before = hash_in_pieces(table);
+  mirror_entry_t entry;
+  assert_true(mirror_table_get(table, text("77"), &entry));
+  ((uint8_t *)entry.data.data)[3] ^= 4;
+  assert_true(content_hash_equal(hash_in_pieces(table), before)); /* it was remembered */
+  for (uint32_t part = 0; part < 9; part++) {                     /* the last one may begin before the end */
+    mirror_table_scrub(table, 8);
+    (void)hash_in_pieces(table);
+  }
+  assert_false(content_hash_equal(hash_in_pieces(table), before));
+  assert_hash(table);
+}
+
 /* ---- against a model ---- */
 
 #define MODEL_IDS 64U
@@ -283,6 +342,7 @@ static void a_long_random_run_equals_the_model_between_and_after_resyncs(void **
       random_change(table, model, &seed);
     }
     assert_model(table, model);
+    assert_hash(table);
     bool full = round % 2 == 0;
     memcpy(before, model, sizeof model);
     assert_int_equal(mirror_table_resync_begin(table, full), VESTA_OK);
@@ -293,6 +353,8 @@ static void a_long_random_run_equals_the_model_between_and_after_resyncs(void **
       random_change(table, model, &seed);
     }
     assert_model(table, before);
+    assert_hash(table);
+    mirror_table_scrub(table, 3);
     if (round % 5 == 0) {
       mirror_table_resync_abort(table);
       memcpy(model, before, sizeof model);
@@ -317,6 +379,8 @@ int main(void) {
       TEST(a_resync_of_changes_appears_at_its_end_and_leaves_the_rest),
       TEST(a_resync_that_begins_again_or_is_given_up_leaves_no_trace),
       TEST(a_visit_sees_each_section_once_and_stops_when_told),
+      TEST(a_piece_of_the_hash_keeps_to_its_budget),
+      TEST(a_byte_that_changed_by_itself_is_found_when_all_parts_were_scrubbed),
       TEST(a_long_random_run_equals_the_model_between_and_after_resyncs),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -248,6 +248,7 @@ static inline const wire_message_t *client_ask(client_t *client, wire_message_t 
                                             .pid = 100,
                                             .uid = 1,
                                             .start = 5,
+                                            .program = vesta_bytes("app", 3),
                                             .watched = true});
   for (uint32_t i = 0; i < client->world->answer_count; i++) {
     const world_answer_t *answer = &client->world->answers[i];

@@ -92,10 +92,14 @@ static void a_file_that_was_named_and_is_not_there_is_a_failure(void **state) {
 static void every_value_is_checked(void **state) {
   (void)state;
   const char *const mistakes[][2] = {
-      {"--linger", "5"},          {"--linger", "-1s"},        {"--linger", "61min"},         {"--linger", "1 s"},
-      {"--clients-max", "0"},     {"--clients-max", "10241"}, {"--clients-max", "ten"},      {"--clients-max", ""},
-      {"--journal-size", "4095"}, {"--journal-size", "2G"},   {"--journal-size", "1T"},      {"--log-to", "printer"},
-      {"--log-level", "loud"},    {"--ready-fd", "-1"},       {"--ready-fd", "99999999999"}, {"--socket", ""}};
+      {"--linger", "5"},        {"--linger", "-1s"},        {"--linger", "61min"},
+      {"--linger", "1 s"},      {"--clients-max", "0"},     {"--clients-max", "10241"},
+      {"--clients-max", "ten"}, {"--clients-max", ""},      {"--journal-size", "4095"},
+      {"--journal-size", "2G"}, {"--journal-size", "1T"},   {"--log-to", "printer"},
+      {"--log-level", "loud"},  {"--ready-fd", "-1"},       {"--ready-fd", "99999999999"},
+      {"--socket", ""},         {"--cluster", "pacemaker"}, {"--two-node-policy", ""},
+      {"--replicas", "9"},      {"--peer-port", "65536"},   {"--node-id", "0"},
+      {"--peer", ""},           {"--session-grace", "0s"},  {"--peer-timeout", "99ms"}};
   for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
     options_t options;
     assert_int_equal(read_line(&options, mistakes[i][0], mistakes[i][1], NULL), OPTIONS_USAGE);
@@ -175,12 +179,51 @@ static void a_socket_path_at_the_limit_is_taken_and_one_byte_more_is_not(void **
 
 #define options_case(test) cmocka_unit_test_setup(test, environment_clear)
 
+static void peers_are_collected_and_must_name_a_node(void **state) {
+  (void)state;
+  options_t options;
+  char endpoint[64];
+  uint32_t node = 0;
+  assert_int_equal(read_line(&options, "--peer=2=tcp://10.0.0.2:1", "--peer=3=tcp://c:1", NULL), OPTIONS_GOOD);
+  const char *at = options.peers;
+  assert_true(options_peer_next(&at, &node, endpoint, sizeof endpoint));
+  assert_int_equal(node, 2);
+  assert_string_equal(endpoint, "tcp://10.0.0.2:1");
+  assert_true(options_peer_next(&at, &node, endpoint, sizeof endpoint));
+  assert_int_equal(node, 3);
+  assert_false(options_peer_next(&at, &node, endpoint, sizeof endpoint));
+  assert_string_equal(at, "");
+  static const char *const mistakes[] = {"--peer=tcp://a:1", "--peer=0=tcp://a:1", "--peer=2=", "--peer=4294967296=x"};
+  for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
+    assert_int_equal(read_line(&options, mistakes[i], NULL, NULL), OPTIONS_GOOD);
+    assert_int_equal(options_complete(&options, environment, why, sizeof why), OPTIONS_USAGE);
+  }
+}
+
+static void a_cluster_needs_keys_or_the_word_that_it_has_none(void **state) {
+  (void)state;
+  options_t options;
+  assert_int_equal(read_line(&options, "--cluster=corosync", NULL, NULL), OPTIONS_GOOD);
+  assert_int_equal(options_complete(&options, environment, why, sizeof why), OPTIONS_USAGE);
+  assert_non_null(strstr(why, "--insecure"));
+  assert_int_equal(read_line(&options, "--cluster=corosync", "--key=/k", NULL), OPTIONS_GOOD);
+  assert_int_equal(options_complete(&options, environment, why, sizeof why), OPTIONS_USAGE);
+  assert_int_equal(read_line(&options, "--cluster=corosync", "--key=/k", "--peer-keys=/d"), OPTIONS_GOOD);
+  assert_int_equal(options_complete(&options, environment, why, sizeof why), OPTIONS_GOOD);
+  assert_int_equal(read_line(&options, "--cluster=corosync", "--insecure", NULL), OPTIONS_GOOD);
+  assert_int_equal(options_complete(&options, environment, why, sizeof why), OPTIONS_GOOD);
+  assert_int_equal(read_line(&options, "--cluster=corosync", "--insecure", "--private"), OPTIONS_GOOD);
+  assert_int_equal(options_complete(&options, environment, why, sizeof why), OPTIONS_USAGE);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       options_case(the_command_line_wins_over_the_environment_over_the_file),
       options_case(a_mistake_in_the_file_is_told_with_its_line),
       options_case(a_file_that_was_named_and_is_not_there_is_a_failure),
       options_case(every_value_is_checked),
+      options_case(peers_are_collected_and_must_name_a_node),
+      options_case(a_cluster_needs_keys_or_the_word_that_it_has_none),
       options_case(an_empty_variable_counts_as_none),
       options_case(help_is_given_whatever_else_is_wrong_in_the_file_or_the_environment),
       options_case(sizes_and_durations_have_units),

@@ -410,6 +410,120 @@ static void stopped_at_any_store_a_record_beyond_the_soft_size_is_there_or_not(v
   fixture_close(&f);
 }
 
+/* ---- data that stays in the log ---- */
+
+#define STAY_BYTES 100000U
+
+/* Large data, other than last time. */
+static vesta_bytes_t large_data(void) {
+  static uint8_t value;
+  memset(large, ++value, STAY_BYTES);
+  large[STAY_BYTES / 2] = 0;
+  return vesta_bytes(large, STAY_BYTES);
+}
+
+static bool stays(const fixture_t *f, const char *id) {
+  uint32_t slot = replica_slot_find(f->replica, replica_hash(f->replica, text(id)), text(id));
+  return slot != REPLICA_NO_SLOT && replica_descriptor(f->replica, slot)->data_at != 0;
+}
+
+static void create_staying(fixture_t *f) {
+  replica_element_t element = create("a", "");
+  element.data = large_data();
+  must_apply(f, &element, 1);
+}
+static void overwrite_staying(fixture_t *f) {
+  vesta_bytes_t data = large_data();
+  must_apply(f, ELEMENTS(overwrite_bytes("a", data.data, data.size)));
+}
+static void overwrite_other(fixture_t *f) {
+  vesta_bytes_t data = large_data();
+  must_apply(f, ELEMENTS(overwrite_bytes("b", data.data, data.size), write_at("c", 3, "c")));
+}
+static void write_all_of_it(fixture_t *f) {
+  replica_element_t element = write_at("a", 0, "");
+  element.data = large_data();
+  must_apply(f, &element, 1);
+}
+static void write_into_it(fixture_t *f) { must_apply(f, ELEMENTS(write_at("a", 12345, "in the midst"))); }
+static void write_behind_it(fixture_t *f) { must_apply(f, ELEMENTS(write_at("a", STAY_BYTES + 50, "behind"))); }
+static void overwrite_it_small(fixture_t *f) { must_apply(f, ELEMENTS(overwrite("a", "small"))); }
+static void touch_it_twice(fixture_t *f) {
+  vesta_bytes_t data = large_data();
+  must_apply(f, ELEMENTS(write_at("a", 7, "first"), overwrite_bytes("a", data.data, data.size), write_at("a", 9, "x")));
+}
+static void replace_it(fixture_t *f) {
+  replica_element_t elements[] = {delete_of("a"), create("d", "")};
+  elements[1].data = large_data();
+  must_apply(f, elements, 2);
+}
+static void delete_it(fixture_t *f) { must_apply(f, ELEMENTS(delete_of("d"))); }
+
+static void stopped_at_any_store_data_that_stays_in_the_log_is_as_before_or_after(void **state) {
+  (void)state;
+  static const struct {
+    action_t action;
+    bool stays; /* section a after it */
+  } steps[] = {
+      {create_staying, true},    {overwrite_staying, true}, {write_all_of_it, true},   {write_into_it, false},
+      {overwrite_staying, true}, {write_behind_it, false},  {overwrite_staying, true}, {overwrite_it_small, false},
+      {overwrite_staying, true}, {touch_it_twice, false},   {overwrite_staying, true}, {replace_it, false},
+      {delete_it, false},
+  };
+  fixture_t f;
+  fixture_open(&f, 3, 2 * STAY_BYTES, 8);
+  for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+    stopped_everywhere(&f, SETTLE, i % 3 == 0, steps[i].action);
+    assert_int_equal(stays(&f, "a"), steps[i].stays);
+    fixture_restart(&f);
+    assert_int_equal(stays(&f, "a"), steps[i].stays);
+  }
+  assert_int_equal(f.replica->staying_count, 0);
+  fixture_close(&f);
+}
+
+static void stopped_at_any_store_data_goes_to_its_slot_before_its_record_goes(void **state) {
+  (void)state;
+  fixture_t f;
+  fixture_open(&f, 3, STAY_BYTES, 8);
+  must_apply(&f, ELEMENTS(create("b", "b"), create("c", "c")));
+  create_staying(&f);
+  replica_section_t section;
+  assert_true(replica_find(f.replica, text("a"), NOW, &section));
+  uint64_t before = digest(section.data, section.size);
+  uint64_t first_seq = f.replica->header->first_seq;
+  while (f.replica->header->first_seq == first_seq) { /* the records before it are in the way first */
+    overwrite_other(&f);
+  }
+  while (stays(&f, "a")) {
+    stopped_everywhere(&f, SETTLE, true, overwrite_other);
+  }
+  assert_true(stays(&f, "b"));
+  assert_true(replica_find(f.replica, text("a"), NOW, &section));
+  assert_int_equal(digest(section.data, section.size), before);
+  fixture_restart(&f);
+  assert_true(replica_find(f.replica, text("a"), NOW, &section));
+  assert_int_equal(digest(section.data, section.size), before);
+  fixture_close(&f);
+}
+
+static void data_said_to_be_in_the_log_must_be_that_of_a_record(void **state) {
+  (void)state;
+  fixture_t f;
+  fixture_open(&f, 3, STAY_BYTES, 8);
+  create_staying(&f);
+  overwrite_staying(&f);
+  replica_descriptor_t *d = replica_descriptor(f.replica, 0);
+  const uint32_t data_at = d->data_at;
+  replica_destroy(&f.replica);
+  const uint32_t wrong[] = {data_at + 1, data_at - 1, 1, UINT32_MAX, UINT32_MAX / 2};
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    d->data_at = wrong[i];
+    assert_int_equal(replica_recover(f.pages.region, f.pages.size, &f.storage, &f.replica), VESTA_ERR_MALFORMED);
+  }
+  fixture_close(&f);
+}
+
 static void delete_and_create(fixture_t *f) { must_apply(f, ELEMENTS(delete_of("a"), create("a", "again"))); }
 
 static void stopped_at_any_store_the_tombstone_ring_goes_round_or_not(void **state) {
@@ -523,6 +637,9 @@ int main(void) {
       cmocka_unit_test(stopped_at_any_store_a_commit_of_several_is_all_of_them),
       cmocka_unit_test(stopped_at_any_store_the_log_goes_round_or_not),
       cmocka_unit_test(stopped_at_any_store_a_record_beyond_the_soft_size_is_there_or_not),
+      cmocka_unit_test(stopped_at_any_store_data_that_stays_in_the_log_is_as_before_or_after),
+      cmocka_unit_test(stopped_at_any_store_data_goes_to_its_slot_before_its_record_goes),
+      cmocka_unit_test(data_said_to_be_in_the_log_must_be_that_of_a_record),
       cmocka_unit_test(stopped_at_any_store_the_tombstone_ring_goes_round_or_not),
       cmocka_unit_test(stopped_at_any_store_the_epoch_table_goes_round_or_not),
       cmocka_unit_test(a_region_that_was_never_finished_is_not_taken_up),

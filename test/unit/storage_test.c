@@ -183,6 +183,61 @@ static void files_that_nobody_took_up_are_swept_away(void **state) {
   assert_int_equal(access(directory, F_OK), -1);
 }
 
+static uint64_t renamed_to;
+
+static void note_renamed(void *context, uint64_t to) {
+  (void)context;
+  renamed_to = to;
+}
+
+static void a_region_takes_anothers_place_and_stays_where_it_is_mapped(void **state) {
+  (void)state;
+  storage_t *storage = open_storage();
+  node_storage_t interface = storage_interface(storage);
+  void *old = NULL;
+  void *shadow = NULL;
+  replica_storage_t old_pages, pages;
+  storage_on_rename(storage, note_renamed, NULL);
+  assert_int_equal(interface.create(interface.context, 2, 4096, &old, &old_pages), VESTA_OK);
+  assert_int_equal(interface.create(interface.context, 2 | NODE_REGION_SHADOW, 4096, &shadow, &pages), VESTA_OK);
+  assert_int_equal(pages.reserve(pages.context, 0, 4096), VESTA_OK);
+  memcpy(shadow, "new", 4);
+  interface.rename(interface.context, 2 | NODE_REGION_SHADOW, 2);
+  assert_int_equal(renamed_to, 2);
+  memcpy(shadow, "NEW", 4); /* still there */
+  assert_int_equal(pages.reserve(pages.context, 0, 4096), VESTA_OK);
+  int fd = storage_descriptor(storage, 2);
+  char text[4] = "";
+  assert_int_equal(pread(fd, text, 4, 0), 4);
+  assert_string_equal(text, "NEW");
+  (void)close(fd);
+  assert_int_equal(storage_descriptor(storage, 2 | NODE_REGION_SHADOW), -1);
+  storage_counters_t counters;
+  storage_counters(storage, &counters);
+  assert_int_equal(counters.regions, 1); /* what was there is unmapped */
+  storage_discard(&storage);
+}
+
+static void what_diverged_is_kept_over_a_start_and_what_was_being_filled_is_not(void **state) {
+  (void)state;
+  storage_t *storage = open_storage();
+  node_storage_t interface = storage_interface(storage);
+  void *memory = NULL;
+  uint64_t size = 0;
+  replica_storage_t pages;
+  assert_int_equal(interface.create(interface.context, 2, 4096, &memory, &pages), VESTA_OK);
+  interface.rename(interface.context, 2, 2 | NODE_REGION_DIVERGED);
+  assert_int_equal(interface.create(interface.context, 2 | NODE_REGION_SHADOW, 4096, &memory, &pages), VESTA_OK);
+  storage_close(&storage);
+  storage = open_storage();
+  interface = storage_interface(storage);
+  storage_sweep(storage, has_two, NULL);
+  assert_int_equal(interface.open(interface.context, 2 | NODE_REGION_SHADOW, &memory, &size, &pages),
+                   VESTA_ERR_NOT_EXIST);
+  assert_int_equal(interface.open(interface.context, 2 | NODE_REGION_DIVERGED, &memory, &size, &pages), VESTA_OK);
+  storage_discard(&storage);
+}
+
 static void without_descriptors_left_nothing_is_made(void **state) {
   (void)state;
   storage_t *storage = NULL;
@@ -238,6 +293,8 @@ int main(void) {
       storage_case(a_descriptor_for_agents_can_only_read),
       storage_case(a_region_that_the_node_could_not_use_is_kept_aside),
       storage_case(files_that_nobody_took_up_are_swept_away),
+      storage_case(a_region_takes_anothers_place_and_stays_where_it_is_mapped),
+      storage_case(what_diverged_is_kept_over_a_start_and_what_was_being_filled_is_not),
       storage_case(without_descriptors_left_nothing_is_made),
       storage_case(a_directory_is_not_taken_twice),
       storage_case(a_directory_that_is_no_tmpfs_is_refused),

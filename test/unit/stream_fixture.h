@@ -152,7 +152,7 @@ static inline void rig_subscribe(rig_t *rig, const subscriber_config_t *config) 
   own.checkpoint_id = CHECKPOINT;
   own.token = (vesta_token_t){.hi = 1, .lo = 2};
   assert_int_equal(subscriber_new(&own, rig->now_ns, &rig->subscriber), VESTA_OK);
-  rig_subscription(rig, true, NOTIFY_CLASS_DATA, CHECKPOINT);
+  rig_subscription(rig, true, config->keys_only ? NOTIFY_CLASS_KEYS : NOTIFY_CLASS_DATA, CHECKPOINT);
 }
 
 /* Hand over the next published message, or lose it. False: there is none. */

@@ -4,137 +4,21 @@
  * from a seed. A model beside them knows every operation that was ever committed. What is checked:
  *
  *   - a live change is the next operation after the one before, element by element as it was committed; between two
- *     that are not neighbours there is a LOST and a whole resync;
+ *     that are not neighbours there is a LOST and a whole resync, or for who wants it so a coalescing one;
+ *   - what is left out between two changes is what was to be left out (ids, kinds), and nothing else;
+ *   - who wants keys only gets no data, and who does not gets it, also when the service publishes some without;
  *   - no change is of a section that the consumer does not have, and in a resync neither;
  *   - at each RESYNC_END and SYNCED the consumer's table is the state as of its position;
  *   - when faults cease, everything arrives, whatever happened before.
  *
  * VESTA_STREAM_SEED=n runs that seed alone.
  */
+#include "notify/id_prefixes.h"
 #include "test/unit/stream_fixture.h"
+#include "test/unit/stream_model.h"
 
 #define SEEDS 400U
 #define STEPS 400U
-#define IDS 24U
-#define SECTION_BYTES 600U
-#define OPS_MAX 4000U
-#define ELEMENTS_PER_OP 3U
-
-/* ---- chance ---- */
-
-static uint64_t seed_now;
-static uint64_t random_state;
-
-static uint64_t random_next(void) {
-  random_state += UINT64_C(0x9e3779b97f4a7c15);
-  uint64_t z = random_state;
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return z ^ (z >> 31);
-}
-static uint32_t below(uint32_t end) { return (uint32_t)(random_next() % end); }
-static bool percent(uint32_t chance) { return below(100) < chance; }
-
-#define CHECK(condition, ...)                                                                \
-  do {                                                                                       \
-    if (!(condition)) {                                                                      \
-      print_error("VESTA_STREAM_SEED=%llu: %s\n", (unsigned long long)seed_now, #condition); \
-      fail_msg(__VA_ARGS__);                                                                 \
-    }                                                                                        \
-  } while (0)
-
-/* ---- the model ---- */
-
-typedef struct table {
-  bool there[IDS];
-  uint32_t size[IDS];
-  uint8_t data[IDS][SECTION_BYTES];
-} table_t;
-
-typedef struct model_element {
-  vesta_kind_t kind;
-  uint32_t id, offset, size;
-  uint8_t *data;
-} model_element_t;
-
-/* Every operation that was ever committed; `before` is the one before it in its history. */
-typedef struct model_op {
-  uint64_t epoch, seq;
-  int32_t before;
-  uint32_t count;
-  model_element_t elements[ELEMENTS_PER_OP];
-} model_op_t;
-
-typedef struct model {
-  model_op_t ops[OPS_MAX];
-  uint32_t count;
-  int32_t last; /* of the history that the service has now; -1: none */
-} model_t;
-
-static int32_t model_find(const model_t *model, uint64_t epoch, uint64_t seq) {
-  for (int32_t i = (int32_t)model->count - 1; i >= 0; i--) {
-    if (model->ops[i].seq == seq && model->ops[i].epoch == epoch) {
-      return i;
-    }
-  }
-  return -1;
-}
-
-static uint32_t id_number(vesta_bytes_t id) {
-  uint32_t number = 0;
-  for (size_t i = 1; i < id.size; i++) {
-    number = number * 10 + (uint32_t)(id.data[i] - '0');
-  }
-  CHECK(number < IDS, "an id that was never used");
-  return number;
-}
-
-static bool kind_deletes(uint32_t kind) { return kind == VESTA_KIND_DELETED || kind == VESTA_KIND_EXPIRED; }
-
-static bool kind_is_of_section(uint32_t kind) { return kind <= VESTA_KIND_EXPIRY_SET; }
-
-static void table_put(table_t *table, uint32_t kind, uint32_t id, uint32_t offset, const uint8_t *data, uint32_t size) {
-  if (kind == VESTA_KIND_CREATED || kind == VESTA_KIND_OVERWRITTEN) {
-    table->there[id] = true;
-    table->size[id] = size;
-    memcpy(table->data[id], data, size);
-  } else if (kind == VESTA_KIND_WRITTEN && size != 0) { /* writing nothing does not extend */
-    if (offset > table->size[id]) {
-      memset(table->data[id] + table->size[id], 0, offset - table->size[id]);
-    }
-    memcpy(table->data[id] + offset, data, size);
-    table->size[id] = table->size[id] > offset + size ? table->size[id] : offset + size;
-  } else if (kind_deletes(kind)) {
-    table->there[id] = false;
-  }
-}
-
-/* The state after operation `op` of its history. */
-static void model_replay(const model_t *model, int32_t op, table_t *table) {
-  static int32_t path[OPS_MAX];
-  uint32_t length = 0;
-  for (; op >= 0; op = model->ops[op].before) {
-    path[length++] = op;
-  }
-  memset(table, 0, sizeof *table);
-  while (length > 0) {
-    const model_op_t *o = &model->ops[path[--length]];
-    for (uint32_t i = 0; i < o->count; i++) {
-      const model_element_t *e = &o->elements[i];
-      table_put(table, e->kind, e->id, e->offset, e->data, e->size);
-    }
-  }
-}
-
-static void table_check_equal(const table_t *a, const table_t *b, const char *when) {
-  for (uint32_t id = 0; id < IDS; id++) {
-    CHECK(a->there[id] == b->there[id], "%s: section %u is %s", when, id, a->there[id] ? "extra" : "missing");
-    if (a->there[id]) {
-      CHECK(a->size[id] == b->size[id] && memcmp(a->data[id], b->data[id], a->size[id]) == 0, "%s: section %u", when,
-            id);
-    }
-  }
-}
 
 /* ---- the consumer ---- */
 
@@ -143,8 +27,9 @@ typedef struct consumer {
   vesta_pos_t position; /* of the last whole operation, as of which the table is */
   bool known;           /* there is a position */
   bool lost, bracket, synced, gone;
+  bool coalescing;     /* the resync was begun without a LOST */
   uint32_t next_index; /* within an operation that has been handed out in part */
-  uint32_t live, resync, resyncs, full_resyncs, losses;
+  uint32_t live, resync, resyncs, full_resyncs, losses, left_out, coalesced;
 } consumer_t;
 
 /* ---- the world ---- */
@@ -159,6 +44,8 @@ typedef struct world {
   wire_decoder_t *decoder;
   subscriber_t *subscriber;
   subscriber_config_t config;
+  wire_element_t prefixes[2];
+  bool old_service; /* it knows nothing of prefixes, nor of requests without data */
   model_t model;
   consumer_t consumer;
   channel_t published, requests, answers;
@@ -170,10 +57,29 @@ typedef struct world {
   uint64_t held;  /* bytes that the publisher is told to be held */
 } world_t;
 
+/* Changes go out without their data, as a service may do that holds too much for slow subscribers. */
+static void world_emit_withheld(world_t *world, vesta_bytes_t head) {
+  wire_message_t message;
+  assert_int_equal(wire_decode(world->decoder, head.data, head.size, &message), VESTA_OK);
+  message.state |= message.kind == WIRE_CHANGES ? WIRE_CHANGES_KEYS : 0;
+  static uint8_t again[VESTA_FRAME_HEAD_BYTES_MAX];
+  size_t size = 0;
+  assert_int_equal(wire_encode(&message, again, sizeof again, &size), VESTA_OK);
+  (void)channel_put(&world->published, vesta_bytes(again, size), (vesta_bytes_t){0});
+}
+
+static uint8_t world_class(const world_t *world) {
+  return world->config.keys_only ? NOTIFY_CLASS_KEYS : NOTIFY_CLASS_DATA;
+}
+
 static void world_emit(void *context, const uint8_t topic[NOTIFY_TOPIC_BYTES], vesta_bytes_t head,
                        vesta_bytes_t payload) {
   world_t *world = context;
-  if (topic[0] != NOTIFY_CLASS_DATA || (!world->calm && percent(world->drop))) {
+  if (topic[0] != world_class(world) || (!world->calm && percent(world->drop))) {
+    return;
+  }
+  if (!world->calm && percent(2)) {
+    world_emit_withheld(world, head);
     return;
   }
   (void)channel_put(&world->published, head, payload);
@@ -190,7 +96,7 @@ static const replica_t *world_replica(void *context, uint64_t checkpoint_id) {
 
 static void world_subscribe(world_t *world, bool begins) {
   uint8_t message[1 + NOTIFY_TOPIC_BYTES] = {begins ? 1 : 0};
-  notify_topic(message + 1, NOTIFY_CLASS_DATA, CHECKPOINT);
+  notify_topic(message + 1, world_class(world), CHECKPOINT);
   publisher_subscription(world->publisher, vesta_bytes(message, sizeof message), world_replica, world, world->now_ns);
 }
 
@@ -310,7 +216,7 @@ static void answer_cut(wire_message_t *answer, uint64_t *payload_bytes, uint32_t
     if (begins && pieces++ == max) {
       break;
     }
-    bytes += e->size;
+    bytes += (answer->state & WIRE_CHUNK_KEYS) != 0 ? 0 : e->size;
   }
   if (kept == answer->element_count) {
     return;
@@ -334,6 +240,10 @@ static void world_serve(world_t *world) {
   if (forget) { /* as if tombstones did not reach */
     request.from_lineage = request.from_epoch = request.from_seq = 0;
   }
+  if (world->old_service) {
+    request.flags = 0;
+    request.element_count = 0;
+  }
   vesta_bytes_t head;
   vesta_bytes_t payload;
   stream_server_answer(world->server, world->service.replica, &request, &head, &payload);
@@ -345,6 +255,7 @@ static void world_serve(world_t *world) {
     answer_cut(&answer, &payload_bytes, world->chunk);
   } else if (answer.error == 0 && answer.element_count != 0 && percent(world->calm ? 0 : world->lose)) {
     answer.error = VESTA_ERR_LOST;
+    answer.state = 0;
     answer.element_count = 0;
     payload_bytes = 0;
   } else {
@@ -364,19 +275,79 @@ static void world_serve(world_t *world) {
 
 /* ---- consuming ---- */
 
+static bool id_wanted(const world_t *world, uint32_t id) {
+  return id_prefixes_match(world->config.prefixes, world->config.prefix_count, text(id_texts[id]));
+}
+
+static bool element_wanted(const world_t *world, const model_element_t *e) {
+  bool kind_wanted = world->config.kinds == 0 || (world->config.kinds >> e->kind & 1) != 0;
+  return e->kind == VESTA_KIND_EPOCH || (kind_wanted && id_wanted(world, e->id));
+}
+
+/* The element of that place among those that are wanted, and how many these are. NULL: there is none of that place. */
+static const model_element_t *op_wanted(const world_t *world, const model_op_t *op, uint32_t index, uint32_t *count) {
+  const model_element_t *found = NULL;
+  *count = 0;
+  for (uint32_t i = 0; i < op->count; i++) {
+    if (element_wanted(world, &op->elements[i])) {
+      found = *count == index ? &op->elements[i] : found;
+      ++*count;
+    }
+  }
+  return found;
+}
+
+static void check_table(const world_t *world, const table_t *b, const char *when) {
+  const table_t *a = &world->consumer.table;
+  for (uint32_t id = 0; id < IDS; id++) {
+    if (!id_wanted(world, id)) {
+      continue;
+    }
+    CHECK(a->there[id] == b->there[id], "%s: section %u is %s", when, id, a->there[id] ? "extra" : "missing");
+    CHECK(!a->there[id] || a->size[id] == b->size[id], "%s: size of section %u", when, id);
+    CHECK(!a->there[id] || world->config.keys_only || memcmp(a->data[id], b->data[id], a->size[id]) == 0,
+          "%s: section %u", when, id);
+  }
+}
+
+/* The stream went on to there and handed out nothing: there was nothing to hand out. */
+static void consumer_pass(world_t *world, vesta_pos_t to) {
+  static int32_t path[OPS_MAX];
+  consumer_t *c = &world->consumer;
+  uint32_t length = 0;
+  int32_t op = model_find(&world->model, to.epoch, to.seq);
+  while (op >= 0 && (world->model.ops[op].seq != c->position.seq || world->model.ops[op].epoch != c->position.epoch)) {
+    path[length++] = op;
+    op = world->model.ops[op].before;
+  }
+  CHECK(op >= 0 || c->position.seq == 0, "it went on to a position that does not follow the one before");
+  while (length > 0) {
+    const model_op_t *o = &world->model.ops[path[--length]];
+    uint32_t wanted;
+    (void)op_wanted(world, o, 0, &wanted);
+    CHECK(wanted == 0, "operation %llu was left out", (unsigned long long)o->seq);
+    table_put_op(&c->table, o);
+    c->left_out++;
+  }
+  c->position = to;
+}
+
 static void consume_word(world_t *world, const notify_change_t *change) {
   consumer_t *c = &world->consumer;
   table_t expected;
   switch ((notify_word_t)change->kind) {
     case NOTIFY_LOST:
       CHECK(c->next_index == 0, "lost in the middle of an operation");
+      c->coalescing = false;
       c->lost = true;
       c->losses++;
       return;
     case NOTIFY_RESYNC_BEGIN:
       CHECK(!c->bracket || change->full, "a second begin must be full");
       CHECK(change->full || !c->known || vesta_pos_equal(change->from, c->position), "a delta from elsewhere");
-      CHECK(c->lost || !c->known, "a resync without a reason");
+      c->coalescing = c->coalescing || (!c->bracket && c->known && !c->lost);
+      CHECK(!c->coalescing || world->config.coalesce, "a resync without a reason");
+      CHECK(!change->full || c->lost || !c->known, "everything is sent and nothing said of the loss");
       if (change->full) {
         memset(&c->table, 0, sizeof c->table);
       }
@@ -392,63 +363,94 @@ static void consume_word(world_t *world, const notify_change_t *change) {
       if (!c->known && world->config.start == SUBSCRIBER_FROM_NOW) {
         c->table = expected;
       }
-      table_check_equal(&c->table, &expected, change->kind == NOTIFY_SYNCED ? "SYNCED" : "RESYNC_END");
+      check_table(world, &expected, change->kind == NOTIFY_SYNCED ? "SYNCED" : "RESYNC_END");
       c->position = change->position;
       c->known = true;
       c->bracket = false;
       c->lost = false;
+      c->coalescing = false;
       c->synced = change->kind == NOTIFY_SYNCED;
       return;
     case NOTIFY_GONE: c->gone = true; return;
+    case NOTIFY_COALESCED:
+    case NOTIFY_HASH: break; /* no words */
   }
 }
 
-static void consume_change(world_t *world, const notify_change_t *change) {
+static void consume_live(world_t *world, const notify_change_t *change) {
   consumer_t *c = &world->consumer;
-  uint32_t id = kind_is_of_section(change->kind) ? id_number(change->id) : 0;
-  CHECK(c->bracket == change->resync, "a change on the wrong side of a bracket");
-  if (!change->resync) {
-    CHECK(c->known && !c->lost, "a live change after a loss");
-    CHECK(change->position.seq == c->position.seq + 1, "seq %llu after %llu", (unsigned long long)change->position.seq,
-          (unsigned long long)c->position.seq);
-    CHECK(change->index == c->next_index, "element %u instead of %u", change->index, c->next_index);
-    int32_t op = model_find(&world->model, change->position.epoch, change->position.seq);
-    CHECK(op >= 0, "never committed");
-    const model_element_t *e = &world->model.ops[op].elements[change->index];
-    CHECK(world->model.ops[op].count == change->count && e->kind == (vesta_kind_t)change->kind && e->id == id &&
-              e->offset == change->offset && e->size == change->data.size &&
-              (e->size == 0 || memcmp(e->data, change->data.data, e->size) == 0),
-          "not what was committed");
-    c->next_index = change->index + 1 == change->count ? 0 : change->index + 1;
-    c->position = c->next_index == 0 ? change->position : c->position;
-    c->live++;
+  CHECK(c->known && !c->lost, "a live change after a loss");
+  int32_t op = model_find(&world->model, change->position.epoch, change->position.seq);
+  CHECK(op >= 0, "never committed");
+  const model_op_t *o = &world->model.ops[op];
+  if (c->next_index == 0) {
+    CHECK(change->position.seq > c->position.seq, "%llu was had before", (unsigned long long)change->position.seq);
+    const model_op_t *before = o->before < 0 ? NULL : &world->model.ops[o->before];
+    consumer_pass(world, (vesta_pos_t){.lineage = LINEAGE,
+                                       .epoch = before == NULL ? c->position.epoch : before->epoch,
+                                       .seq = change->position.seq - 1});
   }
-  c->resync += change->resync;
-  if (kind_is_of_section(change->kind)) {
-    bool may_be_absent = change->kind == VESTA_KIND_CREATED || (change->resync && kind_deletes(change->kind));
-    CHECK(c->table.there[id] || may_be_absent, "kind %u of section %u that is not there", change->kind, id);
-    CHECK(change->resync || change->kind != VESTA_KIND_CREATED || !c->table.there[id], "created twice");
-    table_put(&c->table, change->kind, id, (uint32_t)change->offset, change->data.data, (uint32_t)change->data.size);
+  CHECK(change->index == c->next_index, "element %u instead of %u", change->index, c->next_index);
+  uint32_t count;
+  const model_element_t *e = op_wanted(world, o, change->index, &count);
+  CHECK(e != NULL && count == change->count && e->kind == (vesta_kind_t)change->kind && e->size == change->data.size &&
+            e->offset == change->offset && (!kind_is_of_section(change->kind) || e->id == id_number(change->id)),
+        "not what was committed");
+  CHECK(world->config.keys_only || e->size == 0 || memcmp(e->data, change->data.data, e->size) == 0, "other data");
+  c->next_index = change->index + 1 == change->count ? 0 : change->index + 1;
+  if (c->next_index == 0) {
+    table_put_op(&c->table, o);
+    c->position = change->position;
   }
+  c->live++;
+}
+
+static void consume_resync(world_t *world, const notify_change_t *change) {
+  static const uint8_t zeros[SECTION_BYTES];
+  consumer_t *c = &world->consumer;
+  c->resync++;
+  if (!kind_is_of_section(change->kind)) {
+    return;
+  }
+  uint32_t id = id_number(change->id);
+  bool names = change->kind == VESTA_KIND_CREATED || change->kind == NOTIFY_COALESCED;
+  CHECK(id_wanted(world, id), "section %u is not wanted", id);
+  CHECK(c->table.there[id] || names || kind_deletes(change->kind), "kind %u of section %u that is not there",
+        change->kind, id);
+  if (change->kind == NOTIFY_COALESCED) {
+    CHECK(c->coalescing && change->from.epoch != 0 && change->from.seq < change->position.seq, "not coalesced");
+    c->coalesced++;
+  }
+  table_put(&c->table, change->kind, id, (uint32_t)change->offset, world->config.keys_only ? zeros : change->data.data,
+            (uint32_t)change->data.size);
 }
 
 static bool world_consume(world_t *world) {
+  consumer_t *c = &world->consumer;
   notify_change_t change;
-  if (!subscriber_next(world->subscriber, &change)) {
-    return false;
+  bool is_one = subscriber_next(world->subscriber, &change);
+  subscriber_status_t status;
+  subscriber_status(world->subscriber, &status);
+  bool word = is_one && change.kind >= NOTIFY_SYNCED && change.kind != NOTIFY_COALESCED;
+  if ((!is_one || word) && c->known && !c->lost && !c->bracket) {
+    consumer_pass(world, status.handed_out);
   }
-  if (change.kind >= NOTIFY_SYNCED) {
+  if (word) {
     consume_word(world, &change);
-  } else {
-    consume_change(world, &change);
+  } else if (is_one) {
+    CHECK(c->bracket == change.resync, "a change on the wrong side of a bracket");
+    CHECK(!world->config.keys_only || change.data.data == NULL, "data that nobody wants");
+    if (change.resync) {
+      consume_resync(world, &change);
+    } else {
+      consume_live(world, &change);
+    }
   }
-  if (world->consumer.known && world->consumer.next_index == 0 && !world->consumer.bracket) {
-    subscriber_status_t status;
-    subscriber_status(world->subscriber, &status);
-    CHECK(vesta_pos_equal(status.handed_out, world->consumer.position), "handed_out is wrong");
-    CHECK(!status.synced || !world->consumer.lost, "synced though it is lost");
+  if (c->known && c->next_index == 0 && !c->bracket) {
+    CHECK(vesta_pos_equal(status.handed_out, c->position), "handed_out is wrong");
+    CHECK(!status.synced || !c->lost, "synced though it is lost");
   }
-  return true;
+  return is_one;
 }
 
 /* ---- moving ---- */
@@ -573,6 +575,21 @@ static void world_settle(world_t *world) {
 
 /* ---- a run ---- */
 
+/* What a subscriber may ask for, each by itself and together. */
+static void world_options(world_t *world) {
+  static const char *const prefixes[] = {"s1", "s2", "s7", "s11", "s"};
+  subscriber_config_t *config = &world->config;
+  config->keys_only = percent(25);
+  config->coalesce = percent(40);
+  config->kinds = percent(25) ? (uint32_t)random_next() : 0;
+  config->prefixes = world->prefixes;
+  config->prefix_count = percent(30) ? 1 + below(2) : 0;
+  for (uint32_t i = 0; i < config->prefix_count; i++) {
+    world->prefixes[i] = (wire_element_t){.id = text(prefixes[below(sizeof prefixes / sizeof prefixes[0])])};
+  }
+  world->old_service = percent(20);
+}
+
 static void world_open(world_t *world, uint64_t seed) {
   memset(world, 0, sizeof *world);
   seed_now = seed;
@@ -599,6 +616,7 @@ static void world_open(world_t *world, uint64_t seed) {
       .start = (subscriber_start_t)below(3),
       .buffer_bytes = 1U << (10 + below(9)),
   };
+  world_options(world);
   if (world->config.start == SUBSCRIBER_FROM_POSITION && world->model.count != 0) {
     int32_t op = (int32_t)below(world->model.count);
     world->config.position =
@@ -640,11 +658,11 @@ static void world_check_replica(const world_t *world) {
     expected.size[id] = (uint32_t)section.size;
     memcpy(expected.data[id], section.data, section.size);
   }
-  table_check_equal(&world->consumer.table, &expected, "settled");
+  check_table(world, &expected, "settled");
 }
 
 static subscriber_status_t totals;
-static uint64_t total_live, total_resync, total_full;
+static uint64_t total_live, total_resync, total_full, total_left_out, total_coalesced;
 
 static void run_seed(uint64_t seed) {
   static world_t world;
@@ -664,9 +682,12 @@ static void run_seed(uint64_t seed) {
   totals.duplicates += status.duplicates;
   totals.overflows += status.overflows;
   totals.rebuilt += status.rebuilt;
+  totals.withheld += status.withheld;
   total_live += world.consumer.live;
   total_resync += world.consumer.resync;
   total_full += world.consumer.full_resyncs;
+  total_left_out += world.consumer.left_out;
+  total_coalesced += world.consumer.coalesced;
   world_close(&world);
 }
 
@@ -684,14 +705,17 @@ static void whatever_the_link_does_the_consumer_has_the_committed_order_or_a_dec
     run_seed(seed);
   }
   print_message("live=%llu resync=%llu resyncs=%llu full=%llu lost=%llu holes=%llu repairs=%llu duplicates=%llu "
-                "overflows=%llu rebuilt=%llu\n",
+                "overflows=%llu rebuilt=%llu left_out=%llu coalesced=%llu withheld=%llu\n",
                 (unsigned long long)total_live, (unsigned long long)total_resync, (unsigned long long)totals.resyncs,
                 (unsigned long long)total_full, (unsigned long long)totals.lost, (unsigned long long)totals.holes,
                 (unsigned long long)totals.repairs, (unsigned long long)totals.duplicates,
-                (unsigned long long)totals.overflows, (unsigned long long)totals.rebuilt);
+                (unsigned long long)totals.overflows, (unsigned long long)totals.rebuilt,
+                (unsigned long long)total_left_out, (unsigned long long)total_coalesced,
+                (unsigned long long)totals.withheld);
   /* the seeds reach what they are for */
   assert_true(total_live > 1000 && total_resync > 1000 && total_full > 10 && totals.lost > 10 && totals.repairs > 100 &&
-              totals.overflows > 100 && totals.duplicates > 100);
+              totals.overflows > 100 && totals.duplicates > 100 && total_left_out > 1000 && total_coalesced > 100 &&
+              totals.withheld > 100);
 }
 
 int main(void) {

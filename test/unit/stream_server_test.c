@@ -14,7 +14,11 @@ static answer_t ask(rig_t *rig, const wire_message_t *request) {
   vesta_bytes_t head;
   stream_server_answer(rig->server, rig->service.replica, request, &head, &answer.payload);
   assert_int_equal(wire_decode(rig->decoder, head.data, head.size, &answer.message), VESTA_OK);
-  assert_int_equal(wire_payload_check(&answer.message, answer.payload.size), VESTA_OK);
+  if ((answer.message.state & WIRE_CHUNK_KEYS) != 0) {
+    assert_int_equal(answer.payload.size, 0);
+  } else {
+    assert_int_equal(wire_payload_check(&answer.message, answer.payload.size), VESTA_OK);
+  }
   assert_int_equal(answer.message.number, request->number);
   assert_int_equal(answer.message.checkpoint, request->checkpoint);
   assert_true(vesta_pos_equal(wire_pos(&answer.message), rig_committed(rig)));
@@ -162,23 +166,52 @@ static void a_chunk_has_at_least_one_section_however_large(void **state) {
   rig_close(&rig);
 }
 
+static void sections_make(rig_t *rig, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    char id[16];
+    (void)snprintf(id, sizeof id, "%u", i);
+    must_apply(&rig->service, ELEMENTS(create(id, "")));
+  }
+}
+
+static void a_delta_of_few_of_many_sections_is_one_chunk(void **state) {
+  (void)state;
+  rig_t rig;
+  uint32_t slots = 4 * VESTA_STREAM_CHUNK_SLOTS_MAX;
+  rig_open_of(&rig, slots, 16, 32);
+  sections_make(&rig, slots);
+  must_apply(&rig.service, ELEMENTS(overwrite("5", "changed")));
+  must_apply(&rig.service, ELEMENTS(overwrite("65535", "changed")));
+  for (int recovered = 0; recovered < 2; recovered++) { /* and the service that takes it up again knows as well */
+    answer_t answer = snapshot(&rig, 0, at(slots));
+    assert_int_equal(answer.message.element_count, 2);
+    assert_int_equal(answer.message.elements[0].slot, 5);
+    assert_int_equal(answer.message.elements[1].slot, 65535);
+    assert_int_equal(answer.message.cursor_end, slots);
+    assert_int_equal(answer.message.state, WIRE_CHUNK_LAST);
+    fixture_restart(&rig.service);
+  }
+  rig_close(&rig);
+}
+
 static void a_chunk_looks_at_a_bounded_number_of_slots(void **state) {
   (void)state;
   rig_t rig;
   uint32_t slots = VESTA_STREAM_CHUNK_SLOTS_MAX + 10;
   rig_open_of(&rig, slots, 16, 32);
-  for (uint32_t i = 0; i < slots; i++) {
+  sections_make(&rig, slots);
+  uint32_t changed = 0;
+  for (uint32_t i = 0; i < slots; i += 64, changed++) { /* one here and there, so that no neighbours are passed over */
     char id[16];
     (void)snprintf(id, sizeof id, "%u", i);
-    must_apply(&rig.service, ELEMENTS(create(id, "")));
+    must_apply(&rig.service, ELEMENTS(overwrite(id, "changed")));
   }
-  must_apply(&rig.service, ELEMENTS(overwrite("5", "changed")));
   answer_t answer = snapshot(&rig, 0, at(slots));
-  assert_int_equal(answer.message.element_count, 1);
+  assert_int_equal(answer.message.element_count, changed - 1);
   assert_int_equal(answer.message.cursor_end, VESTA_STREAM_CHUNK_SLOTS_MAX);
   assert_int_equal(answer.message.state, 0);
   answer = snapshot(&rig, answer.message.cursor_end, at(slots));
-  assert_int_equal(answer.message.element_count, 0);
+  assert_int_equal(answer.message.element_count, 1);
   assert_int_equal(answer.message.state, WIRE_CHUNK_LAST);
   rig_close(&rig);
 }
@@ -382,6 +415,83 @@ static void a_position_of_another_history_is_said_to_have_diverged(void **state)
   rig_close(&rig);
 }
 
+/* ---- a part of it ---- */
+
+static void with_prefixes_there_are_only_such_sections_and_such_deletes(void **state) {
+  (void)state;
+  rig_t rig;
+  rig_open(&rig);
+  must_apply(&rig.service, ELEMENTS(create("a1", "1"), create("b1", "2"), create("a2", "3"), create("b2", "4")));
+  must_apply(&rig.service, ELEMENTS(overwrite("a1", "5"), overwrite("b1", "6")));
+  must_apply(&rig.service, ELEMENTS(delete_of("a2"), delete_of("b2")));
+  wire_element_t prefix = {.id = text("b")};
+  wire_message_t request = request_of(WIRE_SNAPSHOT_GET, 0, 0, nowhere);
+  request.elements = &prefix;
+  request.element_count = 1;
+  answer_t answer = ask(&rig, &request);
+  assert_int_equal(answer.message.state, WIRE_CHUNK_LAST);
+  assert_int_equal(answer.message.element_count, 1);
+  assert_true(vesta_bytes_equal(answer.message.elements[0].id, text("b1")));
+  assert_true(vesta_bytes_equal(answer.payload, text("6")));
+  request = request_of(WIRE_SNAPSHOT_GET, 0, 0, at(2));
+  request.elements = &prefix;
+  request.element_count = 1;
+  answer = ask(&rig, &request);
+  assert_int_equal(answer.message.element_count, 1);
+  assert_int_equal(answer.message.elements[0].kind, VESTA_KIND_DELETED);
+  assert_true(vesta_bytes_equal(answer.message.elements[0].id, text("b2")));
+  rig_close(&rig);
+}
+
+static void so_many_prefixes_of_such_a_length_are_taken_and_no_more(void **state) {
+  (void)state;
+  rig_t rig;
+  rig_open(&rig);
+  static uint8_t longest[VESTA_SECTION_ID_BYTES_MAX + 1];
+  static uint8_t head[VESTA_STREAM_REQUEST_BYTES_MAX];
+  wire_element_t prefixes[VESTA_STREAM_PREFIXES_MAX + 1];
+  for (uint32_t i = 0; i <= VESTA_STREAM_PREFIXES_MAX; i++) {
+    prefixes[i] = (wire_element_t){.id = vesta_bytes(longest, VESTA_SECTION_ID_BYTES_MAX)};
+  }
+  wire_message_t request = request_of(WIRE_SNAPSHOT_GET, 0, 0, at(1));
+  request.elements = prefixes;
+  request.element_count = VESTA_STREAM_PREFIXES_MAX;
+  size_t size = 0;
+  assert_int_equal(wire_encode(&request, head, sizeof head, &size), VESTA_OK); /* it fits into one request */
+  assert_int_equal(ask(&rig, &request).message.error, 0);
+  request.element_count++;
+  assert_int_equal(ask(&rig, &request).message.error, VESTA_ERR_INVALID_PARAM);
+  request.element_count = 1;
+  prefixes[0].id.size++;
+  assert_int_equal(ask(&rig, &request).message.error, VESTA_ERR_INVALID_PARAM);
+  prefixes[0].id.size = 0;
+  assert_int_equal(ask(&rig, &request).message.error, VESTA_ERR_INVALID_PARAM);
+  rig_close(&rig);
+}
+
+static void keys_only_means_sizes_and_no_payload(void **state) {
+  (void)state;
+  rig_t rig;
+  rig_open(&rig);
+  must_apply(&rig.service, ELEMENTS(create("a", "one"), create("b", "")));
+  must_apply(&rig.service, ELEMENTS(overwrite("b", "three")));
+  wire_message_t request = request_of(WIRE_SNAPSHOT_GET, 0, 0, nowhere);
+  request.flags = WIRE_GET_KEYS;
+  answer_t answer = ask(&rig, &request);
+  assert_int_equal(answer.message.state, WIRE_CHUNK_LAST | WIRE_CHUNK_KEYS);
+  assert_int_equal(answer.message.element_count, 2);
+  assert_true(answer.message.elements[0].size == 3 && answer.message.elements[1].size == 5);
+  request = request_of(WIRE_HISTORY_GET, 1, 0, nowhere);
+  request.flags = WIRE_GET_KEYS;
+  answer = ask(&rig, &request);
+  assert_int_equal(answer.message.state, WIRE_CHUNK_KEYS);
+  assert_int_equal(answer.message.element_count, 3);
+  assert_true(answer.message.elements[0].size == 3 && answer.message.elements[2].size == 5);
+  answer = snapshot(&rig, 0, nowhere); /* and the next one has data again */
+  assert_true(vesta_bytes_equal(answer.payload, text("onethree")));
+  rig_close(&rig);
+}
+
 static void any_other_request_is_refused(void **state) {
   (void)state;
   rig_t rig;
@@ -400,6 +510,7 @@ int main(void) {
       cmocka_unit_test(a_section_is_sent_until_its_expiry_is_committed),
       cmocka_unit_test(a_chunk_keeps_to_its_size_and_the_next_goes_on_where_it_ended),
       cmocka_unit_test(a_chunk_has_at_least_one_section_however_large),
+      cmocka_unit_test(a_delta_of_few_of_many_sections_is_one_chunk),
       cmocka_unit_test(a_chunk_looks_at_a_bounded_number_of_slots),
       cmocka_unit_test(a_cursor_beyond_the_end_gets_an_empty_last_chunk),
       cmocka_unit_test(a_delta_names_what_changed_and_what_was_deleted_since),
@@ -411,6 +522,9 @@ int main(void) {
       cmocka_unit_test(history_keeps_to_a_chunk_and_is_asked_on),
       cmocka_unit_test(history_that_is_gone_is_said_to_be_lost),
       cmocka_unit_test(a_position_of_another_history_is_said_to_have_diverged),
+      cmocka_unit_test(with_prefixes_there_are_only_such_sections_and_such_deletes),
+      cmocka_unit_test(so_many_prefixes_of_such_a_length_are_taken_and_no_more),
+      cmocka_unit_test(keys_only_means_sizes_and_no_payload),
       cmocka_unit_test(any_other_request_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

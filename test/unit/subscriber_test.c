@@ -1,47 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * The subscriber's rules, one a test. (What holds over many random runs is in stream_model_test.c.)
+ * The subscriber's rules, one a test. (Those of a part of the changes are in
+ * subscriber_part_test.c; what holds over many random runs is in stream_model_test.c.)
  */
-#include "test/unit/stream_fixture.h"
-
-static const int64_t second_ns = 1000 * MS;
-
-static const subscriber_config_t from_snapshot = {.start = SUBSCRIBER_FROM_SNAPSHOT};
-static const subscriber_config_t from_now = {.start = SUBSCRIBER_FROM_NOW};
-
-static subscriber_config_t from_position(uint64_t epoch, uint64_t seq) {
-  return (subscriber_config_t){.start = SUBSCRIBER_FROM_POSITION,
-                               .position = {.lineage = LINEAGE, .epoch = epoch, .seq = seq}};
-}
-
-/* A subscriber that is live, with nothing to hand out. */
-static void rig_open_live(rig_t *rig, const subscriber_config_t *config) {
-  rig_open(rig);
-  rig_write(rig, ELEMENTS(create("a", "1"), create("b", "2")));
-  rig_subscribe(rig, config);
-  (void)rig_settle(rig);
-  notify_change_t change;
-  while (subscriber_next(rig->subscriber, &change)) {
-  }
-  assert_true(rig_status(rig).synced);
-}
-
-/* The request that is due now. */
-static wire_message_t rig_request(rig_t *rig, uint64_t kind) {
-  wire_message_t request;
-  assert_true(subscriber_request(rig->subscriber, rig->now_ns, &request));
-  assert_int_equal(request.kind, kind);
-  return request;
-}
-static void rig_no_request(rig_t *rig) {
-  wire_message_t request;
-  assert_false(subscriber_request(rig->subscriber, rig->now_ns, &request));
-}
-
-static void rig_beacon(rig_t *rig) {
-  rig->now_ns += second_ns;
-  publisher_time(rig->publisher, rig->now_ns, rig_replica, rig);
-}
+#include "test/unit/subscriber_rig.h"
 
 /* ---- beginning ---- */
 
@@ -259,7 +221,7 @@ static void an_unanswered_request_is_repeated_after_a_second_and_answered_once(v
   rig_write(&rig, ELEMENTS(overwrite("a", "y")));
   rig_hear_all(&rig);
   wire_message_t request = rig_request(&rig, WIRE_HISTORY_GET);
-  rig.now_ns += second_ns - 1;
+  rig.now_ns += (1000 * MS) - 1;
   rig_no_request(&rig);
   assert_int_equal(subscriber_wake_ns(rig.subscriber), rig.now_ns + 1);
   rig.now_ns++;
@@ -283,7 +245,7 @@ static void a_refused_request_is_tried_again_after_a_second(void **state) {
   wire_message_t request = rig_request(&rig, WIRE_SNAPSHOT_GET);
   rig_answer_error(&rig, &request, VESTA_ERR_NO_RESOURCES);
   rig_no_request(&rig);
-  rig.now_ns += second_ns;
+  rig.now_ns += (1000 * MS);
   request = rig_request(&rig, WIRE_SNAPSHOT_GET);
   rig_answer(&rig, &request);
   (void)rig_next(&rig, NOTIFY_RESYNC_BEGIN);
@@ -504,6 +466,8 @@ static void an_operation_larger_than_the_buffer_is_fetched(void **state) {
   rig_close(&rig);
 }
 
+/* ---- under load ---- */
+
 /* A section's content says at which write it was made. */
 static void write_some(rig_t *rig, uint32_t sections, uint32_t writes, uint32_t *last) {
   static char data[400];
@@ -628,7 +592,7 @@ static void changed_bytes_are_dropped_or_understood_and_never_more_than_that(voi
     wire_message_t request;
     rig_write(&rig, ELEMENTS(overwrite("a", "some data"), overwrite("b", "more")));
     rig_lose(&rig);
-    rig.now_ns += second_ns;
+    rig.now_ns += (1000 * MS);
     rig_beacon(&rig);
     rig_hear_all(&rig);
     if (!subscriber_request(rig.subscriber, rig.now_ns, &request)) {

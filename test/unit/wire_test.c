@@ -410,8 +410,9 @@ static bool anything_pack(msgpack_packer *packer, unsigned which) {
 
 static void unknown_fields_and_further_items_are_skipped_whatever_they_hold(void **state) {
   (void)state;
-  static const uint64_t numbers[] = {0,         WIRE_FIELD_ELEMENTS + 1, 63, 64, 65, 127, 128, 255, 65536, 1ULL << 40,
-                                     UINT64_MAX};
+  static const uint64_t numbers[] = {
+      0,         WIRE_FIELD_ELEMENTS + 2, WIRE_FIELDS_END - 1, WIRE_FIELDS_END, 65, 127, 128, 255, 65536, 1ULL << 40,
+      UINT64_MAX};
   craft_t craft;
   craft_begin(&craft, WIRE_VERSION + 1, WIRE_CHANGE);
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {

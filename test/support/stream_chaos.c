@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * See stream_chaos.h.
+ */
+#include "test/support/stream_chaos.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "test/support/application.h"
+#include "test/support/daemon_fixture.h"
+#include "test/support/stream_ledger.h"
+
+#define CHECKPOINT_NAME "chaos"
+#define WRITERS 2U
+#define LIGHT_BYTES_MAX 300U
+#define HEAVY_BYTES_MAX 40000U
+#define SLOW_CHANGES 20U /* a slow reader pauses after so many */
+#define DESCRIPTORS_MAX 256
+#define SETTLE_NS (60 * INT64_C(1000000000))
+
+/* ---- in the processes of writers and readers; what must not fail ends the process, which the test sees ---- */
+
+static void must(bool fine, const char *what, SaAisErrorT error) {
+  if (!fine) {
+    (void)fprintf(stderr, "process %ld: %s (%d)\n", (long)getpid(), what, (int)error);
+    _exit(1);
+  }
+}
+
+static void pause_ms(long ms) {
+  const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+  (void)nanosleep(&pause, NULL);
+}
+
+static SaCkptSectionIdT section_of(uint32_t section, char text[16]) {
+  (void)snprintf(text, 16, "s%u", section);
+  return section_id(text);
+}
+
+/* A value fills its section: half a write would show. */
+static void value_fill(uint8_t *data, SaSizeT size, uint64_t value) {
+  memcpy(data, &value, sizeof value);
+  memset(data + sizeof value, (int)(value & 0xff), size - sizeof value);
+}
+
+static uint64_t value_of(const uint8_t *data, SaSizeT size) {
+  uint64_t value = 0;
+  must(size >= sizeof value, "a section is too short", SA_AIS_OK);
+  memcpy(&value, data, sizeof value);
+  for (SaSizeT i = sizeof value; i < size; i++) {
+    must(data[i] == (value & 0xff), "a section is of two values", SA_AIS_OK);
+  }
+  return value;
+}
+
+/* ---- writers ---- */
+
+typedef struct writer {
+  stream_ledger_t *ledger;
+  application_t application;
+  uint32_t number;
+  unsigned random;
+  SaSizeT sizes[LEDGER_SECTIONS]; /* 0: it is not there */
+} writer_t;
+
+/* Something happens to one of this writer's own sections. */
+static ledger_element_t writer_change(writer_t *writer, vesta_txn_t *txn, uint32_t section) {
+  static uint8_t data[HEAVY_BYTES_MAX + sizeof(uint64_t)];
+  char text[16];
+  SaCkptSectionIdT id = section_of(section, text);
+  unsigned most = atomic_load(&writer->ledger->heavy) ? HEAVY_BYTES_MAX : LIGHT_BYTES_MAX;
+  SaSizeT size = sizeof(uint64_t) + (unsigned)rand_r(&writer->random) % most;
+  ledger_element_t element = {.section = section, .value = atomic_fetch_add(&writer->ledger->next_value, 1) + 1};
+  unsigned way = (unsigned)rand_r(&writer->random) % 10;
+  SaAisErrorT error;
+  if (writer->sizes[section] == 0) {
+    value_fill(data, size, element.value);
+    error = vesta_txn_create(txn, &id, data, size, SA_TIME_END);
+  } else if (way == 0) {
+    element.value = 0;
+    size = 0;
+    error = vesta_txn_delete(txn, &id);
+  } else if (way < 4) {
+    size = writer->sizes[section];
+    value_fill(data, size, element.value);
+    error = vesta_txn_write(txn, &id, 0, data, size);
+  } else {
+    value_fill(data, size, element.value);
+    error = vesta_txn_overwrite(txn, &id, data, size);
+  }
+  must(error == SA_AIS_OK, "adding to a transaction", error);
+  writer->sizes[section] = size;
+  return element;
+}
+
+static void writer_operation(writer_t *writer) {
+  ledger_element_t elements[LEDGER_ELEMENTS_MAX];
+  vesta_txn_t *txn = NULL;
+  vesta_position_t position;
+  SaAisErrorT error = vesta_txn_begin(writer->application.checkpoint, &txn);
+  must(error == SA_AIS_OK, "beginning a transaction", error);
+  uint32_t count = 1 + ((unsigned)rand_r(&writer->random) % 4 == 0);
+  uint32_t section = (unsigned)rand_r(&writer->random) % (LEDGER_SECTIONS / WRITERS);
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t own = (section + i) % (LEDGER_SECTIONS / WRITERS) * WRITERS + writer->number;
+    elements[i] = writer_change(writer, txn, own);
+  }
+  int64_t until_ns = daemon_fixture_now_ns() + APPLICATION_DEADLINE;
+  while ((error = vesta_txn_commit(&txn, NULL, &position)) == SA_AIS_ERR_TRY_AGAIN &&
+         daemon_fixture_now_ns() < until_ns) {
+    pause_ms(1);
+  }
+  must(error == SA_AIS_OK, "committing", error);
+  stream_ledger_commit(writer->ledger, position.seq, elements, count);
+}
+
+static void writer_run(stream_ledger_t *ledger, uint32_t number, unsigned seed) {
+  static writer_t writer;
+  writer = (writer_t){.ledger = ledger, .number = number, .random = seed};
+  application_open(&writer.application, CHECKPOINT_NAME, APPLICATION_ALL);
+  while (!atomic_load(&ledger->stop)) {
+    writer_operation(&writer);
+  }
+  _exit(0);
+}
+
+/* ---- readers ---- */
+
+typedef struct reader {
+  stream_ledger_t *ledger;
+  ledger_reader_t *shared;
+  application_t application;
+  vesta_stream_t *stream;
+  SaSizeT buffer_bytes;
+  ledger_table_t table;
+  bool resync, full, synced;
+  bool named[LEDGER_SECTIONS];
+  uint32_t taken;
+} reader_t;
+
+static void reader_saw(const reader_t *reader, const ledger_word_t *word) {
+  must(stream_ledger_saw(reader->shared, word), "the ledger is full", SA_AIS_OK);
+}
+
+static void reader_state(const reader_t *reader, ledger_word_kind_t kind, uint64_t seq) {
+  reader_saw(reader, &(ledger_word_t){.kind = kind, .seq = seq, .value = stream_ledger_hash(&reader->table)});
+}
+
+/* From what was kept. */
+static void reader_begin(reader_t *reader) {
+  reader->table = reader->shared->tables[atomic_load(&reader->shared->kept)];
+  reader->resync = false;
+  reader->synced = false;
+  vesta_stream_options_t options = {.buffer_bytes = reader->buffer_bytes};
+  if (reader->table.epoch != 0) {
+    options.from = VESTA_FROM_POSITION;
+    options.position = (vesta_position_t){reader->table.lineage, reader->table.epoch, reader->table.seq};
+  }
+  reader_state(reader, LEDGER_START, reader->table.seq);
+  SaAisErrorT error;
+  int64_t until_ns = daemon_fixture_now_ns() + APPLICATION_DEADLINE;
+  while ((error = vesta_stream_open(reader->application.checkpoint, &options, &reader->stream)) ==
+             SA_AIS_ERR_TRY_AGAIN &&
+         daemon_fixture_now_ns() < until_ns) {
+    pause_ms(1);
+  }
+  must(error == SA_AIS_OK, "opening the stream", error);
+}
+
+static void reader_section(reader_t *reader, const vesta_change_t *change) {
+  char text[16] = "";
+  unsigned section = LEDGER_SECTIONS;
+  must(change->id.idLen < sizeof text, "an unknown section", SA_AIS_OK);
+  memcpy(text, change->id.id, change->id.idLen);
+  must(sscanf(text, "s%u", &section) == 1 && section < LEDGER_SECTIONS, "an unknown section", SA_AIS_OK);
+  reader->table.values[section] = change->kind == VESTA_CHANGE_DELETED ? 0 : value_of(change->data, change->size);
+  reader->named[section] = true;
+  if (change->resync == SA_FALSE) {
+    reader_saw(reader, &(ledger_word_t){.kind = LEDGER_LIVE,
+                                        .index = (uint16_t)change->index,
+                                        .count = (uint16_t)change->count,
+                                        .section = section,
+                                        .seq = change->position.seq,
+                                        .value = reader->table.values[section]});
+  }
+}
+
+/* The table is that of a position now. */
+static void reader_keep(reader_t *reader, const vesta_position_t *position) {
+  reader->table.lineage = position->lineage;
+  reader->table.epoch = position->epoch;
+  reader->table.seq = position->seq;
+  stream_ledger_keep(reader->shared, &reader->table);
+}
+
+static void reader_resync_end(reader_t *reader, const vesta_position_t *position) {
+  for (uint32_t i = 0; i < LEDGER_SECTIONS && reader->full; i++) {
+    reader->table.values[i] = reader->named[i] ? reader->table.values[i] : 0;
+  }
+  reader->resync = false;
+  reader_state(reader, LEDGER_RESYNC_END, position->seq);
+  reader_keep(reader, position);
+}
+
+static void reader_take(reader_t *reader, const vesta_change_t *change) {
+  switch (change->kind) {
+    case VESTA_CHANGE_CREATED:
+    case VESTA_CHANGE_WRITTEN:
+    case VESTA_CHANGE_OVERWRITTEN:
+    case VESTA_CHANGE_DELETED:
+      must(reader->resync == (change->resync != SA_FALSE), "a change on the wrong side of a bracket", SA_AIS_OK);
+      reader_section(reader, change);
+      if (!reader->resync && change->index + 1 == change->count) {
+        reader_keep(reader, &change->position);
+      }
+      break;
+    case VESTA_CHANGE_SYNCED:
+      reader->synced = true;
+      reader_state(reader, LEDGER_STATE, change->position.seq);
+      break;
+    case VESTA_CHANGE_LOST:
+      must(change->reason != VESTA_LOST_DIVERGED, "told to be of another history", SA_AIS_OK);
+      reader->synced = false;
+      reader_saw(reader, &(ledger_word_t){.kind = LEDGER_LOST, .seq = change->from.seq});
+      break;
+    case VESTA_CHANGE_RESYNC_BEGIN:
+      reader->synced = false;
+      reader->resync = true;
+      reader->full = change->full != SA_FALSE;
+      memset(reader->named, 0, sizeof reader->named);
+      reader_saw(reader, &(ledger_word_t){.kind = LEDGER_BEGIN, .seq = change->from.seq});
+      break;
+    case VESTA_CHANGE_RESYNC_END: reader_resync_end(reader, &change->position); break;
+    case VESTA_CHANGE_EXPIRED:
+    case VESTA_CHANGE_EXPIRY_SET:
+    case VESTA_CHANGE_UNLINKED:
+    case VESTA_CHANGE_RETENTION_SET:
+    case VESTA_CHANGE_EPOCH:
+    case VESTA_CHANGE_GONE:
+    case VESTA_CHANGE_COALESCED: must(false, "a change that nobody made", SA_AIS_OK);
+  }
+}
+
+/* The connections of the stream are cut off, as by a fault. */
+static void reader_cut(void) {
+  for (int fd = 0; fd < DESCRIPTORS_MAX; fd++) {
+    struct sockaddr_un address = {0};
+    socklen_t size = sizeof address;
+    if (getpeername(fd, (struct sockaddr *)&address, &size) == 0 && address.sun_family == AF_UNIX &&
+        (strstr(address.sun_path, ".changes") != NULL || strstr(address.sun_path, ".requests") != NULL)) {
+      (void)shutdown(fd, SHUT_RDWR);
+    }
+  }
+}
+
+static void reader_obey(reader_t *reader) {
+  if (atomic_exchange(&reader->shared->cut, false)) {
+    reader_cut();
+  }
+  if (atomic_exchange(&reader->shared->reopen, false)) {
+    vesta_stream_close(&reader->stream);
+    reader_begin(reader);
+  }
+  if (atomic_load(&reader->shared->slow) && ++reader->taken % SLOW_CHANGES == 0) {
+    pause_ms(1);
+  }
+}
+
+static void reader_run(stream_ledger_t *ledger, uint32_t number) {
+  static const SaSizeT buffers[LEDGER_READERS] = {0, 64 << 10, 256 << 10, 1 << 20, 64 << 10};
+  static reader_t reader;
+  vesta_change_t change;
+  reader = (reader_t){.ledger = ledger, .shared = &ledger->readers[number], .buffer_bytes = buffers[number]};
+  application_open(&reader.application, CHECKPOINT_NAME, SA_CKPT_CHECKPOINT_READ);
+  reader_begin(&reader);
+  for (;;) {
+    reader_obey(&reader);
+    SaAisErrorT error = vesta_stream_next(reader.stream, 5 * SA_TIME_ONE_MILLISECOND, &change);
+    if (error == SA_AIS_OK) {
+      reader_take(&reader, &change);
+    } else {
+      must(error == SA_AIS_ERR_TIMEOUT || error == SA_AIS_ERR_TRY_AGAIN, "taking a change", error);
+    }
+    bool at_end = atomic_load(&ledger->stop) && reader.synced && reader.table.seq == atomic_load(&ledger->last_seq);
+    atomic_store(&reader.shared->at_end, at_end);
+  }
+}
+
+/* ---- the test ---- */
+
+typedef struct chaos {
+  daemon_fixture_t daemon;
+  stream_ledger_t *ledger;
+  pid_t writers[WRITERS];
+  pid_t readers[LEDGER_READERS];
+  bool stopped[LEDGER_READERS];
+  unsigned random;
+} chaos_t;
+
+static unsigned draw(chaos_t *chaos, unsigned below) { return (unsigned)rand_r(&chaos->random) % below; }
+
+static pid_t child_begin(void) {
+  pid_t pid = fork();
+  assert_true(pid >= 0);
+  if (pid == 0) {
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failure there ends that process, not a copy of the test */
+  }
+  return pid;
+}
+
+static void child_kill(pid_t *pid) {
+  if (*pid > 0) {
+    int status;
+    assert_int_equal(kill(*pid, SIGKILL), 0);
+    assert_int_equal(waitpid(*pid, &status, 0), *pid);
+    assert_false(WIFEXITED(status)); /* it would have said why */
+    *pid = 0;
+  }
+}
+
+static void chaos_reader(chaos_t *chaos, uint32_t number, bool forgets) {
+  static const ledger_table_t nothing;
+  child_kill(&chaos->readers[number]);
+  if (forgets) {
+    stream_ledger_keep(&chaos->ledger->readers[number], &nothing);
+  }
+  chaos->stopped[number] = false;
+  chaos->readers[number] = child_begin();
+  if (chaos->readers[number] == 0) {
+    reader_run(chaos->ledger, number);
+  }
+}
+
+static void chaos_writer(chaos_t *chaos, uint32_t number) {
+  unsigned seed = chaos->random + number;
+  chaos->writers[number] = child_begin();
+  if (chaos->writers[number] == 0) {
+    writer_run(chaos->ledger, number, seed);
+  }
+}
+
+static void chaos_stop_or_continue(chaos_t *chaos, uint32_t number) {
+  assert_int_equal(kill(chaos->readers[number], chaos->stopped[number] ? SIGCONT : SIGSTOP), 0);
+  chaos->stopped[number] = !chaos->stopped[number];
+}
+
+static void chaos_daemon(chaos_t *chaos, bool restart) {
+  if (restart) {
+    daemon_fixture_kill(&chaos->daemon);
+    pause_ms(draw(chaos, 200));
+    daemon_fixture_start(&chaos->daemon);
+  } else {
+    assert_int_equal(kill(chaos->daemon.pid, SIGSTOP), 0);
+    pause_ms(draw(chaos, 200));
+    assert_int_equal(kill(chaos->daemon.pid, SIGCONT), 0);
+  }
+}
+
+static void chaos_act(chaos_t *chaos) {
+  uint32_t number = draw(chaos, LEDGER_READERS);
+  ledger_reader_t *reader = &chaos->ledger->readers[number];
+  switch (draw(chaos, 10)) {
+    case 0: chaos_reader(chaos, number, false); break;
+    case 1: chaos_reader(chaos, number, draw(chaos, 2) == 0); break;
+    case 2:
+    case 3: chaos_stop_or_continue(chaos, number); break;
+    case 4: atomic_store(&reader->slow, !atomic_load(&reader->slow)); break;
+    case 5: atomic_store(&reader->reopen, true); break;
+    case 6: atomic_store(&reader->cut, true); break;
+    case 7: chaos_daemon(chaos, true); break;
+    case 8: chaos_daemon(chaos, false); break;
+    default: atomic_store(&chaos->ledger->heavy, !atomic_load(&chaos->ledger->heavy)); break;
+  }
+}
+
+/* Nothing happens any more: everybody gets to the end. */
+static void chaos_settle(chaos_t *chaos) {
+  atomic_store(&chaos->ledger->stop, true);
+  for (uint32_t i = 0; i < WRITERS; i++) {
+    int status;
+    assert_int_equal(waitpid(chaos->writers[i], &status, 0), chaos->writers[i]);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  }
+  for (uint32_t i = 0; i < LEDGER_READERS; i++) {
+    atomic_store(&chaos->ledger->readers[i].slow, false);
+    if (chaos->stopped[i]) {
+      chaos_stop_or_continue(chaos, i);
+    }
+  }
+  int64_t until_ns = daemon_fixture_now_ns() + SETTLE_NS;
+  for (uint32_t i = 0; i < LEDGER_READERS;) {
+    assert_int_equal(waitpid(chaos->readers[i], NULL, WNOHANG), 0);
+    if (daemon_fixture_now_ns() > until_ns) {
+      fail_msg("reader %u has not come to the end", i);
+    }
+    if (atomic_load(&chaos->ledger->readers[i].at_end)) {
+      i++;
+    } else {
+      pause_ms(1);
+    }
+  }
+}
+
+void stream_chaos_run(const stream_chaos_plan_t *plan) {
+  chaos_t chaos = {.random = plan->seed, .ledger = stream_ledger_new()};
+  daemon_fixture_open(&chaos.daemon);
+  for (uint32_t i = 0; i < WRITERS; i++) {
+    chaos_writer(&chaos, i);
+  }
+  int64_t until_ns = daemon_fixture_now_ns() + SETTLE_NS;
+  while (atomic_load(&chaos.ledger->last_seq) == 0) { /* the checkpoint is there from now on */
+    assert_true(daemon_fixture_now_ns() < until_ns);
+    pause_ms(1);
+  }
+  for (uint32_t i = 0; i < LEDGER_READERS; i++) {
+    chaos_reader(&chaos, i, false);
+  }
+  for (unsigned i = 0; i < plan->actions && !atomic_load(&chaos.ledger->stop); i++) {
+    pause_ms(draw(&chaos, plan->pause_ms));
+    chaos_act(&chaos);
+  }
+  chaos_settle(&chaos);
+  for (uint32_t i = 0; i < LEDGER_READERS; i++) {
+    child_kill(&chaos.readers[i]);
+  }
+  ledger_verdict_t verdict = stream_ledger_judge(chaos.ledger);
+  print_message("seed %u: %llu operations, %llu changes seen, %llu starts, %llu lost, %llu resyncs, %llu synced\n",
+                plan->seed, (unsigned long long)verdict.operations, (unsigned long long)verdict.live,
+                (unsigned long long)verdict.starts, (unsigned long long)verdict.lost,
+                (unsigned long long)verdict.resyncs, (unsigned long long)verdict.states);
+  daemon_fixture_close(&chaos.daemon);
+  stream_ledger_destroy(&chaos.ledger);
+}

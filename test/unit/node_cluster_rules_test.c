@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Node directors in a cluster, rule by rule, where it gets narrow: a node that restarts or falls behind between two
+ * steps, one that is taken out and may still be read, a message that comes late or twice.
+ */
+#include "core/node_cluster.h"
+#include "test/unit/cluster_world.h"
+
+#define ALL_COLLOCATED (VESTA_CREATE_ALL_REPLICAS | VESTA_CREATE_COLLOCATED)
+
+static directory_checkpoint_t *checkpoint_at(cluster_world_t *world, uint32_t index) {
+  size_t bucket = 0;
+  return directory_each(world->members[index].node->directory, &bucket, NULL);
+}
+
+static bool in_sync(cluster_world_t *world, uint32_t index, uint32_t node) {
+  const directory_replica_t *replica = directory_replica(checkpoint_at(world, index), node);
+  return replica != NULL && replica->state == WIRE_REPLICA_IN_SYNC;
+}
+
+/* Time passes until it is so, for ten seconds at most. */
+#define pass_until(world, condition)                         \
+  do {                                                       \
+    int64_t end_ns_ = (world)->now_ns + 10 * CLUSTER_SECOND; \
+    while (!(condition) && (world)->now_ns < end_ns_) {      \
+      cluster_pass(world, CLUSTER_MS);                       \
+    }                                                        \
+    assert_true(condition);                                  \
+  } while (0)
+
+/* ---- regions ---- */
+
+static void what_was_written_survives_when_all_nodes_restart_before_its_making_is_known_to_be_stable(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  cluster_hello(&world, 0);
+  uint64_t handle = cluster_open(&world, 0, "a", ALL_COLLOCATED);
+  assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "kept"), VESTA_OK);
+  for (uint32_t i = 0; i < 3; i++) {
+    cluster_stop(&world, i, true);
+  }
+  for (uint32_t i = 0; i < 3; i++) {
+    cluster_start(&world, i);
+  }
+  cluster_view(&world, 0);
+  cluster_pass(&world, 5 * CLUSTER_SECOND);
+  cluster_hello(&world, 0);
+  handle = cluster_open(&world, 0, "a", ALL_COLLOCATED);
+  assert_int_equal(cluster_read(&world, 0, handle, "s"), 4);
+  cluster_end(&world);
+}
+
+static void a_node_whose_journal_is_gone_takes_up_the_regions_it_still_has(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  cluster_hello(&world, 0);
+  uint64_t handle = cluster_open(&world, 0, "a", ALL_COLLOCATED);
+  assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "kept"), VESTA_OK);
+  cluster_stop(&world, 0, true);
+  cluster_clear(&world.members[0].journal, &world.members[0].journal_last);
+  cluster_start(&world, 0);
+  cluster_view(&world, 0);
+  cluster_pass(&world, 5 * CLUSTER_SECOND);
+  cluster_hello(&world, 0);
+  handle = cluster_open(&world, 0, "a", ALL_COLLOCATED);
+  assert_int_equal(cluster_read(&world, 0, handle, "s"), 4);
+  cluster_end(&world);
+}
+
+static void the_last_replica_in_sync_whose_files_are_gone_takes_its_checkpoint_with_it(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  cluster_hello(&world, 0);
+  uint64_t handle = cluster_open(&world, 0, "a", ALL_COLLOCATED);
+  assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "lost"), VESTA_OK);
+  cluster_stop(&world, 0, false);
+  cluster_start(&world, 0);
+  cluster_view(&world, 0);
+  cluster_pass(&world, 5 * CLUSTER_SECOND);
+  cluster_hello(&world, 0);
+  assert_null(checkpoint_at(&world, 0));
+  handle = cluster_open(&world, 0, "a", ALL_COLLOCATED);
+  assert_int_equal(cluster_read(&world, 0, handle, "s"), -VESTA_ERR_NOT_EXIST);
+  cluster_end(&world);
+}
+
+static void a_primary_that_comes_back_at_once_without_its_files_gives_way_to_the_other(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  cluster_hello(&world, 0);
+  cluster_hello(&world, 2);
+  uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
+  uint64_t third = cluster_open(&world, 2, "a", VESTA_CREATE_ALL_REPLICAS);
+  pass_until(&world, directory_replica_count(checkpoint_at(&world, 0), WIRE_REPLICA_IN_SYNC) == 2);
+  assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "kept"), VESTA_OK);
+  cluster_stop(&world, 0, false);
+  cluster_start(&world, 0);
+  cluster_view(&world, 0);
+  assert_int_equal(cluster_read(&world, 2, third, "s"), 4);
+  assert_int_equal(cluster_change(&world, 2, third, VESTA_KIND_OVERWRITTEN, "s", "again"), VESTA_OK);
+  cluster_end(&world);
+}
+
+/* ---- what may be read ---- */
+
+/* Until when a process on that node may read the replica there by itself. */
+static int64_t readable_until_ns(cluster_world_t *world, uint32_t index) {
+  const directory_checkpoint_t *checkpoint = checkpoint_at(world, index);
+  return checkpoint->shared->readable_ns;
+}
+
+static void a_replica_that_was_taken_out_is_waited_for_until_it_surely_is_not_read_any_more(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  cluster_hello(&world, 0);
+  uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
+  pass_until(&world, in_sync(&world, 0, 2));
+  assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "old"), VESTA_OK);
+  world.members[1].mute = true; /* it beats, and acknowledges nothing */
+  wire_element_t element = {
+      .kind = VESTA_KIND_OVERWRITTEN, .id = vesta_bytes("s", 1), .size = 3, .expiry_ns = VESTA_TIME_END};
+  wire_message_t change = {.kind = WIRE_CHANGE, .handle = handle, .elements = &element, .element_count = 1};
+  (void)cluster_ask(&world, 0, &change, "new", 3);
+  cluster_pass(&world, 4900 * CLUSTER_MS);
+  assert_true(in_sync(&world, 0, 2));
+  assert_false(world.members[0].answer.come);
+  int64_t end_ns = world.now_ns + CLUSTER_SECOND;
+  while (in_sync(&world, 0, 2) && world.now_ns < end_ns) {
+    /* What takes it out does not reach it: it is stopped before, with the lease it has. */
+    cluster_pass(&world, 5 * CLUSTER_MS);
+    world.members[1].stopped = world.now_ns > end_ns - 950 * CLUSTER_MS;
+  }
+  assert_false(in_sync(&world, 0, 2));
+  int64_t until_ns = readable_until_ns(&world, 1);
+  assert_true(until_ns > world.now_ns);
+  assert_false(world.members[0].answer.come);
+  while (!world.members[0].answer.come && world.now_ns < until_ns + CLUSTER_SECOND) {
+    cluster_pass(&world, 5 * CLUSTER_MS);
+  }
+  assert_true(world.members[0].answer.come);
+  assert_int_equal(world.members[0].answer.message.error, VESTA_OK);
+  assert_true(world.now_ns >= until_ns);
+  world.members[1].stopped = false;
+  cluster_end(&world);
+}
+
+static void a_replica_in_sync_that_comes_back_is_not_read_before_it_follows(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  cluster_hello(&world, 0);
+  uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
+  pass_until(&world, in_sync(&world, 0, 2));
+  assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "old"), VESTA_OK);
+  pass_until(&world, readable_until_ns(&world, 1) > world.now_ns);
+  cluster_stop(&world, 1, true);
+  cluster_start(&world, 1);
+  world.members[1].mute = true; /* so its primary does not tell it what is committed */
+  cluster_view(&world, 0);
+  cluster_pass(&world, CLUSTER_SECOND);
+  assert_true(in_sync(&world, 1, 2));
+  assert_int_equal(readable_until_ns(&world, 1), 0);
+  world.members[1].mute = false;
+  pass_until(&world, readable_until_ns(&world, 1) > world.now_ns);
+  cluster_end(&world);
+}
+
+/* ---- one after the other ---- */
+
+static uint64_t ask_change(cluster_world_t *world, uint32_t index, uint64_t handle, vesta_kind_t kind, const char *id) {
+  wire_element_t element = {.kind = kind, .id = vesta_bytes(id, strlen(id)), .size = 1, .expiry_ns = VESTA_TIME_END};
+  wire_message_t change = {.kind = WIRE_CHANGE, .handle = handle, .elements = &element, .element_count = 1};
+  return cluster_ask(world, index, &change, "x", 1);
+}
+
+static uint64_t in_flight(cluster_world_t *world, uint32_t index) {
+  replica_status_t status;
+  replica_status(checkpoint_at(world, index)->local->replica, &status);
+  return status.prepared_seq - status.committed.seq;
+}
+
+static void what_concerns_a_whole_checkpoint_is_not_starved_by_changes(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  cluster_hello(&world, 0);
+  uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
+  pass_until(&world, in_sync(&world, 0, 2));
+  world.members[1].mute = true;
+  (void)ask_change(&world, 0, handle, VESTA_KIND_CREATED, "s");
+  assert_int_equal(in_flight(&world, 0), 1);
+  wire_message_t set = {.kind = WIRE_RETENTION_SET, .handle = handle, .retention_ns = 7 * CLUSTER_SECOND};
+  assert_int_equal(cluster_call(&world, 0, &set, NULL, 0)->error, VESTA_OK);
+  (void)ask_change(&world, 0, handle, VESTA_KIND_CREATED, "t");
+  uint64_t last = ask_change(&world, 0, handle, VESTA_KIND_OVERWRITTEN, "t");
+  assert_int_equal(in_flight(&world, 0), 1); /* the retention comes first */
+  world.members[1].mute = false;
+  cluster_view(&world, 0);
+  pass_until(&world, world.members[0].answer.come && world.members[0].answer.message.number == last);
+  assert_int_equal(world.members[0].answer.message.error, VESTA_OK); /* and these in their order */
+  replica_status_t status;
+  replica_status(checkpoint_at(&world, 1)->local->replica, &status);
+  assert_int_equal(status.retention_ns, 7 * CLUSTER_SECOND);
+  cluster_end(&world);
+}
+
+static void a_request_that_its_primary_has_refused_and_another_one_took_is_answered_as_the_other_says(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  for (uint32_t i = 0; i < 3; i++) {
+    cluster_hello(&world, i);
+  }
+  uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
+  uint64_t third = cluster_open(&world, 2, "a", VESTA_CREATE_ALL_REPLICAS);
+  pass_until(&world, in_sync(&world, 0, 2));
+  assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "x"), VESTA_OK);
+  world.members[0].mute = true; /* it refuses, and is not heard */
+  uint64_t number = ask_change(&world, 2, third, VESTA_KIND_CREATED, "s");
+  cluster_pass(&world, 100 * CLUSTER_MS);
+  assert_false(world.members[2].answer.come);
+  world.members[0].mute = false;
+  cluster_pass(&world, 2 * CLUSTER_SECOND); /* it is asked again */
+  assert_true(world.members[2].answer.come);
+  assert_int_equal(world.members[2].answer.message.error, VESTA_ERR_EXIST);
+  assert_int_equal(world.members[2].answer.message.generation, 0);
+  /* A late word of the first time is not believed any more: nobody waits for it. And a new request is not mistaken. */
+  const directory_checkpoint_t *checkpoint = checkpoint_at(&world, 2);
+  world.members[1].mute = true; /* nothing is committed: the next one stays in flight */
+  number = ask_change(&world, 2, third, VESTA_KIND_CREATED, "t");
+  const node_kept_t *kept = checkpoint->shared->kept;
+  assert_non_null(kept);
+  cluster_pass(&world, 1200 * CLUSTER_MS);
+  assert_int_equal(kept->attempts, 2);
+  wire_message_t late = {.kind = WIRE_REPLY,
+                         .token_hi = kept->session.hi,
+                         .token_lo = kept->session.lo,
+                         .number = number,
+                         .error = VESTA_ERR_NO_SPACE,
+                         .generation = 1};
+  node_event_t event = {.kind = NODE_EVENT_PEER, .node = 1, .message = &late};
+  cluster_step(&world.members[2], &event);
+  assert_false(world.members[2].answer.come);
+  late.generation = 2;
+  cluster_step(&world.members[2], &event);
+  assert_true(world.members[2].answer.come);
+  assert_int_equal(world.members[2].answer.message.error, VESTA_ERR_NO_SPACE);
+  cluster_end(&world);
+}
+
+/* ---- groups ---- */
+
+static const roles_group_t *group_at(cluster_world_t *world, uint32_t index) {
+  return &checkpoint_at(world, index)->group;
+}
+
+static uint64_t join(cluster_world_t *world, uint32_t index, uint64_t handle, int64_t heartbeat_ns) {
+  wire_message_t message = {
+      .kind = WIRE_JOIN, .handle = handle, .text = vesta_bytes("m", 1), .expiry_ns = heartbeat_ns};
+  const wire_message_t *reply = cluster_call(world, index, &message, NULL, 0);
+  assert_int_equal(reply->error, VESTA_OK);
+  return reply->member;
+}
+
+static void confirm(cluster_world_t *world, uint32_t index, uint64_t handle, uint64_t member) {
+  pass_until(world, group_at(world, index)->granted == member);
+  cluster_pass(world, CLUSTER_SECOND);
+  wire_message_t message = {
+      .kind = WIRE_CONFIRM, .handle = handle, .epoch = group_at(world, index)->epoch, .seq = UINT32_MAX};
+  assert_int_equal(cluster_call(world, index, &message, NULL, 0)->error, VESTA_OK);
+  assert_int_equal(group_at(world, index)->state, ROLES_ACTIVE);
+}
+
+static void an_active_member_is_succeeded_when_its_node_goes_or_it_is_silent_wherever_it_is(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  uint64_t handles[3], members[3];
+  for (uint32_t i = 0; i < 3; i++) {
+    cluster_hello(&world, i);
+    handles[i] = cluster_open(&world, i, "a", VESTA_CREATE_ALL_REPLICAS);
+  }
+  members[1] = join(&world, 1, handles[1], 0);
+  confirm(&world, 1, handles[1], members[1]);
+  members[2] = join(&world, 2, handles[2], CLUSTER_SECOND);
+  cluster_stop(&world, 1, true);
+  cluster_view(&world, 0);
+  confirm(&world, 2, handles[2], members[2]);
+  members[0] = join(&world, 0, handles[0], 0);
+  uint64_t number = 0;
+  for (uint32_t i = 0; i < 20; i++) { /* it reads where it is, and that is enough */
+    wire_message_t progress = {
+        .kind = WIRE_PROGRESS, .handle = handles[2], .number = ++number + 1000, .state = WIRE_PROGRESS_ALIVE};
+    (void)cluster_ask(&world, 2, &progress, NULL, 0);
+    cluster_pass(&world, 250 * CLUSTER_MS);
+    assert_int_equal(group_at(&world, 0)->granted, members[2]);
+  }
+  cluster_pass(&world, 2 * CLUSTER_SECOND);
+  assert_int_equal(group_at(&world, 0)->granted, members[0]);
+  cluster_end(&world);
+}
+
+static void a_change_can_wait_for_members_on_other_nodes_alone(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  uint64_t handles[3];
+  for (uint32_t i = 0; i < 2; i++) {
+    cluster_hello(&world, i);
+    handles[i] = cluster_open(&world, i, "a", VESTA_CREATE_ALL_REPLICAS);
+  }
+  pass_until(&world, in_sync(&world, 0, 2));
+  wire_element_t element = {.kind = VESTA_KIND_CREATED, .id = vesta_bytes("s", 1), .expiry_ns = VESTA_TIME_END};
+  wire_message_t change = {.kind = WIRE_CHANGE,
+                           .handle = handles[0],
+                           .elements = &element,
+                           .element_count = 1,
+                           .count = 1,
+                           .timeout_ns = 5 * CLUSTER_SECOND};
+  assert_int_equal(cluster_call(&world, 0, &change, NULL, 0)->error, VESTA_ERR_TRY_AGAIN); /* there is nobody */
+  uint64_t member = join(&world, 1, handles[1], 0);
+  confirm(&world, 1, handles[1], member);
+  wire_message_t resign = {.kind = WIRE_JOIN, .handle = handles[0], .text = vesta_bytes("n", 1)};
+  assert_int_equal(cluster_call(&world, 0, &resign, NULL, 0)->error, VESTA_OK);
+  change.number = 0; /* the active one applies nothing */
+  assert_int_equal(cluster_call(&world, 0, &change, NULL, 0)->error, VESTA_ERR_TRY_AGAIN);
+  cluster_end(&world);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(what_was_written_survives_when_all_nodes_restart_before_its_making_is_known_to_be_stable),
+      cmocka_unit_test(a_node_whose_journal_is_gone_takes_up_the_regions_it_still_has),
+      cmocka_unit_test(the_last_replica_in_sync_whose_files_are_gone_takes_its_checkpoint_with_it),
+      cmocka_unit_test(a_primary_that_comes_back_at_once_without_its_files_gives_way_to_the_other),
+      cmocka_unit_test(a_replica_that_was_taken_out_is_waited_for_until_it_surely_is_not_read_any_more),
+      cmocka_unit_test(a_replica_in_sync_that_comes_back_is_not_read_before_it_follows),
+      cmocka_unit_test(what_concerns_a_whole_checkpoint_is_not_starved_by_changes),
+      cmocka_unit_test(an_active_member_is_succeeded_when_its_node_goes_or_it_is_silent_wherever_it_is),
+      cmocka_unit_test(a_change_can_wait_for_members_on_other_nodes_alone),
+      cmocka_unit_test(a_request_that_its_primary_has_refused_and_another_one_took_is_answered_as_the_other_says),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}

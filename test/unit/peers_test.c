@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * The links between nodes: two of them in this process, over TCP on the loopback interface.
+ */
+#include "daemon/peers.h"
+
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <czmq.h>
+
+#include <cmocka.h>
+
+#define DEADLINE_NS INT64_C(20000000000)
+#define QUEUE_BYTES (1U << 20)
+
+typedef struct side {
+  uint32_t id;
+  char endpoint[64];
+  peers_t *peers;
+  uint32_t ups;
+  uint64_t next; /* number of the next message that is to come; 0: any */
+  uint64_t received;
+  size_t payload;
+  uint64_t incarnation;
+} side_t;
+
+static side_t sides[2];
+static loop_t *loop;
+static uint64_t incarnation;
+
+static void side_up(void *context, uint32_t node) {
+  side_t *side = context;
+  assert_int_equal(node, side->id == 1 ? 2 : 1);
+  side->ups++;
+  side->next = 0;
+}
+
+static void side_received(void *context, uint32_t node, const wire_message_t *message, vesta_bytes_t payload) {
+  side_t *side = context;
+  assert_int_equal(node, side->id == 1 ? 2 : 1);
+  assert_int_equal(message->kind, WIRE_PEER_ACK);
+  assert_true(side->next == 0 || message->seq == side->next); /* on one link nothing is missing */
+  side->next = message->seq + 1;
+  side->received++;
+  side->payload = payload.size;
+}
+
+/* ---- the loop: turns until something is so ---- */
+
+typedef struct wish {
+  bool (*holds)(void);
+  int64_t deadline_ns;
+} wish_t;
+
+static void turn_end(void *context) {
+  wish_t *wish = context;
+  for (int i = 0; i < 2; i++) {
+    if (sides[i].peers != NULL) {
+      while (peers_turn(sides[i].peers, loop_steady_ns())) {
+      }
+    }
+  }
+  if (wish->holds()) {
+    loop_stop(loop);
+  } else if (loop_steady_ns() > wish->deadline_ns) {
+    fail_msg("waited too long");
+  }
+}
+
+static int64_t turn_wake_ns(void *context) {
+  wish_t *wish = context;
+  int64_t wake_ns = wish->deadline_ns + 1;
+  for (int i = 0; i < 2; i++) {
+    if (sides[i].peers != NULL && peers_wake_ns(sides[i].peers) < wake_ns) {
+      wake_ns = peers_wake_ns(sides[i].peers);
+    }
+  }
+  return wake_ns;
+}
+
+static void turns_until(bool (*holds)(void)) {
+  wish_t wish = {.holds = holds, .deadline_ns = loop_steady_ns() + DEADLINE_NS};
+  loop_turn_t turn = {.context = &wish, .end = turn_end, .wake_ns = turn_wake_ns};
+  turn_end(&wish);
+  assert_true(loop_run(loop, &turn));
+}
+
+/* ---- sides ---- */
+
+static void side_begin(uint32_t id, const char *key, const char *keys) {
+  char why[256];
+  side_t *side = &sides[id - 1];
+  peers_config_t config = {.node_id = id,
+                           .incarnation = ++incarnation,
+                           .queue_bytes_max = QUEUE_BYTES,
+                           .listen = side->endpoint,
+                           .key_file = key,
+                           .keys_dir = keys,
+                           .context = side,
+                           .up = side_up,
+                           .received = side_received};
+  assert_int_equal(peers_open(&config, loop, &side->peers, why, sizeof why), VESTA_OK);
+}
+
+/* A port of the loopback interface that is free now. */
+static void endpoint_choose(side_t *side) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+  socklen_t size = sizeof address;
+  int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  assert_int_equal(bind(probe, (struct sockaddr *)&address, sizeof address), 0);
+  assert_int_equal(getsockname(probe, (struct sockaddr *)&address, &size), 0);
+  (void)snprintf(side->endpoint, sizeof side->endpoint, "tcp://127.0.0.1:%d", ntohs(address.sin_port));
+  (void)close(probe);
+}
+
+static void choose(void) {
+  for (uint32_t i = 0; i < 2; i++) {
+    sides[i] = (side_t){.id = i + 1};
+    endpoint_choose(&sides[i]);
+  }
+}
+
+static void begin_zmq(void) {
+  zsys_init();
+  zsys_handler_set(NULL);
+  loop = loop_new();
+}
+
+static int begin(void **state) {
+  (void)state;
+  choose();
+  begin_zmq();
+  return 0;
+}
+
+static int end(void **state) {
+  (void)state;
+  peers_close(sides[0].peers);
+  peers_close(sides[1].peers);
+  zsys_shutdown();
+  peers_destroy(&sides[0].peers);
+  peers_destroy(&sides[1].peers);
+  loop_destroy(&loop);
+  return 0;
+}
+
+static void introduce(void) {
+  peers_set(sides[0].peers, 2, sides[1].endpoint);
+  peers_set(sides[1].peers, 1, sides[0].endpoint);
+}
+
+static void say(uint32_t from, uint64_t number, size_t payload) {
+  static const uint8_t zeros[QUEUE_BYTES + 1];
+  wire_message_t message = {.kind = WIRE_PEER_ACK, .checkpoint = 1, .epoch = 1, .seq = number};
+  peers_send(sides[from - 1].peers, from == 1 ? 2 : 1, &message, vesta_bytes(zeros, payload));
+}
+
+static bool both_are_up(void) { return sides[0].ups == 1 && sides[1].ups == 1; }
+static bool both_are_up_twice(void) { return sides[0].ups >= 2 && sides[1].ups >= 2; }
+static bool both_got_a_hundred(void) { return sides[0].received == 100 && sides[1].received == 100; }
+static bool the_first_got_one(void) { return sides[0].received == 1; }
+static bool somebody_was_refused(void) { return peers_counter(sides[0].peers, PEERS_COUNTER_PEER_REFUSED) > 0; }
+
+/* ---- rules ---- */
+
+static void what_is_said_on_a_link_arrives_in_its_order_on_the_other_side(void **state) {
+  (void)state;
+  side_begin(1, NULL, NULL);
+  side_begin(2, NULL, NULL);
+  introduce();
+  say(1, 1, 0); /* there is no link yet */
+  turns_until(both_are_up);
+  assert_true(peers_is_up(sides[0].peers, 2) && peers_is_up(sides[1].peers, 1));
+  for (uint64_t i = 1; i <= 100; i++) {
+    say(1, i, i * 100);
+    say(2, i, 0);
+  }
+  turns_until(both_got_a_hundred);
+  assert_int_equal(sides[1].payload, 10000);
+  assert_int_equal(peers_counter(sides[0].peers, PEERS_COUNTER_PEER_DROPPED), 1);
+}
+
+static void a_node_that_comes_back_has_a_new_link(void **state) {
+  (void)state;
+  side_begin(1, NULL, NULL);
+  side_begin(2, NULL, NULL);
+  introduce();
+  turns_until(both_are_up);
+  peers_set(sides[1].peers, 1, "tcp://127.0.0.1:1"); /* ended, and tried elsewhere in vain, */
+  peers_set(sides[1].peers, 1, sides[0].endpoint);   /* until it is where it was */
+  turns_until(both_are_up_twice);
+  say(1, 7, 0);
+  say(2, 9, 0);
+  turns_until(the_first_got_one);
+}
+
+static void a_link_holds_as_much_as_the_limit_and_is_given_up_with_one_byte_more(void **state) {
+  (void)state;
+  side_begin(1, NULL, NULL);
+  side_begin(2, NULL, NULL);
+  introduce();
+  turns_until(both_are_up);
+  say(2, 1, QUEUE_BYTES);
+  assert_int_equal(peers_counter(sides[1].peers, PEERS_COUNTER_PEER_LINKS_FULL), 0);
+  turns_until(the_first_got_one);
+  assert_int_equal(sides[0].payload, QUEUE_BYTES);
+  say(2, 2, QUEUE_BYTES + 1);
+  assert_int_equal(peers_counter(sides[1].peers, PEERS_COUNTER_PEER_LINKS_FULL), 1);
+  assert_false(peers_is_up(sides[1].peers, 1));
+  turns_until(both_are_up_twice);
+  say(1, 2, QUEUE_BYTES + 1); /* who listens gives it up as well */
+  assert_int_equal(peers_counter(sides[0].peers, PEERS_COUNTER_PEER_LINKS_FULL), 1);
+}
+
+static void keys_write(char directory[64], uint32_t node, bool known) {
+  char path[128], public_key[41], secret_key[41];
+  assert_int_equal(zmq_curve_keypair(public_key, secret_key), 0);
+  (void)snprintf(path, sizeof path, "%s/key-%u", directory, node);
+  FILE *file = fopen(path, "we");
+  assert_non_null(file);
+  (void)fprintf(file, "public %s\nsecret %s\n", public_key, secret_key);
+  (void)fclose(file);
+  assert_int_equal(chmod(path, 0600), 0);
+  (void)snprintf(path, sizeof path, "%s/%u.pub", directory, node);
+  file = known ? fopen(path, "we") : NULL;
+  if (file != NULL) {
+    (void)fprintf(file, "%s\n", public_key);
+    (void)fclose(file);
+  }
+}
+
+static void keys_remove(const char directory[64]) {
+  static const char *const names[] = {"key-1", "key-2", "1.pub", "2.pub"};
+  char path[128];
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    (void)snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+    (void)unlink(path);
+  }
+  (void)rmdir(directory);
+}
+
+static bool never(void) { return false; }
+
+static void begin_side_with_key(uint32_t node, const char directory[64]) {
+  char key[80];
+  (void)snprintf(key, sizeof key, "%s/key-%u", directory, node);
+  begin_zmq();
+  side_begin(node, key, directory);
+  peers_set(sides[node - 1].peers, 3 - node, sides[2 - node].endpoint);
+}
+
+/* The second one is a process of its own: ZeroMQ knows one allow-list in each. */
+static pid_t begin_with_keys(char directory[64], bool known) {
+  (void)strcpy(directory, "/tmp/vesta-keys-XXXXXX");
+  assert_non_null(mkdtemp(directory));
+  choose();
+  keys_write(directory, 1, true);
+  keys_write(directory, 2, known);
+  pid_t second = fork();
+  assert_true(second >= 0);
+  if (second == 0) {
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    begin_side_with_key(2, directory);
+    turns_until(never);
+    _exit(1);
+  }
+  begin_side_with_key(1, directory);
+  return second;
+}
+
+static void end_with_keys(pid_t second, const char directory[64]) {
+  assert_int_equal(kill(second, SIGKILL), 0);
+  assert_int_equal(waitpid(second, NULL, 0), second);
+  keys_remove(directory);
+}
+
+static bool the_first_is_up(void) { return sides[0].ups == 1; }
+
+static void nodes_whose_keys_are_known_have_a_link(void **state) {
+  (void)state;
+  char directory[64];
+  pid_t second = begin_with_keys(directory, true);
+  turns_until(the_first_is_up);
+  end_with_keys(second, directory);
+}
+
+static void a_node_whose_key_is_not_known_is_refused_and_counted(void **state) {
+  (void)state;
+  char directory[64];
+  pid_t second = begin_with_keys(directory, false);
+  turns_until(somebody_was_refused);
+  assert_int_equal(sides[0].ups, 0);
+  end_with_keys(second, directory);
+}
+
+static void a_key_that_others_can_read_is_refused(void **state) {
+  (void)state;
+  char directory[64] = "/tmp/vesta-keys-XXXXXX";
+  char key[80], why[256];
+  peers_t *peers = NULL;
+  assert_non_null(mkdtemp(directory));
+  keys_write(directory, 1, true);
+  (void)snprintf(key, sizeof key, "%s/key-1", directory);
+  assert_int_equal(chmod(key, 0640), 0);
+  peers_config_t config = {.node_id = 1, .listen = sides[0].endpoint, .key_file = key, .keys_dir = directory};
+  assert_int_equal(peers_open(&config, loop, &peers, why, sizeof why), VESTA_ERR_ACCESS);
+  assert_non_null(strstr(why, "chmod 600"));
+  keys_remove(directory);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test_setup_teardown(what_is_said_on_a_link_arrives_in_its_order_on_the_other_side, begin, end),
+      cmocka_unit_test_setup_teardown(a_node_that_comes_back_has_a_new_link, begin, end),
+      cmocka_unit_test_setup_teardown(a_link_holds_as_much_as_the_limit_and_is_given_up_with_one_byte_more, begin, end),
+      cmocka_unit_test_setup_teardown(nodes_whose_keys_are_known_have_a_link, NULL, end),
+      cmocka_unit_test_setup_teardown(a_node_whose_key_is_not_known_is_refused_and_counted, NULL, end),
+      cmocka_unit_test_setup_teardown(a_key_that_others_can_read_is_refused, begin, end),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
