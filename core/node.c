@@ -526,7 +526,9 @@ bool node_stream_allowed(const node_t *node, vesta_token_t token, uint64_t check
   return false;
 }
 
-bool node_caught_up(const node_t *node) { return node->cluster == NULL || node->cluster->caught_up; }
+bool node_caught_up(const node_t *node) { /* and has looked for the regions of all that there is */
+  return node->cluster == NULL || (node->cluster->caught_up && node->cluster->attend == NULL);
+}
 
 bool node_idle(const node_t *node) {
   return directory_session_count(node->directory) == 0 && directory_checkpoint_count(node->directory) == 0;

@@ -158,7 +158,13 @@ static vesta_err_t storage_create(void *context, uint64_t checkpoint_id, uint64_
 static vesta_err_t storage_take_up(void *context, uint64_t checkpoint_id, void **memory, uint64_t *size,
                                    replica_storage_t *pages) {
   storage_t *storage = context;
-  VESTA_ASSERT(storage_find(storage, checkpoint_id) == NULL);
+  region_t *region = storage_find(storage, checkpoint_id);
+  if (region != NULL) { /* there was no memory for what the node has beside it */
+    *memory = region->memory;
+    *size = region->size;
+    *pages = (replica_storage_t){.context = region, .reserve = storage_reserve, .release = storage_release};
+    return VESTA_OK;
+  }
   char name[STORAGE_NAME_BYTES];
   storage_name(checkpoint_id, name);
   struct stat status;

@@ -325,8 +325,8 @@ static void a_change_can_wait_for_members_on_other_nodes_alone(void **state) {
   assert_int_equal(cluster_call(&world, 0, &change, NULL, 0)->error, VESTA_ERR_TRY_AGAIN); /* there is nobody */
   uint64_t member = join(&world, 1, handles[1], 0);
   confirm(&world, 1, handles[1], member);
-  wire_message_t resign = {.kind = WIRE_JOIN, .handle = handles[0], .text = vesta_bytes("n", 1)};
-  assert_int_equal(cluster_call(&world, 0, &resign, NULL, 0)->error, VESTA_OK);
+  wire_message_t second = {.kind = WIRE_JOIN, .handle = handles[0], .text = vesta_bytes("n", 1)};
+  assert_int_equal(cluster_call(&world, 0, &second, NULL, 0)->error, VESTA_OK);
   change.number = 0; /* the active one applies nothing */
   assert_int_equal(cluster_call(&world, 0, &change, NULL, 0)->error, VESTA_ERR_TRY_AGAIN);
   cluster_end(&world);
