@@ -513,6 +513,10 @@ const replica_t *node_replica(const node_t *node, uint64_t checkpoint_id) {
   return checkpoint == NULL || checkpoint->local == NULL ? NULL : checkpoint->local->replica;
 }
 
+bool node_knows(const node_t *node, uint64_t checkpoint_id) {
+  return directory_checkpoint(node->directory, checkpoint_id) != NULL;
+}
+
 bool node_stream_allowed(const node_t *node, vesta_token_t token, uint64_t checkpoint_id) {
   const directory_session_t *session = directory_session(node->directory, token);
   if (session == NULL) {

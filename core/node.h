@@ -178,6 +178,9 @@ int64_t node_wake_ns(const node_t *node);
 /** The replica of a checkpoint, NULL when there is none here. Valid until the next step. */
 const replica_t *node_replica(const node_t *node, uint64_t checkpoint_id);
 
+/** Does the directory have this checkpoint, wherever its replicas are? */
+bool node_knows(const node_t *node, uint64_t checkpoint_id);
+
 /** May whoever shows this token read the stream of that checkpoint? (It was given out by a STREAM request of a session
  *  that lives and has the checkpoint open for READ.) */
 bool node_stream_allowed(const node_t *node, vesta_token_t token, uint64_t checkpoint_id);

@@ -260,13 +260,13 @@ static void runner_run_queue(node_runner_t *runner) {
   runner->queue_end = 0;
 }
 
-static bool node_has(void *context, uint64_t checkpoint_id) { return node_replica(context, checkpoint_id) != NULL; }
+static bool runner_knows(void *context, uint64_t checkpoint_id) { return node_knows(context, checkpoint_id); }
 
 /* Once: regions that no checkpoint has go, as soon as that is sure. */
 static void runner_sweep(node_runner_t *runner) {
   if (!runner->swept && node_caught_up(runner->parts->node)) {
     runner->swept = true;
-    storage_sweep(runner->parts->storage, node_has, runner->parts->node);
+    storage_sweep(runner->parts->storage, runner_knows, runner->parts->node);
   }
 }
 

@@ -313,7 +313,8 @@ void storage_close(storage_t **storage) {
 }
 
 /* Call `each` for each replica's file. */
-static void storage_each_file(storage_t *storage, void (*each)(storage_t *storage, uint64_t checkpoint_id)) {
+static void storage_each_file(storage_t *storage,
+                              void (*each)(storage_t *storage, uint64_t checkpoint_id, void *context), void *context) {
   int fd = openat(storage->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *files = fd < 0 ? NULL : fdopendir(fd);
   if (files == NULL) {
@@ -328,19 +329,26 @@ static void storage_each_file(storage_t *storage, void (*each)(storage_t *storag
     if (sscanf(entry->d_name, STORAGE_PREFIX "%16" SCNx64, &checkpoint_id) == 1) {
       storage_name(checkpoint_id, name);
       if (strcmp(name, entry->d_name) == 0) {
-        each(storage, checkpoint_id);
+        each(storage, checkpoint_id, context);
       }
     }
   }
   (void)closedir(files);
 }
 
-/* What diverged is kept for the operator; what was being filled from another node is begun anew. */
-static void storage_orphan_drop(storage_t *storage, uint64_t checkpoint_id) {
+typedef struct storage_owner {
+  bool (*has)(void *context, uint64_t checkpoint_id);
+  void *context;
+} storage_owner_t;
+
+/* What diverged is kept for the operator; what was being filled from another node is begun anew; what could not be taken
+ * up for want of memory or descriptors is its checkpoint's still. */
+static void storage_orphan_drop(storage_t *storage, uint64_t checkpoint_id, void *context) {
+  const storage_owner_t *owner = context;
   if ((checkpoint_id & NODE_REGION_DIVERGED) != 0) {
     return;
   }
-  if (storage_find(storage, checkpoint_id) != NULL) {
+  if (storage_find(storage, checkpoint_id) != NULL || owner->has(owner->context, checkpoint_id)) {
     return;
   }
   if ((checkpoint_id & NODE_REGION_SHADOW) != 0) {
@@ -363,7 +371,8 @@ static void storage_set_aside(region_t *region) {
 }
 
 void storage_sweep(storage_t *storage, bool (*has)(void *context, uint64_t checkpoint_id), void *context) {
-  storage_each_file(storage, storage_orphan_drop);
+  storage_owner_t owner = {.has = has, .context = context};
+  storage_each_file(storage, storage_orphan_drop, &owner);
   size_t bucket = 0;
   for (table_link_t *link = table_each(&storage->regions, &bucket, NULL); link != NULL;) {
     region_t *region = TABLE_ENTRY(link, region_t, by_checkpoint);
@@ -375,10 +384,13 @@ void storage_sweep(storage_t *storage, bool (*has)(void *context, uint64_t check
   }
 }
 
-static void storage_drop(storage_t *storage, uint64_t checkpoint_id) { storage_remove(storage, checkpoint_id); }
+static void storage_drop(storage_t *storage, uint64_t checkpoint_id, void *context) {
+  (void)context;
+  storage_remove(storage, checkpoint_id);
+}
 
 void storage_discard(storage_t **storage) {
-  storage_each_file(*storage, storage_drop);
+  storage_each_file(*storage, storage_drop, NULL);
   (void)unlinkat((*storage)->directory, "journal", 0);
   (void)unlinkat((*storage)->directory, "lock", 0); /* last: until here it keeps others out */
   (void)rmdir((*storage)->path);

@@ -43,9 +43,9 @@ void storage_on_rename(storage_t *storage, void (*renamed)(void *context, uint64
 int storage_descriptor(storage_t *storage, uint64_t checkpoint_id);
 
 /**
- * After the node has taken up what it knows: a file that it did not ask for is deleted (a crash came between two steps),
- * one that it asked for and found damaged is kept aside as lost-ID, for a person to look at.
- * @param has   does the node have this checkpoint?
+ * After the node has taken up what it knows: a file of a checkpoint that is no more is deleted (a crash came between two
+ * steps), one that it asked for and found damaged is kept aside as lost-ID, for a person to look at.
+ * @param has   is there such a checkpoint, whether or not its region could be taken up?
  */
 void storage_sweep(storage_t *storage, bool (*has)(void *context, uint64_t checkpoint_id), void *context);
 

@@ -183,6 +183,22 @@ static void files_that_nobody_took_up_are_swept_away(void **state) {
   assert_int_equal(access(directory, F_OK), -1);
 }
 
+static void a_file_that_could_not_be_taken_up_now_stays_as_long_as_its_checkpoint_is_known(void **state) {
+  (void)state;
+  storage_t *storage = open_storage();
+  node_storage_t interface = storage_interface(storage);
+  void *memory = NULL;
+  uint64_t size = 0;
+  replica_storage_t pages;
+  assert_int_equal(interface.create(interface.context, 2, 4096, &memory, &pages), VESTA_OK);
+  storage_close(&storage);
+  storage = open_storage();
+  interface = storage_interface(storage);
+  storage_sweep(storage, has_two, NULL);
+  assert_int_equal(interface.open(interface.context, 2, &memory, &size, &pages), VESTA_OK);
+  storage_discard(&storage);
+}
+
 static uint64_t renamed_to;
 
 static void note_renamed(void *context, uint64_t to) {
@@ -293,6 +309,7 @@ int main(void) {
       storage_case(a_descriptor_for_agents_can_only_read),
       storage_case(a_region_that_the_node_could_not_use_is_kept_aside),
       storage_case(files_that_nobody_took_up_are_swept_away),
+      storage_case(a_file_that_could_not_be_taken_up_now_stays_as_long_as_its_checkpoint_is_known),
       storage_case(a_region_takes_anothers_place_and_stays_where_it_is_mapped),
       storage_case(what_diverged_is_kept_over_a_start_and_what_was_being_filled_is_not),
       storage_case(without_descriptors_left_nothing_is_made),
