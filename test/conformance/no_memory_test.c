@@ -7,44 +7,15 @@
  * have an allocator of their own there, so with them this test has nothing to do.
  */
 #include "test/conformance/ckpt_fixture.h"
+#include "test/support/failing_malloc.h"
 
 #include <cpsv_papi.h>
 #include <dirent.h>
 #include <errno.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
-
 #ifdef SANITIZED
 int main(void) { return 0; }
 #else
-
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t count, size_t size);
-extern void *__libc_realloc(void *old, size_t size);
-
-static _Thread_local long countdown = -1; /* allocations until one fails; below 0: none will */
-
-static bool fails_now(void) { return countdown >= 0 && countdown-- == 0; }
-
-void *malloc(size_t size) {
-  errno = ENOMEM;
-  return fails_now() ? NULL : __libc_malloc(size);
-}
-void *calloc(size_t count, size_t size) {
-  errno = ENOMEM;
-  return fails_now() ? NULL : __libc_calloc(count, size);
-}
-void *realloc(void *old, size_t size) {
-  errno = ENOMEM;
-  return fails_now() ? NULL : __libc_realloc(old, size);
-}
 
 static int opened_count;
 static SaAisErrorT opened_error;

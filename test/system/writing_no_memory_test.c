@@ -21,46 +21,11 @@
 
 #include "test/support/application.h"
 #include "test/support/daemon_fixture.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
+#include "test/support/failing_malloc.h"
 
 #ifdef SANITIZED
 int main(void) { return 0; }
 #else
-
-extern void *__libc_malloc(size_t size);
-extern void *__libc_calloc(size_t count, size_t size);
-extern void *__libc_realloc(void *old, size_t size);
-
-static _Thread_local long countdown = -1; /* allocations until one fails; below 0: none will */
-
-static unsigned failed_count;
-
-static bool fails_now(void) {
-  bool fails = countdown >= 0 && countdown-- == 0;
-  failed_count += fails;
-  return fails;
-}
-
-void *malloc(size_t size) {
-  errno = ENOMEM;
-  return fails_now() ? NULL : __libc_malloc(size);
-}
-void *calloc(size_t count, size_t size) {
-  errno = ENOMEM;
-  return fails_now() ? NULL : __libc_calloc(count, size);
-}
-void *realloc(void *old, size_t size) {
-  errno = ENOMEM;
-  return fails_now() ? NULL : __libc_realloc(old, size);
-}
 
 #define CHANGES 6U /* more than a transaction has room for at first */
 
