@@ -44,10 +44,17 @@ static void *bench_allocate(size_t size) {
 
 bench_echo_t *bench_echo_new(void) {
   int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+    scene_fail("socketpair: %s", strerror(errno));
+  }
+  return bench_echo_new_over(ends);
+}
+
+bench_echo_t *bench_echo_new_over(const int ends[2]) {
   char text[16];
   bench_echo_t *echo = bench_allocate(sizeof *echo);
-  if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0 || fcntl(ends[0], F_SETFD, FD_CLOEXEC) != 0) {
-    scene_fail("socketpair: %s", strerror(errno));
+  if (fcntl(ends[1], F_SETFD, 0) != 0) {
+    scene_fail("fcntl: %s", strerror(errno));
   }
   (void)snprintf(text, sizeof text, "%d", ends[1]);
   const char *arguments[] = {text, NULL};

@@ -21,6 +21,8 @@
 
 typedef struct bench_echo bench_echo_t;
 bench_echo_t *bench_echo_new(void);
+/** The same over a connection that is there; its ends are taken over. */
+bench_echo_t *bench_echo_new_over(const int ends[2]);
 void bench_echo_destroy(bench_echo_t **echo);
 void bench_echo_size(bench_echo_t *echo, size_t payload_bytes);
 /** A bench_subject_t's block; context: the echo. */

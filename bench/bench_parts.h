@@ -19,6 +19,8 @@
 void bench_call_part(bench_context_t *bench);
 /** From a write to its change in a standby's hands, beside echo and PUB/SUB. */
 void bench_change_part(bench_context_t *bench);
+/** The same over TCP, without keys and with. */
+void bench_guest_part(bench_context_t *bench);
 /** How many changes a standby takes in a second, beside PUB/SUB. */
 void bench_throughput_part(bench_context_t *bench);
 /** From SIGKILL to ACTIVE, for few and many sections; beside iterating and reading. */
@@ -37,6 +39,12 @@ void bench_applied_part(bench_context_t *bench);
 void bench_resync_part(bench_context_t *bench);
 /** Redis doing the same. */
 void bench_rival_part(bench_context_t *bench);
+/** Writes on several nodes beside echoes between them. */
+void bench_cluster_part(bench_context_t *bench);
+/** How fast a node that comes back empty is filled again. */
+void bench_cluster_resync(bench_context_t *bench);
+/** From a node's death to its successor, beyond what corosync takes to notice. */
+void bench_cluster_takeover(bench_context_t *bench);
 
 /* ---- overwriting one section over and over, which several parts do ---- */
 
@@ -85,6 +93,12 @@ int bench_rival_subscriber_run(char **arguments);
 #define BENCH_FOLLOWER_ROLE "follower"
 #define BENCH_IDLE_ROLE "idle"
 int bench_follower_run(char **arguments);
+#define BENCH_GUEST_ROLE "guest"
+#define BENCH_GUEST_SERVICE_ROLE "guest_service"
+int bench_guest_run(char **arguments);
+int bench_guest_service_run(char **arguments);
+/** Take changes for ever, and tell the meter of each. */
+_Noreturn void bench_follow(bench_meter_t *meter, vesta_mirror_t *mirror);
 int bench_idle_run(char **arguments);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * SVG plots of the report, by gnuplot: calls beside their floors, changes beside theirs, throughput, subscribers,
- * transactions, resyncs beside snapshots, failover beside iterating and reading. Without gnuplot there are none, and the
+ * transactions, resyncs beside snapshots, failover beside iterating and reading, nodes that die and come back. Without gnuplot there are none, and the
  * JSON has it all.
  */
 #include <stdio.h>
@@ -89,6 +89,22 @@ static const plot_t plots[] = {
      {{"iterate and read all", NULL, NULL, "iterate_and_read_p50_ms"},
       {"failover of a pair, largest", NULL, NULL, "max_ms"},
       {"failover of a pair, median", NULL, NULL, "p50_ms"}}},
+    {"cluster_takeover",
+     "cluster_takeover",
+     "A node dies: its standby on another is active",
+     "sections",
+     "sections",
+     "milliseconds",
+     {{"until corosync tells", NULL, NULL, "corosync_p50_ms"},
+      {"after that, largest", NULL, NULL, "max_ms"},
+      {"after that, median", NULL, NULL, "p50_ms"}}},
+    {"cluster_resync",
+     "cluster_resync",
+     "A node comes back empty, 100 to 256 MB",
+     "section_bytes",
+     "bytes of a section",
+     "GB/s",
+     {{"raw TCP stream", NULL, NULL, "raw_gb_per_s"}, {"its replica is filled", NULL, NULL, "gb_per_s"}}},
 };
 
 static bool plot_has_row(const json_t *row, const plot_curve_t *curve) {

@@ -20,6 +20,7 @@ typedef struct bench_context {
   bench_report_t report;
   bool on_one; /* processor */
   bool quick;  /* only to see that everything runs: figures mean nothing */
+  bool asked;  /* this part was asked for, it is not one of all */
 } bench_context_t;
 
 void bench_report_init(bench_report_t *report, const char *output);

@@ -25,12 +25,10 @@
 #define PIPELINE 64U
 #define REQUEST_BYTES 256U
 #define CHECKPOINT "bench-rival"
-#define REPLICA_LIMIT_NS (20 * SCENE_SECOND)
 #define US 1000.0
 
 #define SUBSCRIBE "SUBSCRIBE __keyevent@0__:set\r\n"
 #define GET "GET " BENCH_REDIS_KEY "\r\n"
-#define WAIT "WAIT 1 1000\r\n"
 
 /* One follower of Redis, that gets the value or does not. */
 typedef struct rival_redis {
@@ -58,36 +56,12 @@ static void rival_call(bench_redis_t *server, const char *requests, size_t size,
   bench_redis_call(&server->client, requests, size, replies, &reply);
 }
 
-static void rival_set(bench_redis_t *server, const char *more, unsigned replies) {
-  static const uint8_t value[PAYLOAD_BYTES];
-  char request[REQUEST_BYTES];
-  size_t size = bench_redis_set(request, sizeof request, value, sizeof value);
-  (void)snprintf(request + size, sizeof request - size, "%s", more);
-  rival_call(server, request, size + strlen(more), replies);
-}
-
-static void rival_time_sets(bench_redis_t *server, const char *more, unsigned replies, int64_t duration_ns,
-                            bench_samples_t *samples) {
-  int64_t start_ns = scene_now_ns();
-  int64_t now_ns = start_ns;
-  while (now_ns < start_ns + duration_ns) {
-    int64_t before_ns = now_ns;
-    rival_set(server, more, replies);
-    now_ns = scene_now_ns();
-    bench_samples_add(samples, (double)(now_ns - before_ns));
-  }
-}
-
 static void rival_set_block(void *context, int64_t duration_ns, bench_samples_t *samples) {
   rival_redis_t *redis = context;
   uint64_t before = samples->count;
-  rival_time_sets(redis->server, "", 1, duration_ns, samples);
+  bench_redis_time_sets(redis->server, "", 1, duration_ns, samples);
   redis->subscriber->sent += samples->count - before;
   (void)bench_crowd_wait(redis->subscriber);
-}
-
-static void rival_wait_block(void *context, int64_t duration_ns, bench_samples_t *samples) {
-  rival_time_sets(context, WAIT, 2, duration_ns, samples);
 }
 
 static void rival_news_block(void *context, int64_t duration_ns, bench_samples_t *samples) {
@@ -97,7 +71,7 @@ static void rival_news_block(void *context, int64_t duration_ns, bench_samples_t
   meter->shared->paced = true;
   while (scene_now_ns() < end_ns) {
     meter->shared->sent_ns = scene_now_ns();
-    rival_set(redis->server, "", 1);
+    bench_redis_time_sets(redis->server, "", 1, 0, NULL);
     redis->subscriber->sent++;
     bench_samples_add(samples, (double)bench_meter_wait_one(meter));
   }
@@ -155,19 +129,6 @@ static void rival_redis_end(rival_redis_t *redis) {
   bench_redis_destroy(&redis->server);
 }
 
-/* Until the replica has the whole of the master, WAIT counts none. */
-static void rival_wait_for_replica(bench_redis_t *master) {
-  resp_reply_t reply;
-  int64_t deadline_ns = scene_now_ns() + REPLICA_LIMIT_NS;
-  do {
-    if (scene_now_ns() > deadline_ns) {
-      scene_fail("the replica of Redis is not there in time");
-    }
-    rival_set(master, "", 1);
-    bench_redis_call(&master->client, WAIT, sizeof WAIT - 1, 1, &reply);
-  } while (reply.text[0] != '1');
-}
-
 /* ---- Vesta ---- */
 
 static void rival_overwrite_block(void *context, int64_t duration_ns, bench_samples_t *samples) {
@@ -215,7 +176,7 @@ static void rival_begin(rival_t *rival, const scene_t *scene) {
   rival_redis_begin(&rival->values, scene_dir(scene), "redis-values", true);
   rival->master = bench_redis_new(scene_dir(scene), "redis-master", NULL);
   rival->replica = bench_redis_new(scene_dir(scene), "redis-replica", rival->master);
-  rival_wait_for_replica(rival->master);
+  bench_redis_wait_for_replica(rival->master);
   rival->opener = opener_create(CHECKPOINT, 64, 1024, 32);
   opener_section_create(&rival->opener, BENCH_SECTION, sizeof BENCH_SECTION - 1, NULL, 0);
   scene_require(vesta_writer_open(rival->opener.checkpoint, &rival->writer), "vesta_writer_open");
@@ -276,7 +237,8 @@ void bench_rival_part(bench_context_t *bench) {
       {"its data there", {{&rival, rival_change_block, {0}, {0}}, {&rival.values, rival_news_block, {0}, {0}}}},
       {"each of 64 under way",
        {{&rival.flood, bench_flood_block, {0}, {0}}, {&rival.keys.flood, bench_flood_block, {0}, {0}}}},
-      {"at a standby", {{&commit, bench_group_commit_block, {0}, {0}}, {rival.master, rival_wait_block, {0}, {0}}}},
+      {"at a standby",
+       {{&commit, bench_group_commit_block, {0}, {0}}, {rival.master, bench_redis_wait_block, {0}, {0}}}},
   };
   bench_report_title("100 B beside Redis, %s\n  %-22s %10s %10s %10s %10s %8s", bench_place_text(bench), "", "p50 us",
                      "p99 us", "Redis p50", "Redis p99", "ratio");

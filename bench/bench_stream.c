@@ -41,24 +41,28 @@ typedef struct stream_bench {
 
 /* ---- the standby ---- */
 
+void bench_follow(bench_meter_t *meter, vesta_mirror_t *mirror) {
+  for (;;) {
+    vesta_change_t change;
+    SaAisErrorT error = vesta_mirror_next(mirror, SA_TIME_END, &change);
+    scene_require(error, "vesta_mirror_next");
+    if (change.kind == VESTA_CHANGE_SYNCED) {
+      meter->shared->ready = true;
+    } else if (change.kind == VESTA_CHANGE_LOST) {
+      scene_fail("the follower lost changes (%d)", (int)change.reason);
+    } else if (!change.resync && change.size >= sizeof(int64_t)) {
+      bench_meter_note(meter, change.data);
+    }
+  }
+}
+
 int bench_follower_run(char **arguments) {
   bench_meter_t meter;
   vesta_mirror_t *mirror;
   bench_meter_attach(&meter, arguments[0], arguments[1]);
   opener_t opener = opener_read(opener_library(), arguments[2]);
   scene_require(vesta_mirror_open(opener.checkpoint, NULL, &mirror), "vesta_mirror_open");
-  for (;;) {
-    vesta_change_t change;
-    SaAisErrorT error = vesta_mirror_next(mirror, SA_TIME_END, &change);
-    scene_require(error, "vesta_mirror_next");
-    if (change.kind == VESTA_CHANGE_SYNCED) {
-      meter.shared->ready = true;
-    } else if (change.kind == VESTA_CHANGE_LOST) {
-      scene_fail("the follower lost changes (%d)", (int)change.reason);
-    } else if (!change.resync && change.size >= sizeof(int64_t)) {
-      bench_meter_note(&meter, change.data);
-    }
-  }
+  bench_follow(&meter, mirror);
 }
 
 /* ---- the writer ---- */

@@ -29,7 +29,12 @@ static opener_t opener_open(SaCkptHandleT library, const char *name,
 }
 
 opener_t opener_create(const char *name, uint32_t sections_max, uint64_t section_bytes_max, uint32_t id_bytes_max) {
-  const SaCkptCheckpointCreationAttributesT attributes = {.creationFlags = SA_CKPT_WR_ALL_REPLICAS,
+  return opener_create_as(name, SA_CKPT_WR_ALL_REPLICAS, sections_max, section_bytes_max, id_bytes_max);
+}
+
+opener_t opener_create_as(const char *name, SaCkptCheckpointCreationFlagsT flags, uint32_t sections_max,
+                          uint64_t section_bytes_max, uint32_t id_bytes_max) {
+  const SaCkptCheckpointCreationAttributesT attributes = {.creationFlags = flags,
                                                           .checkpointSize = sections_max * section_bytes_max,
                                                           .retentionDuration = RETENTION,
                                                           .maxSections = sections_max,

@@ -17,6 +17,9 @@ typedef struct opener {
 SaCkptHandleT opener_library(void);
 /** Open a checkpoint, and create it if need be. It goes soon after nobody has it open any more. */
 opener_t opener_create(const char *name, uint32_t sections_max, uint64_t section_bytes_max, uint32_t id_bytes_max);
+/** The same with other flags than SA_CKPT_WR_ALL_REPLICAS. */
+opener_t opener_create_as(const char *name, SaCkptCheckpointCreationFlagsT flags, uint32_t sections_max,
+                          uint64_t section_bytes_max, uint32_t id_bytes_max);
 /** Open one that exists, for reading alone, by a library handle that the opener takes over. */
 opener_t opener_read(SaCkptHandleT library, const char *name);
 void opener_close(opener_t *opener);

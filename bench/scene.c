@@ -108,20 +108,38 @@ void scene_pause(int64_t duration_ns) {
   }
 }
 
-void scene_place(bool on_one) {
+/* Those that this program may run on at its start. */
+static const cpu_set_t *scene_processors(void) {
   static cpu_set_t all;
   if (CPU_COUNT(&all) == 0) {
     (void)sched_getaffinity(0, sizeof all, &all);
   }
-  cpu_set_t set = all;
+  return &all;
+}
+
+void scene_place(bool on_one) {
   if (on_one) {
-    int last = CPU_SETSIZE - 1; /* the first one serves most interrupts */
-    while (last > 0 && !CPU_ISSET((size_t)last, &all)) {
-      last--;
-    }
-    CPU_ZERO(&set);
-    CPU_SET((size_t)last, &set);
+    scene_place_at(0);
+  } else {
+    (void)sched_setaffinity(0, sizeof(cpu_set_t), scene_processors());
   }
+}
+
+/* From the last one on: the first one serves most interrupts. */
+int scene_processor(uint32_t place) {
+  const cpu_set_t *all = scene_processors();
+  uint32_t left = place % (uint32_t)CPU_COUNT(all);
+  int processor = CPU_SETSIZE - 1;
+  while (!CPU_ISSET((size_t)processor, all) || left-- > 0) {
+    processor--;
+  }
+  return processor;
+}
+
+void scene_place_at(uint32_t place) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET((size_t)scene_processor(place), &set);
   (void)sched_setaffinity(0, sizeof set, &set);
 }
 

@@ -46,6 +46,10 @@ int64_t scene_now_ns(void);
 void scene_pause(int64_t duration_ns);
 /** From now on this process and what it starts (daemons of new scenes too) run on one processor, or on all it may. */
 void scene_place(bool on_one);
+/** The same on one of them: from 0 on, and round again. */
+void scene_place_at(uint32_t place);
+/** Its number at the kernel. */
+int scene_processor(uint32_t place);
 
 /* ---- scenes ---- */
 

@@ -7,9 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cli/service_session.h"
+
 #define ACCESS_TIMEOUT (10 * SA_TIME_ONE_SECOND)
 
-static const char *access_advice(SaAisErrorT error) {
+static const char *access_advice(const command_line_t *line, SaAisErrorT error) {
+  bool waits = error == SA_AIS_ERR_TRY_AGAIN || error == SA_AIS_ERR_TIMEOUT;
+  if (waits && service_session_is_cut_off(line->socket)) {
+    return "; this node is without quorum, `vesta status` tells";
+  }
   switch (error) {
     case SA_AIS_ERR_NOT_EXIST: return "; `vesta ls` and `vesta sections` tell what is there";
     case SA_AIS_ERR_EXIST: return "; it is there with other attributes, `vesta show` tells which";
@@ -25,7 +31,7 @@ static const char *access_advice(SaAisErrorT error) {
 int checkpoint_access_result(const command_line_t *line, const char *what, SaAisErrorT error) {
   if (error != SA_AIS_OK) {
     (void)fprintf(stderr, "vesta: %s %s: %s: %s%s\n", line->command, line->arguments[0], what, saAisStrError(error),
-                  access_advice(error));
+                  access_advice(line, error));
   }
   return error == SA_AIS_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }

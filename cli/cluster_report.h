@@ -16,11 +16,14 @@ json_t *cluster_report_new(const wire_message_t *nodes);
 void cluster_report_add(json_t *cluster, const wire_message_t *page);
 /** All of them, an array. */
 json_t *cluster_report_checkpoints(json_t *cluster);
-/** Does this one of them wait for nodes? For which is then to be added. */
-bool cluster_report_is_waiting(const json_t *checkpoint);
-void cluster_report_awaits(json_t *checkpoint, uint64_t node);
+/** Is there nothing about this one of them to look at? */
+bool cluster_report_is_well(const json_t *checkpoint);
+/** Add one of its replicas: a row of USERS. */
+void cluster_report_replica(json_t *checkpoint, const wire_message_t *row);
 
-/** The nodes, and the checkpoints that somebody should look at, as tables, with what to do. */
+#define CLUSTER_REPORT_WELL_MAX 50U /* of checkpoints that are well so many are printed */
+
+/** The nodes, and the checkpoints, those first that somebody should look at, as tables, with what to do. */
 void cluster_report_print(const json_t *cluster);
 
 #endif

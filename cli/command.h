@@ -21,7 +21,10 @@ typedef struct command_line {
   uint32_t prefix_count;
   const char *kinds; /* NULL: not said */
   bool keys, coalesce;
+  const char *server, *server_key, *key; /* watch: of a service on another machine; NULL: not said */
   bool accept_loss;
+  bool diverged;    /* dump: what this node kept as DIVERGED */
+  const char *file; /* dump: of this file, and no checkpoint is named; NULL: not said */
   const char *arguments[COMMAND_ARGUMENTS_MAX];
   uint8_t name[VESTA_NAME_BYTES_MAX]; /* the checkpoint's, of those that take one: the first argument, read */
   size_t name_bytes;
@@ -35,6 +38,7 @@ int command_rm(const command_line_t *line);
 /* asks nobody */
 int command_keygen(const command_line_t *line);
 int command_recover(const command_line_t *line);
+int command_discard(const command_line_t *line);
 int command_top(const command_line_t *line);
 /* through the libraries, as an application */
 int command_sections(const command_line_t *line);

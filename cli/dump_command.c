@@ -19,15 +19,14 @@
 #include <vesta.h>
 
 #include "cli/checkpoint_access.h"
+#include "cli/dump_report.h"
 #include "cli/id_text.h"
-#include "cli/report.h"
 
-#define DUMP_VERSION 1
 #define DUMP_SILENCE (30 * SA_TIME_ONE_SECOND) /* nothing came for so long: it won't */
 
 /* ---- dump ---- */
 
-static SaAisErrorT dump_synced(vesta_mirror_t *mirror) {
+SaAisErrorT dump_synced(vesta_mirror_t *mirror) {
   vesta_change_t change = {0};
   SaAisErrorT error = SA_AIS_OK;
   while (error == SA_AIS_OK && change.kind != VESTA_CHANGE_SYNCED) {
@@ -39,18 +38,41 @@ static SaAisErrorT dump_synced(vesta_mirror_t *mirror) {
   return error;
 }
 
+json_t *dump_report_head(vesta_bytes_t name, vesta_pos_t position, const vesta_attributes_t *attributes) {
+  json_t *head = json_pack("{s:i}", "vesta_dump", DUMP_VERSION);
+  report_set_position(head, "position", position);
+  json_t *told = json_pack("{s:s, s:b, s:I, s:o, s:I, s:I, s:I}", "mode", report_mode(attributes->creation_flags),
+                           "collocated", (attributes->creation_flags & VESTA_CREATE_COLLOCATED) != 0,
+                           "checkpoint_bytes", (json_int_t)attributes->checkpoint_bytes, "retention_ns",
+                           report_time(attributes->retention_ns), "sections_max", (json_int_t)attributes->sections_max,
+                           "section_bytes_max", (json_int_t)attributes->section_bytes_max, "section_id_bytes_max",
+                           (json_int_t)attributes->section_id_bytes_max);
+  (void)json_object_set_new(head, "attributes", told);
+  report_set_id(head, "name", name.data, name.size);
+  return head;
+}
+
+json_t *dump_report_section(vesta_bytes_t id, int64_t expiry_ns, const void *data, size_t size) {
+  json_t *row = json_object();
+  report_set_id(row, "id", id.data, id.size);
+  (void)json_object_set_new(row, "expiry_ns", report_time(expiry_ns));
+  if (!report_set_data(row, "data", data, size)) {
+    json_decref(row);
+    return NULL;
+  }
+  return row;
+}
+
 static void dump_head(const command_line_t *line, const vesta_position_t *position,
                       const SaCkptCheckpointCreationAttributesT *attributes) {
-  char text[VESTA_POSITION_TEXT_BYTES];
-  (void)vesta_position_format(position, text);
-  json_t *head = json_pack(
-      "{s:i, s:s, s:{s:s, s:b, s:I, s:o, s:I, s:I, s:I}}", "vesta_dump", DUMP_VERSION, "position", text, "attributes",
-      "mode", report_mode(attributes->creationFlags), "collocated",
-      (attributes->creationFlags & SA_CKPT_CHECKPOINT_COLLOCATED) != 0, "checkpoint_bytes",
-      (json_int_t)attributes->checkpointSize, "retention_ns", report_time(attributes->retentionDuration),
-      "sections_max", (json_int_t)attributes->maxSections, "section_bytes_max", (json_int_t)attributes->maxSectionSize,
-      "section_id_bytes_max", (json_int_t)attributes->maxSectionIdSize);
-  report_set_id(head, "name", line->name, line->name_bytes);
+  const vesta_pos_t at = {.lineage = position->lineage, .epoch = position->epoch, .seq = position->seq};
+  const vesta_attributes_t told = {.creation_flags = (uint32_t)attributes->creationFlags,
+                                   .checkpoint_bytes = attributes->checkpointSize,
+                                   .retention_ns = attributes->retentionDuration,
+                                   .sections_max = attributes->maxSections,
+                                   .section_bytes_max = attributes->maxSectionSize,
+                                   .section_id_bytes_max = (uint32_t)attributes->maxSectionIdSize};
+  json_t *head = dump_report_head(vesta_bytes(line->name, line->name_bytes), at, &told);
   report_line(head);
   json_decref(head);
 }
@@ -62,17 +84,16 @@ typedef struct dump_count {
 
 static SaBoolT dump_section(void *context, const vesta_section_t *section) {
   dump_count_t *count = context;
-  json_t *row = json_object();
-  report_set_id(row, "id", section->id.id, section->id.idLen);
-  (void)json_object_set_new(row, "expiry_ns", report_time(section->expiry));
-  if (report_set_data(row, "data", section->data, section->size)) {
-    report_line(row);
-    count->sections++;
-  } else {
+  json_t *row = dump_report_section(vesta_bytes(section->id.id, section->id.idLen), section->expiry, section->data,
+                                    section->size);
+  if (row == NULL) {
     count->failed = true;
+    return SA_FALSE;
   }
+  report_line(row);
   json_decref(row);
-  return count->failed || ferror(stdout) ? SA_FALSE : SA_TRUE;
+  count->sections++;
+  return ferror(stdout) ? SA_FALSE : SA_TRUE;
 }
 
 static SaAisErrorT dump_print(const command_line_t *line, SaCkptCheckpointHandleT checkpoint, vesta_mirror_t *mirror) {
@@ -102,6 +123,9 @@ static SaAisErrorT dump_print(const command_line_t *line, SaCkptCheckpointHandle
 int command_dump(const command_line_t *line) {
   checkpoint_access_t access;
   vesta_mirror_t *mirror = NULL;
+  if (line->diverged || line->file != NULL) {
+    return dump_region(line);
+  }
   if (checkpoint_access_open(&access, line, SA_CKPT_CHECKPOINT_READ, NULL) != EXIT_SUCCESS) {
     return EXIT_FAILURE;
   }

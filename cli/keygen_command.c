@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * keygen: the keys of a node, for links between nodes that are encrypted.
+ * keygen: the keys of a node, or of who subscribes on another machine, for links that are encrypted.
  *
- *     DIR/node.key   `public Z85` and `secret Z85`, 0600: vestad --key
- *     DIR/node.pub   the public key: to be copied into the --peer-keys directory of every node, as NODE.pub
+ *     DIR/node.key   `public Z85` and `secret Z85`, 0600: vestad --key; vesta watch --key, VESTA_STREAM_KEY
+ *     DIR/node.pub   the public key: to be copied into the --peer-keys directory of every node, as NODE.pub; into the
+ *                    --stream-keys directory of the service, as any NAME.pub; and a service's to its subscribers
  *
  * Keys that are there are left alone: a node whose key is replaced is a stranger to the others.
  */
@@ -77,7 +78,8 @@ int command_keygen(const command_line_t *line) {
     return keygen_failed(public_path);
   }
   (void)printf("%s: this node's keys, for vestad --key; nobody else may see it\n"
-               "%s: to be copied into the --peer-keys directory of every node, as NODE.pub (this one's number)\n",
+               "%s: to be copied into the --peer-keys directory of every node, as NODE.pub (this one's number);\n"
+               "  a subscriber's into the --stream-keys directory of the service, as NAME.pub\n",
                key_path, public_path);
   return EXIT_SUCCESS;
 }

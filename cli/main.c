@@ -10,6 +10,7 @@
 
 #include "cli/command.h"
 #include "cli/id_text.h"
+#include "cli/service_session.h"
 
 typedef struct command {
   const char *name;
@@ -41,8 +42,15 @@ static const command_t commands[] = {
      "  --kinds KIND,...     only such changes: created written overwritten deleted expired expiry-set unlinked\n"
      "                       retention-set epoch; what comes in a resync comes all the same\n"
      "  --keys               no data, which is not even fetched\n"
-     "  --coalesce           when the output is slow, skip to the latest of each section (`coalesced`)\n"},
-    {"dump", 1, command_dump, "All of it on standard output, as of one position.\n"},
+     "  --coalesce           when the output is slow, skip to the latest of each section (`coalesced`)\n"
+     "  --server ENDPOINT    of a vestad on another machine, tcp://ADDRESS:PORT as its --stream-listen says; with\n"
+     "  --server-key FILE    its public key [$VESTA_STREAM_SERVER_KEY], and\n"
+     "  --key FILE           one's own keys, made by keygen [$VESTA_STREAM_KEY]\n"},
+    {"dump", 1, command_dump,
+     "All of it on standard output, as of one position.\n\n"
+     "  --diverged           what this node kept because the cluster went another way, compared with what the\n"
+     "                       checkpoint has; for root and the user who runs vestad\n"
+     "  --file PATH          of a replica's file, without NAME and without asking a daemon\n"},
     {"load", 1, command_load, "What dump wrote, from standard input. The checkpoint is made if it is not there.\n"},
     {"rm", 1, command_rm, "Unlink it: the name is free, and the checkpoint goes when its last user closes it.\n"},
     {"recover", 1, command_recover,
@@ -50,13 +58,16 @@ static const command_t commands[] = {
      "written since is lost; it is kept where it is, as DIVERGED, when its node comes back after all.\n\n"
      "  --from NODE          the number of that node; `vesta status` and `vesta show` on it tell what it has\n"
      "  --accept-loss        yes\n"},
+    {"discard", 1, command_discard,
+     "Delete what this node kept of it as DIVERGED: `vesta dump --diverged` shows it. The checkpoint is not touched.\n"},
     {"keygen", ARGUMENTS_PATH, command_keygen,
-     "Make the keys of a node, for encrypted links between nodes: DIR/node.key and DIR/node.pub. It asks no daemon.\n"},
+     "Make the keys of a node, or of a subscriber on another machine, for encrypted links: DIR/node.key and\n"
+     "DIR/node.pub. It asks no daemon.\n"},
 };
 
 static void print_command_help(const command_t *command) {
   (void)printf("Usage: vesta [OPTION]... %s%s\n\n%s", command->name, argument_texts[command->arguments], command->help);
-  bool has_options = command->run == command_watch || command->run == command_recover;
+  bool has_options = command->run == command_watch || command->run == command_recover || command->run == command_dump;
   (void)printf("%s  --json               print JSON instead of text\n"
                "  --socket PATH        the daemon's socket; `vesta --help` tells which it is else\n",
                has_options ? "" : "\n");
@@ -77,11 +88,14 @@ static void print_help(void) {
       "  load NAME            what dump wrote, from standard input; made if it is not there\n"
       "  rm NAME              unlink it: it goes when its last user closes it\n"
       "  recover NAME         in a cluster: go on with what one node has of it, see `vesta recover --help`\n"
-      "  keygen DIR           make the keys of a node of a cluster\n\n"
+      "  discard NAME         in a cluster: delete what this node kept of it as DIVERGED\n"
+      "  keygen DIR           make the keys of a node of a cluster, or of a subscriber\n\n"
       "  --json               print JSON instead of text\n"
       "  --from POSITION      watch: what changed after this position, or after `now`; else all there is first\n"
       "  --prefix ID, --kinds KIND,..., --keys, --coalesce\n"
       "                       watch: a part of the changes, see `vesta watch --help`\n"
+      "  --server ENDPOINT, --server-key FILE, --key FILE\n"
+      "                       watch: of a vestad on another machine\n"
       "  --socket PATH        the daemon's socket [$VESTA_SOCKET; /run/vesta/vestad.sock if there;\n"
       "                       $XDG_RUNTIME_DIR/vesta/vestad.sock or /tmp/vesta-UID/vestad.sock]\n"
       "  --version            print the version and exit\n"
@@ -98,7 +112,11 @@ int command_usage(const char *what, const char *which) {
 int command_result(const command_line_t *line, vesta_err_t err) {
   const char *name = line->arguments[0] == NULL ? "" : line->arguments[0];
   const char *space = name[0] == '\0' ? "" : " ";
-  if (err == VESTA_ERR_UNAVAILABLE) {
+  bool waits = err == VESTA_ERR_TIMEOUT || err == VESTA_ERR_TRY_AGAIN;
+  if (waits && service_session_is_cut_off(line->socket)) {
+    (void)fprintf(stderr, "vesta: %s%s%s: this node is without quorum, `vesta status` tells\n", line->command, space,
+                  name);
+  } else if (err == VESTA_ERR_UNAVAILABLE) {
     (void)fprintf(stderr, "vesta: no vestad answers at %s; start one, or name the socket of another with --socket\n",
                   line->socket);
   } else if (err == VESTA_ERR_TIMEOUT) {
@@ -130,7 +148,12 @@ static int options_read(int argc, char **argv, command_line_t *line, bool *done,
                                           {"kinds", required_argument, NULL, 'k'},
                                           {"keys", no_argument, NULL, 'd'},
                                           {"coalesce", no_argument, NULL, 'c'},
+                                          {"server", required_argument, NULL, 'e'},
+                                          {"server-key", required_argument, NULL, 'y'},
+                                          {"key", required_argument, NULL, 'o'},
                                           {"accept-loss", no_argument, NULL, 'a'},
+                                          {"diverged", no_argument, NULL, 'x'},
+                                          {"file", required_argument, NULL, 'i'},
                                           {0}};
   bool found = service_path_find(line->socket);
   opterr = 0;
@@ -140,6 +163,8 @@ static int options_read(int argc, char **argv, command_line_t *line, bool *done,
       case 'j': line->json = true; break;
       case 'f': line->from = optarg; break;
       case 'a': line->accept_loss = true; break;
+      case 'x': line->diverged = true; break;
+      case 'i': line->file = optarg; break;
       case 'p':
         if (line->prefix_count == VESTA_STREAM_PREFIXES_MAX) {
           return command_usage("too many prefixes, with ", optarg);
@@ -158,6 +183,18 @@ static int options_read(int argc, char **argv, command_line_t *line, bool *done,
       case 'c':
         line->coalesce = true;
         line->watch_only = "--coalesce";
+        break;
+      case 'e':
+        line->server = optarg;
+        line->watch_only = "--server";
+        break;
+      case 'y':
+        line->server_key = optarg;
+        line->watch_only = "--server-key";
+        break;
+      case 'o':
+        line->key = optarg;
+        line->watch_only = "--key";
         break;
       case 's':
         found = strlen(optarg) < sizeof line->socket;
@@ -196,7 +233,13 @@ static int output_written(int result) {
 static int command_run(const command_t *command, int argc, char **argv, command_line_t *line) {
   line->command = command->name;
   bool path = command->arguments == ARGUMENTS_PATH;
-  if (argc != (path ? 1 : command->arguments)) {
+  if ((line->diverged || line->file != NULL) && command->run != command_dump) {
+    return command_usage("--diverged and --file are for dump only, not for ", command->name);
+  }
+  if (line->file != NULL && (argc != 0 || line->diverged)) {
+    return command_usage("dump takes either --file PATH, or --diverged and a NAME", "");
+  }
+  if (argc != (line->file != NULL ? 0 : path ? 1 : command->arguments)) {
     static const char *const wanted[] = {" takes no arguments", " takes the name of a checkpoint",
                                          " takes the name of a checkpoint and the id of a section",
                                          " takes the path of a directory"};

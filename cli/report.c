@@ -80,7 +80,8 @@ void report_object(const json_t *object, bool json) {
     } else if (json_is_boolean(value)) {
       (void)printf("%-26s %s\n", key, json_is_true(value) ? "yes" : "no");
     } else {
-      (void)printf("%-26s %s\n", key, json_is_null(value) ? "ever" : json_string_value(value));
+      (void)printf("%-26s %s\n", key,
+                   json_is_null(value) ? (strcmp(key, "retention_s") == 0 ? "ever" : "-") : json_string_value(value));
     }
   }
 }
@@ -152,6 +153,14 @@ void report_list_destroy(report_list_t **list) {
   }
 }
 
+json_t *report_number_if(bool known, uint64_t number) { return known ? json_integer((json_int_t)number) : json_null(); }
+
+const char *report_number_text(const json_t *object, const char *key, char text[REPORT_NUMBER_BYTES]) {
+  const json_t *value = json_object_get(object, key);
+  (void)snprintf(text, REPORT_NUMBER_BYTES, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+  return json_is_integer(value) ? text : "-";
+}
+
 const char *report_mode(uint64_t creation_flags) {
   if ((creation_flags & VESTA_CREATE_ALL_REPLICAS) != 0) {
     return "all";
@@ -165,12 +174,13 @@ void report_list_add(report_list_t *list, const wire_message_t *page) {
     char name[ID_TEXT_BYTES(VESTA_ELEMENT_ID_BYTES_MAX)];
     id_text_format(row->id, name);
     json_t *retention = row->expiry_ns == VESTA_TIME_END ? json_null() : json_real((double)row->expiry_ns / 1e9);
-    json_t *object =
-        json_pack("{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:b, s:o}", "id", (json_int_t)row->member, "name",
-                  name, "sections", (json_int_t)row->count, "bytes", (json_int_t)row->offset, "opened",
-                  (json_int_t)row->index, "epoch", (json_int_t)row->epoch, "seq", (json_int_t)row->seq, "mode",
-                  report_mode(row->slot), "collocated", (row->slot & VESTA_CREATE_COLLOCATED) != 0, "unlinked",
-                  row->kind == VESTA_KIND_UNLINKED, "retention_s", retention);
+    bool here = row->epoch != 0; /* else its replicas are on other nodes, which alone know what is in it */
+    json_t *object = json_pack("{s:I, s:s, s:o, s:o, s:I, s:o, s:o, s:s, s:b, s:b, s:o}", "id", (json_int_t)row->member,
+                               "name", name, "sections", report_number_if(here, row->count), "bytes",
+                               report_number_if(here, row->offset), "opened", (json_int_t)row->index, "epoch",
+                               report_number_if(here, row->epoch), "seq", report_number_if(here, row->seq), "mode",
+                               report_mode(row->slot), "collocated", (row->slot & VESTA_CREATE_COLLOCATED) != 0,
+                               "unlinked", row->kind == VESTA_KIND_UNLINKED, "retention_s", retention);
     (void)json_array_append_new(list->rows, object);
   }
 }
@@ -218,19 +228,21 @@ void report_list_print(const report_list_t *list, bool json) {
   (void)printf("%5s %9s %12s %6s %12s %12s  %-6s  %s\n", "ID", "SECTIONS", "BYTES", "OPENED", "EPOCH.SEQ",
                "RETENTION_S", "MODE", "NAME");
   json_array_foreach(list->rows, index, row) {
-    char position[48];
+    char position[48] = "-";
     char retention[48] = "ever";
     const json_t *seconds = json_object_get(row, "retention_s");
-    (void)snprintf(position, sizeof position, "%" JSON_INTEGER_FORMAT ".%" JSON_INTEGER_FORMAT,
-                   report_number(row, "epoch"), report_number(row, "seq"));
+    char sections[REPORT_NUMBER_BYTES], bytes[REPORT_NUMBER_BYTES];
+    if (json_is_integer(json_object_get(row, "epoch"))) {
+      (void)snprintf(position, sizeof position, "%" JSON_INTEGER_FORMAT ".%" JSON_INTEGER_FORMAT,
+                     report_number(row, "epoch"), report_number(row, "seq"));
+    }
     if (json_is_real(seconds)) {
       (void)snprintf(retention, sizeof retention, "%.3f", json_real_value(seconds));
     }
-    (void)printf("%5" JSON_INTEGER_FORMAT " %9" JSON_INTEGER_FORMAT " %12" JSON_INTEGER_FORMAT " %6" JSON_INTEGER_FORMAT
-                 " %12s %12s  %-6s  %s%s\n",
-                 report_number(row, "id"), report_number(row, "sections"), report_number(row, "bytes"),
-                 report_number(row, "opened"), position, retention, json_string_value(json_object_get(row, "mode")),
-                 json_string_value(json_object_get(row, "name")),
+    (void)printf("%5" JSON_INTEGER_FORMAT " %9s %12s %6" JSON_INTEGER_FORMAT " %12s %12s  %-6s  %s%s\n",
+                 report_number(row, "id"), report_number_text(row, "sections", sections),
+                 report_number_text(row, "bytes", bytes), report_number(row, "opened"), position, retention,
+                 json_string_value(json_object_get(row, "mode")), json_string_value(json_object_get(row, "name")),
                  json_is_true(json_object_get(row, "unlinked")) ? " (unlinked)" : "");
   }
 }

@@ -26,6 +26,11 @@ void report_set_id(json_t *object, const char *key, const void *id, size_t size)
 bool report_set_data(json_t *object, const char *key, const void *data, size_t size);
 /** object[key] as a number, 0 when it is none. */
 json_int_t report_number(const json_t *object, const char *key);
+/** The number, or null when it is not known. @return a new value */
+json_t *report_number_if(bool known, uint64_t number);
+#define REPORT_NUMBER_BYTES 32
+/** object[key] for people, "-" when it is no number. @return text, or a literal */
+const char *report_number_text(const json_t *object, const char *key, char text[REPORT_NUMBER_BYTES]);
 /** A point in time, null when it is never. @return a new value */
 json_t *report_time(int64_t time_ns);
 

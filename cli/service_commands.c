@@ -25,7 +25,7 @@ static vesta_err_t status_tell(service_link_t *link, bool json) {
     return err;
   }
   json_t *values = report_info(reply.text);
-  err = service_session_cluster(link, &cluster);
+  err = service_session_cluster(link, json ? UINT32_MAX : CLUSTER_REPORT_WELL_MAX, &cluster);
   if (cluster != NULL && json) {
     (void)json_object_set(values, "cluster", cluster);
   }
@@ -81,7 +81,7 @@ static int recover_refused(const command_line_t *line, vesta_err_t err) {
     why = "it waits for nobody, there is nothing to recover; `vesta status` tells what waits";
   } else if (err == VESTA_ERR_NOT_SUPPORTED) {
     why = "that node has no replica of it, or this vestad is in no cluster; `vesta show` there tells";
-  } else if (err == VESTA_ERR_TRY_AGAIN) {
+  } else if (err == VESTA_ERR_TRY_AGAIN && !service_session_is_cut_off(line->socket)) {
     why = "not now: without quorum, or that node does not take part; `vesta status` tells who does";
   } else if (err == VESTA_ERR_DENIED) {
     why = "only root and the user who runs vestad may do that";

@@ -29,6 +29,19 @@ void service_session_end(service_link_t *link) {
   service_link_close(link);
 }
 
+bool service_session_is_cut_off(const char *socket) {
+  service_link_t link;
+  wire_message_t ask = {.kind = WIRE_CLUSTER, .state = WIRE_CLUSTER_NODES};
+  wire_message_t reply;
+  if (service_link_open(&link, socket) != VESTA_OK) {
+    return false;
+  }
+  bool told = service_link_call(&link, &ask, &reply) == VESTA_OK;
+  bool cut_off = told && ((reply.state & WIRE_CLUSTER_USABLE) == 0 || (reply.state & WIRE_CLUSTER_CUT_OFF) != 0);
+  service_link_close(&link);
+  return cut_off;
+}
+
 vesta_err_t service_session_list(service_link_t *link, report_list_t **list) {
   wire_message_t reply = {0};
   vesta_err_t err = VESTA_OK;
@@ -101,8 +114,8 @@ vesta_err_t service_session_users(service_link_t *link, uint64_t checkpoint, jso
   return VESTA_OK;
 }
 
-/* The nodes a checkpoint waits for: those that have all of it. */
-static vesta_err_t cluster_awaited(service_link_t *link, json_t *checkpoint) {
+/* Where its replicas are. */
+static vesta_err_t cluster_replicas(service_link_t *link, json_t *checkpoint) {
   wire_message_t row = {0};
   json_int_t id = json_integer_value(json_object_get(checkpoint, "id"));
   for (;;) {
@@ -115,13 +128,11 @@ static vesta_err_t cluster_awaited(service_link_t *link, json_t *checkpoint) {
     if (err != VESTA_OK || row.cursor <= ask.cursor) {
       return err != VESTA_OK ? err : VESTA_ERR_MALFORMED;
     }
-    if ((row.state & WIRE_USER_IN_SYNC) != 0 && (row.state & WIRE_USER_AWAY) != 0) {
-      cluster_report_awaits(checkpoint, row.node);
-    }
+    cluster_report_replica(checkpoint, &row);
   }
 }
 
-vesta_err_t service_session_cluster(service_link_t *link, json_t **cluster) {
+vesta_err_t service_session_cluster(service_link_t *link, uint32_t well_max, json_t **cluster) {
   wire_message_t ask = {.kind = WIRE_CLUSTER, .state = WIRE_CLUSTER_NODES};
   wire_message_t reply = {0};
   vesta_err_t err = service_link_call(link, &ask, &reply);
@@ -140,9 +151,10 @@ vesta_err_t service_session_cluster(service_link_t *link, json_t **cluster) {
   }
   size_t index;
   json_t *checkpoint;
+  uint32_t well = 0;
   json_array_foreach(cluster_report_checkpoints(made), index, checkpoint) {
-    if (err == VESTA_OK && cluster_report_is_waiting(checkpoint)) {
-      err = cluster_awaited(link, checkpoint);
+    if (err == VESTA_OK && (!cluster_report_is_well(checkpoint) || well++ < well_max)) {
+      err = cluster_replicas(link, checkpoint);
     }
   }
   if (err != VESTA_OK) {

@@ -12,6 +12,9 @@
 vesta_err_t service_session_begin(service_link_t *link, const char *socket);
 void service_session_end(service_link_t *link);
 
+/** Is it the vestad of a node that takes no part in its cluster now? Then calls wait, or give TRY_AGAIN. */
+bool service_session_is_cut_off(const char *socket);
+
 /** All checkpoints, without what is done with them. @param[out] list   the caller's */
 vesta_err_t service_session_list(service_link_t *link, report_list_t **list);
 /** Add what is done with them to the rows of a list. */
@@ -27,8 +30,9 @@ vesta_err_t service_session_users(service_link_t *link, uint64_t checkpoint, jso
 
 /**
  * How the cluster stands, see cluster_report.h.
+ * @param well_max       of checkpoints that are well so many are told of whole, the others without their replicas
  * @param[out] cluster   NULL when the service is alone; the caller's
  */
-vesta_err_t service_session_cluster(service_link_t *link, json_t **cluster);
+vesta_err_t service_session_cluster(service_link_t *link, uint32_t well_max, json_t **cluster);
 
 #endif

@@ -15,12 +15,16 @@ static void show_complete(json_t *row, const wire_message_t *local) {
   (void)json_object_del(row, "epoch");
   (void)json_object_del(row, "seq");
   (void)json_object_del(row, "unlinked"); /* it was found by its name */
-  report_set_position(row, "position", wire_pos(local));
+  bool here = local->epoch != 0;          /* else it has replicas on other nodes only */
+  (void)json_object_set_new(row, "position", json_null());
+  if (here) {
+    report_set_position(row, "position", wire_pos(local));
+  }
   json_t *more =
-      json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "sections", (json_int_t)local->count, "bytes",
-                (json_int_t)local->size, "checkpoint_bytes", (json_int_t)local->checkpoint_bytes, "sections_max",
-                (json_int_t)local->sections_max, "section_bytes_max", (json_int_t)local->section_bytes_max,
-                "section_id_bytes_max", (json_int_t)local->section_id_bytes_max);
+      json_pack("{s:o, s:o, s:I, s:I, s:I, s:I}", "sections", report_number_if(here, local->count), "bytes",
+                report_number_if(here, local->size), "checkpoint_bytes", (json_int_t)local->checkpoint_bytes,
+                "sections_max", (json_int_t)local->sections_max, "section_bytes_max",
+                (json_int_t)local->section_bytes_max, "section_id_bytes_max", (json_int_t)local->section_id_bytes_max);
   (void)json_object_update(row, more);
   json_decref(more);
 }

@@ -139,14 +139,15 @@ static void top_print_head(const top_round_t *now, const top_round_t *before, do
 }
 
 static void top_print_row(const top_row_t *row, int columns) {
-  char changes[32], bytes[32];
+  char changes[32], bytes[32], sections[REPORT_NUMBER_BYTES], size[REPORT_NUMBER_BYTES];
   int name_max = columns > TOP_NAME_COLUMN + 8 ? columns - TOP_NAME_COLUMN : 8; /* one line each, whatever the name */
-  (void)printf("%9s %9s %9" JSON_INTEGER_FORMAT " %12" JSON_INTEGER_FORMAT " %6" JSON_INTEGER_FORMAT
-               " %7" JSON_INTEGER_FORMAT " %7" JSON_INTEGER_FORMAT " %10" JSON_INTEGER_FORMAT "  %.*s%s\n",
+  (void)printf("%9s %9s %9s %12s %6" JSON_INTEGER_FORMAT " %7" JSON_INTEGER_FORMAT " %7" JSON_INTEGER_FORMAT
+               " %10" JSON_INTEGER_FORMAT "  %.*s%s\n",
                top_rate_text(row->changes, changes), top_rate_text(row->bytes, bytes),
-               report_number(row->row, "sections"), report_number(row->row, "bytes"), report_number(row->row, "opened"),
-               report_number(row->row, "members"), report_number(row->row, "streams"), report_number(row->row, "lag"),
-               name_max, json_string_value(json_object_get(row->row, "name")),
+               report_number_text(row->row, "sections", sections), report_number_text(row->row, "bytes", size),
+               report_number(row->row, "opened"), report_number(row->row, "members"),
+               report_number(row->row, "streams"), report_number(row->row, "lag"), name_max,
+               json_string_value(json_object_get(row->row, "name")),
                json_is_true(json_object_get(row->row, "unlinked")) ? " (unlinked)" : "");
 }
 

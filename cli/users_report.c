@@ -44,7 +44,8 @@ static const char *row_replica_state(uint64_t state) {
 
 static json_t *row_replica(const wire_message_t *row) {
   bool told = (row->state & WIRE_USER_TOLD) != 0;
-  bool here = row->checkpoint_bytes != 0 || row->sections_max != 0; /* else only that node knows what is in it */
+  /* Else only that node knows what is in it. */
+  bool here = (row->checkpoint_bytes != 0 || row->sections_max != 0) && row->epoch != 0;
   json_t *object = json_pack("{s:I, s:b, s:s, s:b, s:b}", "node", (json_int_t)row->node, "active",
                              (row->state & WIRE_USER_ACTIVE) != 0, "state", row_replica_state(row->state), "away",
                              (row->state & WIRE_USER_AWAY) != 0, "diverged", (row->state & WIRE_USER_DIVERGED) != 0);

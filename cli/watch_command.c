@@ -235,6 +235,33 @@ static int watch_choose(const command_line_t *line, watch_choice_t *choice) {
   return result != EXIT_SUCCESS ? result : watch_choose_prefixes(line, choice);
 }
 
+static const char *watch_server_advice(SaAisErrorT error) {
+  switch (error) {
+    case SA_AIS_ERR_ACCESS: return "it does not let this key in: its public part belongs into --stream-keys there";
+    case SA_AIS_ERR_FAILED_OPERATION: return "who answers there has not the key that --server-key says";
+    case SA_AIS_ERR_TRY_AGAIN: return "nobody answers there";
+    case SA_AIS_ERR_TIMEOUT: return "it does not answer";
+    case SA_AIS_ERR_NOT_EXIST: return "it has no such checkpoint";
+    case SA_AIS_ERR_NO_RESOURCES: return "it serves as many streams as it may";
+    case SA_AIS_ERR_INVALID_PARAM: return "that is no tcp://ADDRESS:PORT, or --server-key and --key are not such files";
+    default: return saAisStrError(error);
+  }
+}
+
+/* Of a service on another machine. */
+static int watch_server_open(const command_line_t *line, const vesta_stream_options_t *options,
+                             vesta_stream_t **stream) {
+  char name[VESTA_NAME_BYTES_MAX + 1];
+  const vesta_server_t server = {.endpoints = line->server, .server_keys = line->server_key, .key = line->key};
+  memcpy(name, line->name, line->name_bytes);
+  name[line->name_bytes] = '\0';
+  SaAisErrorT error = vesta_stream_open_at(&server, name, options, stream);
+  if (error != SA_AIS_OK) {
+    (void)fprintf(stderr, "vesta: watch %s at %s: %s\n", line->arguments[0], line->server, watch_server_advice(error));
+  }
+  return error == SA_AIS_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int command_watch(const command_line_t *line) {
   checkpoint_access_t access;
   watch_choice_t choice;
@@ -252,16 +279,21 @@ int command_watch(const command_line_t *line) {
   if (signals < 0) {
     return checkpoint_access_result(line, "signals", SA_AIS_ERR_NO_RESOURCES);
   }
-  if (checkpoint_access_open(&access, line, SA_CKPT_CHECKPOINT_READ, NULL) != EXIT_SUCCESS) {
+  bool here = line->server == NULL;
+  result = here ? checkpoint_access_open(&access, line, SA_CKPT_CHECKPOINT_READ, NULL)
+                : watch_server_open(line, &choice.options, &stream);
+  if (result != EXIT_SUCCESS) {
     (void)close(signals);
     return EXIT_FAILURE;
   }
-  SaAisErrorT error = vesta_stream_open(access.checkpoint, &choice.options, &stream);
+  SaAisErrorT error = here ? vesta_stream_open(access.checkpoint, &choice.options, &stream) : SA_AIS_OK;
   if (error == SA_AIS_OK) {
     error = watch_follow(stream, signals, line->json);
     (void)vesta_stream_close(&stream);
   }
-  checkpoint_access_close(&access);
+  if (here) {
+    checkpoint_access_close(&access);
+  }
   (void)close(signals);
   return checkpoint_access_result(line, "watch", error);
 }

@@ -481,8 +481,9 @@ static vesta_err_t directory_do_active(directory_t *d, const wire_message_t *op,
   if (checkpoint == NULL) {
     return VESTA_ERR_NOT_EXIST;
   }
-  if (checkpoint->primary != op->node && !directory_hand_over(checkpoint, (uint32_t)op->node)) {
-    return VESTA_ERR_TRY_AGAIN;
+  bool moves = checkpoint->primary != op->node;
+  if (moves && (op->epoch != checkpoint->epoch || !directory_hand_over(checkpoint, (uint32_t)op->node))) {
+    return VESTA_ERR_TRY_AGAIN; /* not to a replica in sync, or drained in another epoch */
   }
   checkpoint->active_node = (uint32_t)op->node;
   outcome->checkpoint = checkpoint;

@@ -92,6 +92,14 @@
 #define VESTA_STREAM_TURN_BYTES (256U << 10)        /* answers of one turn of the daemon's loop, past one */
 #define VESTA_STREAM_PLACE_MS 100U                  /* a snapshot that is not asked on for loses its place then */
 #define VESTA_STREAM_WAIT_MS 3000U                  /* a waiting request that is not repeated is dropped then */
+#define VESTA_GUESTS_MAX 1024U                      /* streams of one daemon over TCP */
+#define VESTA_GUEST_LINKS_MAX 2048U                 /* TCP connections at each of its two ports, strangers' included */
+#define VESTA_GUEST_QUEUE_BYTES_MAX (128ULL << 20)  /* published bytes that ZeroMQ may hold for slow ones */
+#define VESTA_GUEST_SUBSCRIPTIONS_MAX 4096U         /* what all their connections together are subscribed to */
+#define VESTA_GUEST_LEASE_MS 30000U                 /* one that says nothing for so long is given up */
+#define VESTA_GUEST_KEYS_MAX 1024U                  /* keys of those who may subscribe over TCP */
+#define VESTA_STREAM_SERVERS_MAX 8U                 /* endpoints that a stream over TCP may choose from */
+#define VESTA_STRANGERS_MAX 64U                     /* who was refused and is remembered, so as to be named once */
 #define VESTA_SUBSCRIBER_BUFFER_BYTES (64ULL << 20) /* changes a subscriber holds back during a snapshot, default */
 #define VESTA_HASHED_CHECKPOINTS_MAX 64U            /* checkpoints whose sections' hashes are remembered */
 #define VESTA_HASHES_BYTES_MAX (256ULL << 20)       /* memory of these hashes, all checkpoints together */

@@ -98,6 +98,7 @@ wire_message_t *node_answer(node_t *node, uint64_t link, uint64_t number, vesta_
   *message = (wire_message_t){.kind = WIRE_REPLY, .number = number, .error = (uint64_t)err};
   if ((link & NODE_LINK_REMOTE) != 0) { /* it comes from another node, which knows whose it is */
     send->kind = NODE_ACTION_PEER;
+    send->awaited = true;
     send->node = (uint32_t)link;
     message->token_hi = node->cluster->answering.hi;
     message->token_lo = node->cluster->answering.lo;
@@ -170,6 +171,7 @@ static void dispatch(node_t *node, const node_request_t *request) {
     case WIRE_LOAD: node_load(node, request); return;
     case WIRE_CLUSTER: node_cluster_told(node, request); return;
     case WIRE_RECOVER: node_recover(node, request); return;
+    case WIRE_DISCARD: node_discard(node, request); return;
     default: node_refuse(node, request, VESTA_ERR_MALFORMED); return; /* not a request, or not for the node */
   }
 }
@@ -178,7 +180,7 @@ void node_dispatch(node_t *node, const node_request_t *request) {
   uint32_t first = node->action_count;
   dispatch(node, request);
   if (node->cluster != NULL) {
-    node_keep_answers(node, first);
+    node_keep_answers(node, first, request->message->kind == WIRE_CHANGE);
   }
 }
 
@@ -193,10 +195,10 @@ static bool node_request_has_handle(const wire_message_t *message) {
   }
 }
 
-/* Who only looks needs no session: to begin one takes an order, and people look when there is none. */
+/* Who only looks, or clears up here, needs no session: to begin one takes an order, and people look when there is none. */
 static bool node_request_looks(const wire_message_t *message) {
   return message->kind == WIRE_LIST || message->kind == WIRE_USERS || message->kind == WIRE_LOAD ||
-         message->kind == WIRE_CLUSTER;
+         message->kind == WIRE_CLUSTER || message->kind == WIRE_DISCARD;
 }
 
 static void node_request(node_t *node, const node_event_t *event) {
@@ -244,6 +246,19 @@ static void node_request(node_t *node, const node_event_t *event) {
     return;
   }
   node_dispatch(node, &request);
+}
+
+void node_links_sweep(node_t *node) {
+  size_t bucket = 0;
+  for (table_link_t *at = table_each(&node->links, &bucket, NULL), *next = NULL; at != NULL; at = next) {
+    node_link_t *link = TABLE_ENTRY(at, node_link_t, by_number);
+    next = table_each(&node->links, &bucket, at);
+    if (directory_session(node->directory, link->session) == NULL) {
+      node_act(node, NODE_ACTION_CLOSE_LINK)->link = link->number;
+      table_remove(&node->links, at);
+      free(link);
+    }
+  }
 }
 
 static void node_link_gone(node_t *node, uint64_t number) {
@@ -353,6 +368,7 @@ void node_step(node_t *node, const node_event_t *event, node_actions_t *actions)
     case NODE_EVENT_GROUP:
     case NODE_EVENT_FALL_OUT:
     case NODE_EVENT_PEER:
+    case NODE_EVENT_ENDING:
     case NODE_EVENT_PEER_UP:
       VESTA_ASSERT(node->cluster != NULL);
       node_cluster_event(node, event);
@@ -395,26 +411,49 @@ vesta_err_t node_restore_op(node_t *node, const wire_message_t *op) {
   return VESTA_OK;
 }
 
-vesta_err_t node_take_up(node_t *node, directory_checkpoint_t *checkpoint) {
+static vesta_err_t region_take_up(node_t *node, const directory_checkpoint_t *checkpoint, uint64_t id,
+                                  replica_t **out) {
   void *region = NULL;
   uint64_t size = 0;
   replica_storage_t pages;
-  replica_t *replica = NULL;
   node_storage_t *storage = &node->config.storage;
-  vesta_err_t err = storage->open(storage->context, checkpoint->id, &region, &size, &pages);
+  vesta_err_t err = storage->open(storage->context, id, &region, &size, &pages);
+  if (err == VESTA_OK) {
+    err = replica_recover(region, size, &pages, out);
+  }
   if (err != VESTA_OK) {
     return err;
   }
-  replica_status_t status;
   replica_identity_t identity;
-  err = replica_recover(region, size, &pages, &replica);
+  replica_identity(*out, &identity);
+  if (identity.checkpoint_id != checkpoint->id || identity.lineage != checkpoint->lineage) {
+    replica_destroy(out);
+    return VESTA_ERR_MALFORMED;
+  }
+  return VESTA_OK;
+}
+
+/* An earlier life may have been killed when it had put aside what had diverged, and not yet put what it had fetched in
+ * its place: all of it, since only then it does that. What it was still fetching is of no use. */
+static vesta_err_t shadow_take_up(node_t *node, const directory_checkpoint_t *checkpoint, replica_t **out) {
+  node_storage_t *storage = &node->config.storage;
+  uint64_t shadow = checkpoint->id | NODE_REGION_SHADOW;
+  vesta_err_t err = region_take_up(node, checkpoint, shadow, out);
   if (err == VESTA_OK) {
-    replica_status(replica, &status);
-    replica_identity(replica, &identity);
-    if (identity.checkpoint_id != checkpoint->id || identity.lineage != checkpoint->lineage) {
-      replica_destroy(&replica);
-      err = VESTA_ERR_MALFORMED;
-    }
+    storage->rename(storage->context, shadow, checkpoint->id);
+  } else if (err == VESTA_ERR_MALFORMED) {
+    storage->remove(storage->context, shadow);
+    err = VESTA_ERR_NOT_EXIST;
+  }
+  return err;
+}
+
+vesta_err_t node_take_up(node_t *node, directory_checkpoint_t *checkpoint) {
+  replica_t *replica = NULL;
+  node_storage_t *storage = &node->config.storage;
+  vesta_err_t err = region_take_up(node, checkpoint, checkpoint->id, &replica);
+  if (err == VESTA_ERR_NOT_EXIST && node->cluster != NULL) {
+    err = shadow_take_up(node, checkpoint, &replica);
   }
   if (err == VESTA_ERR_MALFORMED && node->cluster != NULL) { /* out of the way of what others have */
     storage->rename(storage->context, checkpoint->id, checkpoint->id | NODE_REGION_DIVERGED);
@@ -423,6 +462,8 @@ vesta_err_t node_take_up(node_t *node, directory_checkpoint_t *checkpoint) {
     return err;
   }
   if (node->cluster == NULL) {
+    replica_status_t status;
+    replica_status(replica, &status);
     replica_commit(replica, status.prepared_seq); /* alone, what was prepared is forward */
   }
   checkpoint->local = node_local_new(node, replica);
@@ -517,22 +558,27 @@ bool node_knows(const node_t *node, uint64_t checkpoint_id) {
   return directory_checkpoint(node->directory, checkpoint_id) != NULL;
 }
 
-bool node_stream_allowed(const node_t *node, vesta_token_t token, uint64_t checkpoint_id) {
+static bool stream_is_open(const node_t *node, vesta_token_t token, uint64_t checkpoint_id) {
   const directory_session_t *session = directory_session(node->directory, token);
-  if (session == NULL) {
-    return false;
+  const directory_handle_t *handle = session == NULL ? NULL : session->handles;
+  while (handle != NULL && (handle->checkpoint->id != checkpoint_id || (handle->flags & VESTA_OPEN_READ) == 0)) {
+    handle = handle->next;
   }
-  for (const directory_handle_t *handle = session->handles; handle != NULL; handle = handle->next) {
-    if (handle->checkpoint->id == checkpoint_id && (handle->flags & VESTA_OPEN_READ) != 0) {
-      return true;
-    }
+  return handle != NULL;
+}
+
+vesta_err_t node_stream_check(const node_t *node, vesta_token_t token, uint64_t checkpoint_id) {
+  if (stream_is_open(node, token, checkpoint_id) && node_replica(node, checkpoint_id) != NULL) {
+    return VESTA_OK;
   }
-  return false;
+  return node->cluster == NULL || node->cluster->caught_up ? VESTA_ERR_ACCESS : VESTA_ERR_TRY_AGAIN;
 }
 
 bool node_caught_up(const node_t *node) { /* and has looked for the regions of all that there is */
   return node->cluster == NULL || (node->cluster->caught_up && node->cluster->attend == NULL);
 }
+
+bool node_has_quorum(const node_t *node) { return node->cluster == NULL || node->cluster->has_quorum; }
 
 bool node_idle(const node_t *node) {
   return directory_session_count(node->directory) == 0 && directory_checkpoint_count(node->directory) == 0;

@@ -46,6 +46,8 @@ typedef struct node_storage {
   /* In a cluster: the region `from` (NODE_REGION_SHADOW, or one that is there) is known as `to` from now on; what was
    * `to` is removed. Both stay mapped where they are. */
   void (*rename)(void *context, uint64_t from, uint64_t to);
+  /* In a cluster: is there such a region, mapped or not? */
+  bool (*has)(void *context, uint64_t id);
 } node_storage_t;
 
 /* Regions beside that of a checkpoint, under its id and one of these bits. */
@@ -85,6 +87,7 @@ typedef enum node_event_kind {
   NODE_EVENT_GROUP,    /* node, message: delivered by the group */
   NODE_EVENT_FALL_OUT, /* a message of the group could not be read, or a row not be journalled */
   NODE_EVENT_PEER,     /* node, message, payload: over the link between the two */
+  NODE_EVENT_ENDING,   /* this life is about to end, in good order: see node_drained() */
   NODE_EVENT_PEER_UP,  /* node: there is a new link to it; what was sent on the old one and not delivered is lost */
 } node_event_kind_t;
 
@@ -121,11 +124,13 @@ typedef enum node_action_kind {
   NODE_ACTION_REMOVED,    /* checkpoint: is no more; streams of it end */
   /* clustered */
   NODE_ACTION_MULTICAST, /* message: to the group, own delivery included */
-  NODE_ACTION_JOURNAL,   /* message: append, before the next action; where it fails: FALL_OUT, and nothing after it */
+  NODE_ACTION_JOURNAL,   /* message: append, before the next action; where it fails: FALL_OUT after this step, of which
+                          * no MULTICAST, JOURNAL or REWRITE is done any more; all else is */
   NODE_ACTION_REWRITE,   /* the journal is to be written anew (node_snapshot()), before the next action */
   NODE_ACTION_PEER,      /* node, message, payload */
   NODE_ACTION_REJOIN,    /* leave the group and join it again */
   NODE_ACTION_DIVERGED,  /* checkpoint: what was here is kept aside; people should know */
+  NODE_ACTION_QUORUM,    /* quorum: this node may serve now, or not any more (node_has_quorum()); streams are told */
 } node_action_kind_t;
 
 typedef struct node_action {
@@ -139,7 +144,8 @@ typedef struct node_action {
   const replica_t *replica;
   uint64_t first_seq, last_seq;
   uint32_t node;
-  bool awaited; /* PUBLISH: somebody waits for them to be applied */
+  bool awaited; /* PUBLISH: somebody waits for them to be applied; PEER: for what comes of it, else it need not hurry */
+  bool quorum;  /* QUORUM */
 } node_action_t;
 
 typedef struct node_actions {
@@ -182,8 +188,9 @@ const replica_t *node_replica(const node_t *node, uint64_t checkpoint_id);
 bool node_knows(const node_t *node, uint64_t checkpoint_id);
 
 /** May whoever shows this token read the stream of that checkpoint? (It was given out by a STREAM request of a session
- *  that lives and has the checkpoint open for READ.) */
-bool node_stream_allowed(const node_t *node, vesta_token_t token, uint64_t checkpoint_id);
+ *  that lives and has the checkpoint open for READ.) @return OK; ACCESS; TRY_AGAIN: what is known here may be long since
+ *  wrong (node_caught_up()) */
+vesta_err_t node_stream_check(const node_t *node, vesta_token_t token, uint64_t checkpoint_id);
 
 /** The order of the cluster, to be looked at. NULL: this node is alone. */
 const order_t *node_cluster_state(const node_t *node);
@@ -191,6 +198,14 @@ const order_t *node_cluster_state(const node_t *node);
 /** True when the directory is known to be that of now: at once when alone, in a cluster when the node has been in a usable
  *  view and knows all that was ordered before. Until then regions that no checkpoint has may yet be somebody's. */
 bool node_caught_up(const node_t *node);
+
+/** In a cluster, after ENDING: has every replica in sync all that was written through this node? From ENDING on nothing new
+ *  is begun by it as a primary; who asks is not answered, and asks again in another life or another place. Alone: always. */
+bool node_drained(const node_t *node);
+
+/** In a cluster: has this node its lease (order.h)? Without it, others may go on without this node: nothing is read or
+ *  written through it, and who follows or is active here should know. As of the last step; alone: always. */
+bool node_has_quorum(const node_t *node);
 
 /** True when no session lives and nothing is open or retained: a private daemon may end. */
 bool node_idle(const node_t *node);

@@ -23,7 +23,7 @@
 
 /* A request that is not answered yet: held here until it can be judged, or sent to the node that judges it. */
 typedef struct node_kept {
-  struct node_kept *next; /* of its checkpoint, in the order of arrival */
+  struct node_kept *next, **place; /* of its checkpoint, in the order of arrival */
   table_link_t by_request;
   struct node_shared *shared;
   vesta_token_t session;
@@ -31,6 +31,7 @@ typedef struct node_kept {
   uint64_t link;       /* where the answer goes */
   uint64_t sent_epoch; /* the primary's, whom it was sent to; 0: to nobody */
   uint32_t attempts;   /* so many times */
+  uint32_t generation; /* the number of the last time: another one each time, also after a restart */
   int64_t again_ns;    /* when it is sent again */
   int64_t until_ns;    /* when it is given up */
   bool held;           /* it was judged, and can't be done yet */
@@ -40,6 +41,13 @@ typedef struct node_kept {
   wire_message_t message; /* a copy; what it points to stands behind this */
   vesta_bytes_t payload;
 } node_kept_t;
+
+/* All that what is kept for a checkpoint waits for, but for time. */
+typedef struct node_kept_seen {
+  uint64_t epoch, stirred;
+  bool elsewhere;                       /* it goes to another node */
+  bool changes, others, reads, replica; /* these may be judged here */
+} node_kept_seen_t;
 
 /* A client's change that is prepared, or about to be. */
 typedef struct node_pending {
@@ -62,8 +70,12 @@ typedef struct node_shared {
   struct node_shared *attend_next;
   bool attend;
   node_kept_t *kept, **kept_last;
-  uint32_t kept_changes; /* CHANGEs among them: later ones come after them */
-  uint64_t stirred;      /* rises whenever what is held may be judged again */
+  uint32_t kept_changes;      /* CHANGEs among them: later ones come after them */
+  uint32_t kept_loose;        /* held ones, and continued iterations, among the others */
+  bool kept_new;              /* one came that was not looked at since */
+  int64_t kept_due_ns;        /* when one is given up, or sent again, next */
+  node_kept_seen_t kept_seen; /* as of when all of them were looked at last */
+  uint64_t stirred;           /* rises whenever what is held may be judged again */
   node_pending_t *pending, **pending_last;
   bool drains;                      /* an operation on the whole checkpoint is due: no change is begun before */
   uint64_t inherited_seq;           /* what was prepared before this node was primary is up to here */
@@ -86,6 +98,8 @@ typedef struct node_shared {
   int64_t claim_until_ns; /* coordinator: nobody's claim is waited for after that; 0: it does not wait */
   int64_t elect_again_ns; /* coordinator: when to order the primary again */
   /* the primary is here */
+  bool commit_awaited;    /* members are waited for to apply what was committed in this step */
+  bool openers_changed;   /* who has it open, or where replicas are, since that was last looked at */
   uint64_t placed_config; /* an OP_REPLICA was ordered on this configuration, */
   int64_t place_again_ns; /* and is ordered again then */
   uint32_t inviting;      /* a node that is being given a replica; 0: none */
@@ -131,12 +145,12 @@ struct node_cluster {
   directory_t *shadow;    /* being adopted */
   wire_message_t *orders; /* to be proposed at the end of this step */
   uint32_t order_count, order_max;
-  wire_message_t order_lost; /* what found no room there; tried again like all that was not ordered */
   node_shared_t *attend, **attend_last;
   table_t kept;    /* node_kept_t by request */
   table_t pending; /* node_pending_t by request */
   uint32_t kept_count;
   uint64_t kept_bytes;
+  uint32_t sent;          /* the last number under which one was sent; begins anywhere */
   node_kept_t *kept_done; /* of this step */
   node_pending_t *pending_done;
   node_deferred_t *deferred, **deferred_last;
@@ -145,6 +159,8 @@ struct node_cluster {
   vesta_token_t answering;        /* whose request is being answered, if on a remote link */
   int64_t lease_ns;               /* as of the last step */
   int64_t leased_ns;              /* as of when it was written into the replicas */
+  bool ending;                    /* nothing new is begun where the primary is here */
+  bool has_quorum;                /* there is a lease, and streams were told so */
   int64_t start_ns;               /* of this life */
   int64_t step_ns;                /* of the last step */
   int64_t awake_ns;               /* this node has not stood still since */
@@ -183,11 +199,12 @@ int64_t node_cluster_wake_ns(const node_t *node);
 /** A message and its payload, copied into the memory of this step. @return false: no memory */
 bool node_keep_message(node_t *node, const wire_message_t *from, vesta_bytes_t payload, wire_message_t *to,
                        vesta_bytes_t *payload_to);
-/** Answers from that action on: a step may go on to other requests, so what they point to is copied. */
-void node_keep_answers(node_t *node, uint32_t first);
+/** Answers from that action on: a step may go on to other requests, so what they point to is copied. `changed`: one that
+ *  finds no memory may not become an error, what was asked for may be done. */
+void node_keep_answers(node_t *node, uint32_t first, bool changed);
 /** Memory of this step. NULL: none. */
 void *node_arena(node_t *node, uint64_t bytes);
-void node_peer_send(node_t *node, uint32_t to, const wire_message_t *message, vesta_bytes_t payload);
+node_action_t *node_peer_send(node_t *node, uint32_t to, const wire_message_t *message, vesta_bytes_t payload);
 /** The lowest participant that is not silent orders what must be ordered by one. Two may think so for a moment: no harm. */
 bool node_is_coordinator(const node_t *node);
 /** Has nothing been heard of another participant for so long? */
@@ -254,6 +271,8 @@ void node_cluster_told(node_t *node, const node_request_t *request);
 void node_recover(node_t *node, const node_request_t *request);
 /** The same, on the node whose replica it is to go on with; from the node that was asked. */
 void node_recover_here(node_t *node, const node_event_t *event);
+/** The operator has seen what was kept here as DIVERGED. */
+void node_discard(node_t *node, const node_request_t *request);
 /** The row of USERS for the next of a checkpoint's replicas, by node. */
 void node_users_replica(const node_t *node, const directory_checkpoint_t *checkpoint, uint64_t after,
                         wire_message_t *row);
@@ -263,6 +282,10 @@ void node_users_replica(const node_t *node, const directory_checkpoint_t *checkp
 bool node_route(node_t *node, const node_request_t *request);
 /** Keep it, to be judged again later; answers TRY_AGAIN when it can't be kept. */
 void node_hold(node_t *node, const node_request_t *request);
+/** The one place where what is kept is looked at again: all of it when anything has changed that all of it waits for
+ *  (node_kept_seen_t), or a time has come. */
+/** Is there anything for it to do? */
+bool node_kept_waits(const node_t *node, const node_shared_t *shared);
 void node_kept_attend(node_t *node, node_shared_t *shared);
 /** Something has changed: what is held may be judged again. */
 void node_kept_unblock(node_shared_t *shared);

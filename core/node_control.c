@@ -409,11 +409,13 @@ void node_promote(node_t *node, const node_request_t *request) {
     node_refuse(node, request, VESTA_ERR_BAD_OPERATION);
   } else if (message->time_ns != 0 && message->time_ns < node->steady_ns) {
     node_refuse(node, request, VESTA_ERR_TRY_AGAIN); /* who asked has given up, and was told that nothing was done */
-  } else if (group->granted == member->id) {
+  } else if (message->epoch != 0 && (group->granted != member->id || group->epoch != message->epoch)) {
     node_join_answer(node, request->event->link, message->number, request->checkpoint, member->id);
-  } else if ((member->flags & WIRE_JOIN_REQUIRE_SYNCED) != 0 && !member->synced) {
+  } else if (message->epoch == 0 && group->granted == member->id) {
+    node_join_answer(node, request->event->link, message->number, request->checkpoint, member->id);
+  } else if (message->epoch == 0 && (member->flags & WIRE_JOIN_REQUIRE_SYNCED) != 0 && !member->synced) {
     node_refuse(node, request, VESTA_ERR_TRY_AGAIN);
-  } else {
+  } else { /* with an epoch it has stopped being active, and is to have all it wrote before it is so again */
     node_grant(node, request->checkpoint, member->id, node_order_for(node, request, WIRE_OP_PROMOTE));
   }
 }

@@ -312,8 +312,10 @@ void node_iterate(node_t *node, const node_request_t *request) {
   const replica_t *replica = request->checkpoint->local->replica;
   replica_status_t status;
   replica_status(replica, &status);
-  /* Slots are walked once and a section keeps its slot, so each is met at most once; `as_of` leaves out later ones. */
-  uint64_t as_of = message->cursor == 0 ? status.committed.seq : message->seq;
+  /* Slots are walked once and a section keeps its slot, here and on every node that may go on with it, so each is met at
+   * most once; `as_of` leaves out later ones. What followed an operation that was lost with its primary is later, too. */
+  vesta_pos_t as_of = message->cursor == 0 ? status.committed : wire_pos(message);
+  as_of.seq = as_of.epoch == 0 ? as_of.seq : replica_shared_seq(replica, as_of.epoch, as_of.seq);
   uint32_t end = replica_slot_end(replica);
   uint32_t slot = message->cursor > end ? end : (uint32_t)message->cursor;
   uint32_t stop = end - slot > NODE_ITERATE_SLOTS_MAX ? slot + NODE_ITERATE_SLOTS_MAX : end;
@@ -321,7 +323,7 @@ void node_iterate(node_t *node, const node_request_t *request) {
   replica_section_t section;
   while (count < VESTA_ITERATE_SECTIONS_MAX && replica_slot_next(replica, slot, stop, &section)) {
     slot = section.slot + 1;
-    bool shown = section.created_seq <= as_of && section.expiry_ns > node->wall_ns &&
+    bool shown = section.created_seq <= as_of.seq && section.expiry_ns > node->wall_ns &&
                  node_chosen(&section, message->flags, message->expiry_ns);
     if (shown) {
       node->elements[count++] = (wire_element_t){.kind = VESTA_KIND_CREATED,
@@ -343,7 +345,8 @@ void node_iterate(node_t *node, const node_request_t *request) {
   reply->element_count = count;
   reply->cursor = slot;
   reply->state = slot >= end ? 1 : 0;
-  reply->seq = as_of;
+  reply->epoch = as_of.epoch;
+  reply->seq = as_of.seq;
 }
 
 /* Is all that was committed when it was asked for at every replica? Else it is held. */

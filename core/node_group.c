@@ -63,7 +63,7 @@ bool node_keep_message(node_t *node, const wire_message_t *from, vesta_bytes_t p
   return memory != NULL;
 }
 
-void node_keep_answers(node_t *node, uint32_t first) {
+void node_keep_answers(node_t *node, uint32_t first, bool changed) {
   for (uint32_t i = first; i < node->action_count; i++) {
     node_action_t *action = &node->actions[i];
     wire_message_t *message = &node->messages[i];
@@ -77,13 +77,18 @@ void node_keep_answers(node_t *node, uint32_t first) {
     if (node_keep_message(node, message, action->payload, &copy, &payload)) {
       *message = copy;
       action->payload = payload;
-    } else {
+      continue;
+    }
+    action->payload = vesta_bytes(NULL, 0);
+    if (!changed) {
       *message = (wire_message_t){.kind = message->kind,
                                   .number = message->number,
                                   .token_hi = message->token_hi,
                                   .token_lo = message->token_lo,
                                   .error = VESTA_ERR_NO_MEMORY};
-      action->payload = vesta_bytes(NULL, 0);
+    } else { /* it was done: no error is true. Who asks again is told */
+      *message = (wire_message_t){.kind = WIRE_REPLY};
+      action->kind = action->kind == NODE_ACTION_SEND ? NODE_ACTION_CLOSE_LINK : action->kind;
     }
   }
 }
@@ -102,13 +107,20 @@ static node_action_t *act_with(node_t *node, node_action_kind_t kind, const wire
   return action;
 }
 
-void node_peer_send(node_t *node, uint32_t to, const wire_message_t *message, vesta_bytes_t payload) {
+/* NULL: no memory; it is lost, as with its link. */
+static node_action_t *act_peer(node_t *node, uint32_t to, const wire_message_t *message, vesta_bytes_t payload) {
+  node_action_t *action = act_with(node, NODE_ACTION_PEER, message, payload);
+  if (action != NULL) {
+    action->node = to;
+    action->awaited = true;
+  }
+  return action;
+}
+
+node_action_t *node_peer_send(node_t *node, uint32_t to, const wire_message_t *message, vesta_bytes_t payload) {
   wire_message_t stamped = *message;
   stamped.order_index = order_stable(node->cluster->order);
-  node_action_t *action = act_with(node, NODE_ACTION_PEER, &stamped, payload);
-  if (action != NULL) { /* else it is lost, as with its link */
-    action->node = to;
-  }
+  return act_peer(node, to, &stamped, payload);
 }
 
 /* A participant that beats. One that is stopped stays in the view and says nothing. */
@@ -142,11 +154,7 @@ static void sink_multicast(void *context, const wire_message_t *message) {
 }
 
 static void sink_peer(void *context, uint32_t to, const wire_message_t *message, vesta_bytes_t payload) {
-  node_t *node = context;
-  node_action_t *action = act_with(node, NODE_ACTION_PEER, message, payload);
-  if (action != NULL) {
-    action->node = to;
-  }
+  (void)act_peer(context, to, message, payload);
 }
 
 static void sink_journal(void *context, const wire_message_t *row) {
@@ -292,6 +300,7 @@ static void sink_adopt_end(void *context) {
   }
   node->directory = to;
   directory_destroy(&from);
+  node_links_sweep(node);
   bucket = 0;
   for (directory_session_t *s = NULL; (s = directory_each_session(to, &bucket, s)) != NULL;) {
     for (directory_handle_t *handle = s->handles; handle != NULL; handle = handle->next) {
@@ -357,6 +366,7 @@ vesta_err_t node_cluster_new(node_t *node) {
   cluster->attend_last = &cluster->attend;
   cluster->deferred_last = &cluster->deferred;
   cluster->restoring = true;
+  cluster->sent = (uint32_t)config->random;
   order_config_t order = {.node_id = config->node_id,
                           .incarnation = config->incarnation,
                           .random = config->random,
@@ -443,16 +453,27 @@ void node_cluster_begin(node_t *node) {
   cluster->step_ns = node->steady_ns;
 }
 
+static void propose(node_t *node) {
+  node_cluster_t *cluster = node->cluster;
+  for (uint32_t i = 0; i < cluster->order_count; i++) {
+    vesta_err_t err = order_propose(cluster->order, &cluster->orders[i], node->steady_ns);
+    if (err != VESTA_OK) {
+      node_order_refused(node, &cluster->orders[i], err);
+    }
+  }
+  cluster->order_count = 0;
+}
+
 wire_message_t *node_cluster_order(node_t *node) {
   node_cluster_t *cluster = node->cluster;
   if (cluster->order_count == cluster->order_max) {
     wire_message_t *more = realloc(cluster->orders, 2U * cluster->order_max * sizeof *more);
-    if (more == NULL) {
-      node_count(node, NODE_COUNTER_ORDER_REFUSED);
-      return &cluster->order_lost;
+    if (more != NULL) {
+      cluster->orders = more;
+      cluster->order_max *= 2;
+    } else {
+      propose(node); /* those before are filled in: they don't have to wait for the end of the step */
     }
-    cluster->orders = more;
-    cluster->order_max *= 2;
   }
   return &cluster->orders[cluster->order_count++];
 }
@@ -620,6 +641,7 @@ void node_cluster_event(node_t *node, const node_event_t *event) {
     case NODE_EVENT_FENCED: order_fenced(order, event->node, now_ns); return;
     case NODE_EVENT_GROUP: order_deliver(order, event->node, event->message, now_ns); return;
     case NODE_EVENT_FALL_OUT: order_fall_out(order, now_ns); return;
+    case NODE_EVENT_ENDING: node->cluster->ending = true; return;
     case NODE_EVENT_PEER_UP: node_shared_peer_up(node, event->node); return;
     case NODE_EVENT_PEER:
       if (event->message->kind == WIRE_PEER_DIRECTORY || event->message->kind == WIRE_PEER_DIRECTORY_GET) {
@@ -660,6 +682,7 @@ int64_t node_cluster_wake_ns(const node_t *node) {
   const deadline_t *first = deadlines_first(&cluster->wakes);
   wake_ns = first != NULL && first->at_ns < wake_ns ? first->at_ns : wake_ns;
   wake_ns = cluster->look_ns != 0 && cluster->look_ns < wake_ns ? cluster->look_ns : wake_ns;
+  wake_ns = cluster->has_quorum && cluster->lease_ns < wake_ns ? cluster->lease_ns : wake_ns;
   bool ends_orphans = order_usable(cluster->order) && node_is_coordinator(node);
   for (uint32_t i = 0; i < cluster->gone_count && ends_orphans; i++) {
     wake_ns = cluster->gone[i].end_ns < wake_ns ? cluster->gone[i].end_ns : wake_ns;
@@ -667,20 +690,17 @@ int64_t node_cluster_wake_ns(const node_t *node) {
   return cluster->attend != NULL || deferred_can(cluster) ? 0 : wake_ns;
 }
 
-/* What this step wants ordered. */
-static void propose(node_t *node) {
-  node_cluster_t *cluster = node->cluster;
-  node_place_claims(node);
-  for (uint32_t i = 0; i < cluster->order_count; i++) {
-    vesta_err_t err = order_propose(cluster->order, &cluster->orders[i], node->steady_ns);
-    if (err != VESTA_OK) {
-      node_order_refused(node, &cluster->orders[i], err);
-    }
-  }
-  cluster->order_count = 0;
-}
-
 const order_t *node_cluster_state(const node_t *node) { return node->cluster == NULL ? NULL : node->cluster->order; }
+
+/* Those who follow a checkpoint here, or are active, learn at the end of the lease that they may be on their own. */
+static void tell_quorum(node_t *node) {
+  node_cluster_t *cluster = node->cluster;
+  bool has_quorum = cluster->lease_ns > node->steady_ns;
+  if (has_quorum != cluster->has_quorum) {
+    cluster->has_quorum = has_quorum;
+    node_act(node, NODE_ACTION_QUORUM)->quorum = has_quorum;
+  }
+}
 
 bool node_has_room(const node_t *node) {
   return node->action_count < node->action_max / 2 && node->cluster->arena_bytes < ARENA_BYTES_MAX;
@@ -709,6 +729,7 @@ void node_cluster_end(node_t *node) {
       shared->attend = false;
       node_shared_attend(node, shared);
     }
+    node_place_claims(node);
     propose(node);
     order_flush(cluster->order, node->steady_ns);
     if (cluster->fall_out) {
@@ -722,4 +743,5 @@ void node_cluster_end(node_t *node) {
     }
   } while (order_stable(cluster->order) != stable || cluster->look_at_all);
   node_lease(node);
+  tell_quorum(node);
 }

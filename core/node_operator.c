@@ -5,6 +5,7 @@
  *   CLUSTER, nodes         the view, the order, who takes part
  *   CLUSTER, checkpoints   one element each: primary, replicas, what is the matter
  *   USERS, replicas        one row for each node that has one
+ *   DISCARD                what this node kept as DIVERGED is deleted
  *   RECOVER                a checkpoint WAITS when every node whose replica is in sync is away: nobody else is sure to have
  *                          all that was acknowledged. When they won't come back, the operator names a node to go on with.
  *
@@ -71,6 +72,7 @@ static void tell_cluster(node_t *node, wire_message_t *reply) {
   reply->state = (order_quorate(order) ? WIRE_CLUSTER_QUORATE : 0U) | (order_usable(order) ? WIRE_CLUSTER_USABLE : 0U) |
                  (order_state(order) == ORDER_OUT ? WIRE_CLUSTER_OUT : 0U) |
                  (order_refused(order) ? WIRE_CLUSTER_REFUSED : 0U) |
+                 (node_has_quorum(node) ? 0U : WIRE_CLUSTER_CUT_OFF) |
                  (node->config.policy == ORDER_TRUST ? WIRE_CLUSTER_TRUST : 0U);
   reply->element_count = tell_nodes(node);
 }
@@ -296,4 +298,25 @@ void node_recover_here(node_t *node, const node_event_t *event) {
   } else {
     recover_order(node, &request, checkpoint);
   }
+}
+
+/* ---- discard ---- */
+
+void node_discard(node_t *node, const node_request_t *request) {
+  directory_checkpoint_t *checkpoint = directory_name(node->directory, request->message->name, node->wall_ns);
+  vesta_err_t err = VESTA_OK;
+  if (request->event->uid != 0 && request->event->uid != node->config.owner_uid) {
+    err = VESTA_ERR_DENIED;
+  } else if (node->cluster == NULL) {
+    err = VESTA_ERR_NOT_SUPPORTED;
+  } else if (checkpoint == NULL) {
+    err = VESTA_ERR_NOT_EXIST;
+  } else if (checkpoint->shared == NULL || !checkpoint->shared->diverged) {
+    err = VESTA_ERR_BAD_OPERATION;
+  }
+  if (err == VESTA_OK) {
+    checkpoint->shared->diverged = false;
+    node->config.storage.remove(node->config.storage.context, checkpoint->id | NODE_REGION_DIVERGED);
+  }
+  node_refuse(node, request, err);
 }

@@ -212,6 +212,9 @@ static void node_follow_outcome(node_t *node, const wire_message_t *op, director
     touched->touched = false;
     if (node->cluster != NULL) {
       node_mark(node, touched);
+      if (touched->shared != NULL) {
+        touched->shared->openers_changed = true;
+      }
     }
     if (touched->local == NULL) {
       continue;
@@ -258,6 +261,9 @@ void node_ordered(node_t *node, const wire_message_t *op) {
   node_follow_outcome(node, op, &outcome);
   if (op->kind == WIRE_OP_ACTIVE && node->cluster != NULL) {
     node_handed_over(node, op);
+  }
+  if (op->kind == WIRE_OP_NODE_END || (ends && op->number == 0 && node->cluster != NULL && link != 0)) {
+    node_links_sweep(node);
   }
   if (op->kind == WIRE_OP_NODE_GONE && node->cluster != NULL) {
     node->cluster->look_at_all = true; /* the time of its sessions begins */

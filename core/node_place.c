@@ -13,6 +13,8 @@
  *   or owes an acknowledgement for long    until that has run out (node_shared_configure())  (the primary)
  *   there are too few                      a participant is invited, and when it has all: OP_REPLICA, in sync
  *   somebody elsewhere needs one           PEER_JOIN asks the primary, who invites
+ *   nobody on its node has a collocated    OP_REPLICA, none; if it is open elsewhere, else all is retained as it stands
+ *   checkpoint open any more                                                         (the primary)
  *   a collocated checkpoint's active is    what the other has is waited for, nothing new is taken meanwhile: OP_ACTIVE
  *   to be on another node
  */
@@ -34,6 +36,14 @@ static int64_t peer_timeout_ns(const node_t *node) {
 
 static bool is_collocated(const directory_checkpoint_t *checkpoint) {
   return (checkpoint->attributes.creation_flags & VESTA_CREATE_COLLOCATED) != 0;
+}
+
+static bool opened_on(const directory_checkpoint_t *checkpoint, uint32_t which) {
+  const directory_handle_t *handle = checkpoint->oldest;
+  while (handle != NULL && handle->session->node != which) {
+    handle = handle->newer;
+  }
+  return handle != NULL;
 }
 
 void node_place_look(node_t *node, int64_t at_ns) {
@@ -124,6 +134,9 @@ void node_place_all(node_t *node) {
       cluster->load[i] += directory_replica(c, nodes[i]) != NULL;
     }
     node_mark(node, c);
+    if (c->shared != NULL) {
+      c->shared->openers_changed = true;
+    }
   }
 }
 
@@ -393,6 +406,7 @@ static void go_on_handing_over(node_t *node, node_shared_t *shared) {
     shared->handover_ordered = true;
     wire_message_t *op = node_order(node, WIRE_OP_ACTIVE);
     op->checkpoint = checkpoint->id;
+    op->epoch = checkpoint->epoch;
     op->node = shared->handover;
     op->number = shared->handover_number;
     op->token_hi = shared->handover_session.hi;
@@ -443,6 +457,24 @@ uint32_t node_place_wished(const node_t *node, const directory_checkpoint_t *che
   return is_collocated(checkpoint) ? 1 : wished < VESTA_REPLICAS_MAX ? wished : VESTA_REPLICAS_MAX;
 }
 
+/* Replicas of a collocated checkpoint are where it is open. @return false: all of them are */
+static bool take_out_surplus(node_t *node, node_shared_t *shared) {
+  const directory_checkpoint_t *checkpoint = shared->checkpoint;
+  if (!shared->openers_changed || shared->inviting != 0) {
+    return false; /* with many handles this is work */
+  }
+  bool concerns = is_collocated(checkpoint) && checkpoint->oldest != NULL;
+  for (uint32_t i = 0; i < checkpoint->replica_count && concerns; i++) {
+    uint32_t other = checkpoint->replicas[i].node;
+    if (other != node->config.node_id && !opened_on(checkpoint, other)) {
+      order_replica(node, shared, other, WIRE_REPLICA_NONE);
+      return true;
+    }
+  }
+  shared->openers_changed = false;
+  return false;
+}
+
 static void place_as_primary(node_t *node, node_shared_t *shared) {
   const directory_checkpoint_t *checkpoint = shared->checkpoint;
   if (shared->inviting != 0) {
@@ -452,7 +484,7 @@ static void place_as_primary(node_t *node, node_shared_t *shared) {
     go_on_handing_over(node, shared);
     return;
   }
-  if (take_out(node, shared) || !replicator_serves(shared->replicator)) {
+  if (take_out(node, shared) || !replicator_serves(shared->replicator) || take_out_surplus(node, shared)) {
     return;
   }
   follow_active_member(node, shared);
@@ -486,15 +518,6 @@ void node_place_failed(node_t *node, node_shared_t *shared, uint32_t copy) {
 
 /* ---- a replica here, the primary elsewhere ---- */
 
-static bool opened_here(const node_t *node, const directory_checkpoint_t *checkpoint) {
-  for (const directory_handle_t *handle = checkpoint->oldest; handle != NULL; handle = handle->newer) {
-    if (handle->session->node == node->config.node_id) {
-      return true;
-    }
-  }
-  return false;
-}
-
 void node_place_wanted(node_t *node, node_shared_t *shared, uint32_t as) {
   if (shared->joining < as) {
     shared->joining = as;
@@ -516,7 +539,8 @@ static void leave(node_t *node, node_shared_t *shared) {
 static void place_elsewhere(node_t *node, node_shared_t *shared) {
   const directory_checkpoint_t *checkpoint = shared->checkpoint;
   const directory_replica_t *mine = directory_replica(checkpoint, node->config.node_id);
-  if (mine == NULL && opened_here(node, checkpoint)) {
+  shared->asked_until_ns = mine == NULL ? shared->asked_until_ns : 0; /* it is one now */
+  if (mine == NULL && opened_on(checkpoint, node->config.node_id)) {
     if (is_collocated(checkpoint)) {
       node_place_wanted(node, shared, WIRE_REPLICA_IN_SYNC);
     } else if (checkpoint->local != NULL) {
@@ -608,8 +632,8 @@ static void find_lost(node_t *node, node_shared_t *shared) {
 
 void node_place(node_t *node, node_shared_t *shared) {
   const directory_checkpoint_t *checkpoint = shared->checkpoint;
-  if (!order_usable(node->cluster->order)) {
-    return;
+  if (!order_usable(node->cluster->order) || !node->cluster->caught_up) {
+    return; /* what is known may be long since wrong: a region that is missed here may have been removed */
   }
   if (checkpoint->primary != node->config.node_id) {
     shared->inviting = 0;

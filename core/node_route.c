@@ -19,6 +19,7 @@
 #include "core/node_cluster.h"
 
 #define AGAIN_NS INT64_C(1000000000)
+#define TICK_NS INT64_C(20000000) /* times are rounded up to this: not all is looked at for each one's own */
 
 typedef enum route_kind {
   ROUTE_HERE,    /* any node answers it */
@@ -71,19 +72,33 @@ node_kept_t *node_kept_find(const node_t *node, vesta_token_t session, uint64_t 
   return NULL;
 }
 
+/* Those of CHANGEs are found without being counted: they come first. */
+static void kept_hold(node_kept_t *kept, bool held) {
+  if (kept->held != held && kept->message.kind != WIRE_CHANGE) {
+    kept->shared->kept_loose += held ? 1U : UINT32_MAX;
+  }
+  kept->held = held;
+}
+
+static void kept_later(node_shared_t *shared, int64_t at_ns) {
+  if (at_ns < shared->kept_due_ns) {
+    shared->kept_due_ns = (at_ns + TICK_NS - 1) / TICK_NS * TICK_NS;
+    node_shared_later(shared, shared->kept_due_ns);
+  }
+}
+
 /* Its memory lives until the next step: answers may point into it. */
 void node_kept_end(node_t *node, node_kept_t *kept) {
   node_shared_t *shared = kept->shared;
-  node_kept_t **at = &shared->kept;
-  while (*at != kept) {
-    at = &(*at)->next;
-  }
-  *at = kept->next;
-  if (shared->kept_last == &kept->next) {
-    shared->kept_last = at;
-  }
+  *kept->place = kept->next;
+  *(kept->next == NULL ? &shared->kept_last : &kept->next->place) = kept->place;
   table_remove(&node->cluster->kept, &kept->by_request);
-  shared->kept_changes -= kept->message.kind == WIRE_CHANGE;
+  kept_hold(kept, false);
+  shared->kept_loose -= kept->message.kind == WIRE_ITERATE;
+  if (kept->message.kind == WIRE_CHANGE) {
+    shared->kept_changes--;
+    node_kept_unblock(shared); /* others came after it */
+  }
   node->cluster->kept_count--;
   node->cluster->kept_bytes -= kept->bytes;
   kept->next = node->cluster->kept_done;
@@ -114,13 +129,15 @@ static node_kept_t *keep(node_t *node, const node_request_t *request) {
                         .until_ns = node->steady_ns + VESTA_CALL_LIMIT_MS * INT64_C(1000000),
                         .bytes = bytes};
   wire_copy_into(kept + 1, message, request->event->payload, &kept->message, &kept->payload);
+  kept->place = shared->kept_last;
   *shared->kept_last = kept;
   shared->kept_last = &kept->next;
   table_insert(&cluster->kept, &kept->by_request, node_request_hash(kept->session, message->number));
   shared->kept_changes += message->kind == WIRE_CHANGE;
+  shared->kept_loose += message->kind == WIRE_ITERATE;
   cluster->kept_count++;
   cluster->kept_bytes += bytes;
-  node_shared_later(shared, kept->until_ns);
+  kept_later(shared, kept->until_ns);
   return kept;
 }
 
@@ -132,7 +149,7 @@ void node_hold(node_t *node, const node_request_t *request) {
   if (kept == NULL) {
     node_refuse(node, request, VESTA_ERR_TRY_AGAIN);
   } else {
-    kept->held = true;
+    kept_hold(kept, true);
     kept->blocked_at = kept->shared->stirred;
   }
 }
@@ -141,6 +158,18 @@ void node_kept_unblock(node_shared_t *shared) { shared->stirred++; }
 
 /* ---- where to ---- */
 
+/* It goes on with an iteration, of whose beginning some is not here yet. The primary has it, or it is lost. */
+static bool is_behind(const node_t *node, const node_request_t *request) {
+  const directory_checkpoint_t *checkpoint = request->checkpoint;
+  const wire_message_t *message = request->message;
+  if (message->kind != WIRE_ITERATE || message->cursor == 0 || checkpoint->primary == node->config.node_id) {
+    return false;
+  }
+  replica_status_t status;
+  replica_status(checkpoint->local->replica, &status);
+  return status.committed.seq < message->seq;
+}
+
 /* May it be judged here and now? */
 static bool can_judge(const node_t *node, const node_request_t *request) {
   const directory_checkpoint_t *checkpoint = request->checkpoint;
@@ -148,25 +177,30 @@ static bool can_judge(const node_t *node, const node_request_t *request) {
     case ROUTE_HERE: return true;
     case ROUTE_PRIMARY:
       return node_leads(node, checkpoint) && replicator_serves(checkpoint->shared->replicator) &&
-             !node_hands_over(node, checkpoint) && node->steady_ns < order_lease_ns(node->cluster->order) &&
+             !node->cluster->ending && !node_hands_over(node, checkpoint) &&
+             node->steady_ns < order_lease_ns(node->cluster->order) &&
              !(request->message->kind == WIRE_CHANGE && checkpoint->shared->drains);
-    case ROUTE_READ: return node_readable(node, checkpoint);
+    case ROUTE_READ: return node_readable(node, checkpoint) && !is_behind(node, request);
     case ROUTE_REPLICA: return checkpoint->local != NULL;
   }
   return false;
 }
 
 static void send(node_t *node, node_kept_t *kept) {
+  node_cluster_t *cluster = node->cluster;
   directory_checkpoint_t *checkpoint = kept->shared->checkpoint;
   wire_message_t message = kept->message;
   message.token_hi = kept->session.hi;
   message.token_lo = kept->session.lo;
   message.node = node->config.node_id;
   message.config = checkpoint->epoch;
-  message.generation = ++kept->attempts;
+  cluster->sent = cluster->sent % INT32_MAX + 1;
+  kept->generation = cluster->sent;
+  kept->attempts++;
+  message.generation = kept->generation;
   kept->sent_epoch = checkpoint->epoch;
   kept->again_ns = node->steady_ns + (AGAIN_NS << (kept->attempts < 4 ? kept->attempts - 1 : 3));
-  node_shared_later(kept->shared, kept->again_ns);
+  kept_later(kept->shared, kept->again_ns);
   node_peer_send(node, checkpoint->primary, &message, kept->payload);
 }
 
@@ -176,7 +210,8 @@ static bool goes_elsewhere(const node_t *node, const directory_checkpoint_t *che
 
 /* It was not even tried; but was it asked before, of somebody who did it and whose answer was lost? */
 static vesta_err_t not_done(const wire_message_t *message, const directory_session_t *session) {
-  bool unknown = message->kind == WIRE_CHANGE && session != NULL && session->resumed;
+  bool lasts = message->kind == WIRE_CHANGE || message->kind == WIRE_OPEN || message->kind == WIRE_UNLINK;
+  bool unknown = lasts && session != NULL && session->resumed;
   return unknown ? VESTA_ERR_TIMEOUT : VESTA_ERR_TRY_AGAIN;
 }
 
@@ -184,7 +219,8 @@ bool node_route(node_t *node, const node_request_t *request) {
   bool names = request->message->kind == WIRE_OPEN || request->message->kind == WIRE_UNLINK ||
                request->message->kind == WIRE_RECOVER;
   if (names && !order_usable(node->cluster->order)) {
-    node_refuse(node, request, VESTA_ERR_TRY_AGAIN); /* what is known here may be long since wrong */
+    node_refuse(node, request,
+                not_done(request->message, request->session)); /* what is known may be long since wrong */
     return true;
   }
   node_kept_t *waits =
@@ -225,8 +261,11 @@ bool node_route(node_t *node, const node_request_t *request) {
   if (kind == ROUTE_REPLICA) {
     bool pair = request->message->kind == WIRE_JOIN;
     node_place_wanted(node, kept->shared, pair ? WIRE_REPLICA_IN_SYNC : WIRE_REPLICA_FOLLOWER);
+    kept->shared->kept_new = true;
   } else if (elsewhere) {
     send(node, kept);
+  } else if (!behind) { /* else when that which is before it is */
+    kept->shared->kept_new = true;
   }
   return true;
 }
@@ -246,7 +285,7 @@ static bool judge_kept(node_t *node, node_kept_t *kept) {
                             .session = directory_session(node->directory, kept->session),
                             .handle = directory_handle(node->directory, kept->handle)};
   node->cluster->answering = kept->session;
-  kept->held = false;
+  kept_hold(kept, false);
   bool sound = request.session != NULL && (request.handle == NULL || request.handle->session == request.session);
   if (!sound || (kept->handle != 0 && request.handle == NULL)) {
     node_refuse(node, &request, VESTA_ERR_BAD_HANDLE);
@@ -281,37 +320,99 @@ static vesta_err_t kept_late(const node_t *node, const node_kept_t *kept) {
                                          : not_done(&kept->message, directory_session(node->directory, kept->session));
 }
 
+static bool can_judge_kind(const node_t *node, const node_shared_t *shared, enum wire_kind kind) {
+  wire_message_t message = {.kind = kind};
+  node_request_t request = {.message = &message, .checkpoint = shared->checkpoint};
+  return can_judge(node, &request);
+}
+
+static node_kept_seen_t kept_see(const node_t *node, const node_shared_t *shared) {
+  return (node_kept_seen_t){.epoch = shared->checkpoint->epoch,
+                            .stirred = shared->stirred,
+                            .elsewhere = goes_elsewhere(node, shared->checkpoint),
+                            .changes = can_judge_kind(node, shared, WIRE_CHANGE),
+                            .others = can_judge_kind(node, shared, WIRE_SYNCHRONIZE),
+                            .reads = can_judge_kind(node, shared, WIRE_READ),
+                            .replica = can_judge_kind(node, shared, WIRE_STREAM)};
+}
+
+static bool kept_is_sent(const node_kept_t *kept) {
+  enum wire_kind kind = (enum wire_kind)kept->message.kind;
+  return kind != WIRE_STREAM && kind != WIRE_TRACK && kind != WIRE_JOIN && kind != WIRE_RECOVER;
+}
+
+static bool kept_seen_same(const node_kept_seen_t *a, const node_kept_seen_t *b) {
+  return a->epoch == b->epoch && a->elsewhere == b->elsewhere && a->changes == b->changes && a->others == b->others &&
+         a->reads == b->reads && a->replica == b->replica;
+}
+
+/* One of them. @return false: it is not kept any more */
+static bool kept_look(node_t *node, node_kept_t *kept, bool elsewhere, bool changes_wait) {
+  node_shared_t *shared = kept->shared;
+  bool blocked = kept->blocked_at == shared->stirred || (kept->message.kind == WIRE_CHANGE && changes_wait);
+  if (kept_is_stale(kept, elsewhere)) {
+    node_kept_end(node, kept);
+    return false;
+  }
+  if (!blocked && kept_can(node, kept) && judge_kept(node, kept)) {
+    return false;
+  }
+  if (kept->until_ns <= node->steady_ns) {
+    node->cluster->answering = kept->session;
+    (void)node_answer(node, kept->link, kept->message.number, kept_late(node, kept), NULL);
+    node_kept_end(node, kept);
+    return false;
+  }
+  bool sends = elsewhere && kept_is_sent(kept);
+  if (sends && (kept->sent_epoch != shared->checkpoint->epoch || kept->again_ns <= node->steady_ns)) {
+    send(node, kept);
+  }
+  kept_later(shared, sends && kept->again_ns < kept->until_ns ? kept->again_ns : kept->until_ns);
+  return true;
+}
+
+/* Has anything changed that all of it waits for, or has one's time come? */
+static bool kept_concerns_all(const node_t *node, const node_shared_t *shared, const node_kept_seen_t *seen) {
+  bool stirred = seen->stirred != shared->kept_seen.stirred;
+  return shared->kept_new || shared->kept_due_ns <= node->steady_ns || (stirred && shared->kept_loose > 0) ||
+         !kept_seen_same(seen, &shared->kept_seen);
+}
+
+bool node_kept_waits(const node_t *node, const node_shared_t *shared) {
+  node_kept_seen_t seen = shared->kept == NULL ? (node_kept_seen_t){0} : kept_see(node, shared);
+  bool stirred = seen.stirred != shared->kept_seen.stirred && seen.changes && shared->kept_changes > 0;
+  return shared->kept != NULL && (stirred || kept_concerns_all(node, shared, &seen));
+}
+
+/* When only something under way has come further, CHANGEs are looked at, in their order, up to the first that waits. */
 void node_kept_attend(node_t *node, node_shared_t *shared) {
-  bool changes_wait = false; /* one of them is held: those after it wait for it */
-  for (node_kept_t *kept = shared->kept, *next = NULL; kept != NULL; kept = next) {
+  if (!node_kept_waits(node, shared)) {
+    if (shared->kept != NULL) {
+      node_shared_later(shared, shared->kept_due_ns);
+    }
+    return;
+  }
+  node_kept_seen_t seen = kept_see(node, shared);
+  bool all = kept_concerns_all(node, shared, &seen);
+  if (all) {
+    shared->kept_seen = seen;
+    shared->kept_new = false;
+    shared->kept_due_ns = INT64_MAX;
+  }
+  shared->kept_seen.stirred = seen.stirred;
+  bool changes_wait = false; /* one of them: those after it wait for it */
+  for (node_kept_t *kept = shared->kept, *next = NULL; kept != NULL && (all || !changes_wait); kept = next) {
     if (!node_has_room(node)) {
+      shared->kept_new = true; /* the rest in the next step */
       node_mark(node, shared->checkpoint);
       return;
     }
     next = kept->next;
-    bool elsewhere = goes_elsewhere(node, shared->checkpoint);
     bool change = kept->message.kind == WIRE_CHANGE;
-    bool blocked = kept->blocked_at == shared->stirred || (change && changes_wait);
-    if (kept_is_stale(kept, elsewhere)) {
-      node_kept_end(node, kept);
-    } else if (!blocked && kept_can(node, kept)) {
-      changes_wait = !judge_kept(node, kept) ? change || changes_wait : changes_wait;
-    } else if (kept->until_ns <= node->steady_ns) {
-      node->cluster->answering = kept->session;
-      (void)node_answer(node, kept->link, kept->message.number, kept_late(node, kept), NULL);
-      node_kept_end(node, kept);
-    } else if (elsewhere && kept->message.kind != WIRE_STREAM && kept->message.kind != WIRE_TRACK &&
-               kept->message.kind != WIRE_JOIN && kept->message.kind != WIRE_RECOVER &&
-               (kept->sent_epoch != shared->checkpoint->epoch || kept->again_ns <= node->steady_ns)) {
-      send(node, kept);
-    } else {
-      changes_wait = changes_wait || change;
-      node_shared_later(shared, kept->until_ns);
-      if (elsewhere && kept->sent_epoch != 0) {
-        node_shared_later(shared, kept->again_ns);
-      }
-    }
+    bool stays = kept_look(node, kept, seen.elsewhere, changes_wait);
+    changes_wait = changes_wait || (change && stays);
   }
+  node_shared_later(shared, shared->kept_due_ns);
 }
 
 /* ---- between nodes ---- */
@@ -355,13 +456,18 @@ void node_remote_reply(node_t *node, const node_event_t *event) {
   if (kept == NULL || (kept->link & NODE_LINK_REMOTE) != 0) {
     return;
   }
-  if (reply.error != VESTA_OK && reply.generation != 0 && reply.generation != kept->attempts) {
-    return; /* it was sent again, and may have its effect yet: the answer to that counts */
+  if (reply.error != VESTA_OK && reply.generation != 0 && reply.generation != kept->generation) {
+    return; /* it was sent again, perhaps by another life, and may have its effect yet: that answer counts */
   }
   const node_shared_t *shared = kept->shared;
   bool changed = kept->message.kind == WIRE_CHANGE && reply.error == VESTA_OK;
   const directory_session_t *session = directory_session(node->directory, kept->session);
   uint64_t link = kept->link;
+  wire_message_t copy;
+  vesta_bytes_t payload;
+  if (!node_keep_message(node, &reply, event->payload, &copy, &payload)) {
+    return; /* it is asked again */
+  }
   bool callback = (kept->message.kind == WIRE_SYNCHRONIZE && (kept->message.flags & WIRE_FLAG_CALLBACK) != 0) &&
                   session != NULL && session->callback_link != 0;
   node_kept_end(node, kept);
@@ -373,17 +479,12 @@ void node_remote_reply(node_t *node, const node_event_t *event) {
   }
   if (callback) {
     link = session->callback_link;
-    reply.kind = WIRE_CALLBACK;
+    copy.kind = WIRE_CALLBACK;
   }
-  reply.token_hi = 0;
-  reply.token_lo = 0;
-  reply.order_index = 0;
-  reply.generation = 0;
-  wire_message_t copy;
-  vesta_bytes_t payload;
-  if (!node_keep_message(node, &reply, event->payload, &copy, &payload)) {
-    return;
-  }
+  copy.token_hi = 0;
+  copy.token_lo = 0;
+  copy.order_index = 0;
+  copy.generation = 0;
   node_action_t *action = node_act(node, NODE_ACTION_SEND);
   node->messages[node->action_count - 1] = copy;
   action->link = link;

@@ -16,9 +16,16 @@
 
 /* ---- what the replicator asks for ---- */
 
+static bool waits_for_all(const directory_checkpoint_t *checkpoint) {
+  return (checkpoint->attributes.creation_flags & VESTA_CREATE_ALL_REPLICAS) != 0;
+}
+
 static void sink_send(void *context, uint32_t to, const wire_message_t *message, vesta_bytes_t payload) {
   const node_shared_t *shared = context;
-  node_peer_send(shared->node, to, message, payload);
+  node_action_t *action = node_peer_send(shared->node, to, message, payload);
+  if (action != NULL && message->kind == WIRE_PEER_LOG) { /* mostly nobody waits for how far it is committed */
+    action->awaited = shared->commit_awaited || (message->element_count > 0 && waits_for_all(shared->checkpoint));
+  }
 }
 
 static node_pending_t *pending_find(const node_t *node, vesta_token_t session, uint64_t number) {
@@ -122,9 +129,11 @@ static void committed_one(node_t *node, node_shared_t *shared, uint64_t seq) {
   uint64_t handle = pending != NULL ? pending->handle : kept != NULL ? kept->handle : 0;
   node_track_record(node, checkpoint, &record, handle);
   bool awaited = pending != NULL && pending->wait != NULL;
+  shared->commit_awaited = shared->commit_awaited || awaited;
   node_publish(node, checkpoint, seq, awaited);
   if (pending != NULL) {
-    pending->result = (replica_result_t){.epoch = record.epoch, .seq = seq, .element = REPLICA_NO_ELEMENT};
+    pending->result.epoch = record.epoch;
+    pending->result.seq = seq;
     (void)replica_request_find(checkpoint->local->replica, record.session, record.request, &pending->result);
     pending_take(node, pending);
     answer_pending(node, pending, VESTA_OK);
@@ -254,11 +263,15 @@ node_shared_t *node_shared(node_t *node, directory_checkpoint_t *checkpoint) {
     if (shared == NULL) {
       return NULL;
     }
-    *shared = (node_shared_t){.node = node,
-                              .checkpoint = checkpoint,
-                              .wake = {.at_ns = DEADLINE_NONE},
-                              .held_until_ns = node->cluster->start_ns + ORDER_LEASE_NS}; /* of an earlier life */
+    *shared = (node_shared_t){
+        .node = node,
+        .checkpoint = checkpoint,
+        .wake = {.at_ns = DEADLINE_NONE},
+        .refilled = true, /* by an earlier life, perhaps */
+        .diverged = node->config.storage.has(node->config.storage.context, checkpoint->id | NODE_REGION_DIVERGED),
+        .held_until_ns = node->cluster->start_ns + ORDER_LEASE_NS}; /* of an earlier life */
     shared->kept_last = &shared->kept;
+    shared->kept_due_ns = INT64_MAX;
     shared->pending_last = &shared->pending;
     shared->stirred = 1;
     checkpoint->shared = shared;
@@ -416,6 +429,23 @@ static bool lacks(const directory_checkpoint_t *checkpoint) {
   return checkpoint->shared->refilled && status.committed.epoch != checkpoint->epoch;
 }
 
+bool node_drained(const node_t *node) {
+  size_t bucket = 0;
+  const directory_checkpoint_t *c = NULL;
+  while (node->cluster != NULL && (c = directory_each(node->directory, &bucket, c)) != NULL) {
+    replica_status_t status;
+    if (!node_leads(node, c)) {
+      continue;
+    }
+    replica_status(c->local->replica, &status);
+    if (status.committed.seq != status.prepared_seq ||
+        !replicator_everywhere(c->shared->replicator, status.prepared_seq)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 bool node_readable(const node_t *node, const directory_checkpoint_t *checkpoint) {
   if (node->cluster == NULL) {
     return true;
@@ -526,7 +556,7 @@ void node_shared_configure(node_t *node, node_shared_t *shared) {
   shared->leave = NODE_LEAVE_ASKS; /* another primary may know more */
   node_kept_unblock(shared);
   replicator_config_t config = {.epoch = checkpoint->epoch, .primary = primary, .held = held};
-  config.synchronous = (checkpoint->attributes.creation_flags & VESTA_CREATE_ALL_REPLICAS) != 0;
+  config.synchronous = waits_for_all(checkpoint);
   for (uint32_t i = 0; i < checkpoint->replica_count; i++) {
     config.members[config.member_count++] = (replicator_member_t){
         .node = checkpoint->replicas[i].node, .required = is_required(node, &checkpoint->replicas[i])};
@@ -561,8 +591,9 @@ void node_shared_peer_up(node_t *node, uint32_t peer) {
     if (c->shared->replicator != NULL) {
       replicator_peer_up(c->shared->replicator, peer, node->steady_ns);
     }
-    for (node_kept_t *kept = c->shared->kept; kept != NULL; kept = kept->next) {
-      kept->again_ns = c->primary == peer ? 0 : kept->again_ns;
+    for (node_kept_t *kept = c->primary == peer ? c->shared->kept : NULL; kept != NULL; kept = kept->next) {
+      kept->again_ns = 0;
+      c->shared->kept_due_ns = 0;
     }
     node_mark(node, c);
   }
@@ -603,7 +634,11 @@ void node_shared_change(node_t *node, const node_request_t *request) {
   }
   if (err == VESTA_OK) {
     err = replicator_propose(shared->replicator, &op, &result);
-    wait = NULL; /* the pending one's now */
+    wait = NULL;           /* the pending one's now */
+    if (err == VESTA_OK) { /* the replica forgets it when the session closes its last handle */
+      memcpy(pending->result.generated_id, result.generated_id, result.generated_id_size);
+      pending->result.generated_id_size = result.generated_id_size;
+    }
     in_the_way = err == VESTA_ERR_TRY_AGAIN;
     if (err != VESTA_OK) { /* else it may be answered already */
       pending_take(node, pending);
@@ -689,8 +724,12 @@ void node_shared_attend(node_t *node, node_shared_t *shared) {
   node_place(node, shared);
   if (shared->replicator != NULL) {
     replicator_flush(shared->replicator, node->steady_ns);
+    shared->commit_awaited = false;
     node_shared_later(shared, replicator_wake_ns(shared->replicator));
     node_place_watch(node, shared);
   }
   lease_one(node, shared);
+  if (node_kept_waits(node, shared)) { /* what came after it has changed something */
+    node_mark(node, checkpoint);
+  }
 }

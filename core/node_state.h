@@ -95,6 +95,9 @@ wire_message_t *node_order(node_t *node, enum wire_kind kind);
 void node_count(node_t *node, node_counter_t counter);
 
 node_link_t *node_link(const node_t *node, uint64_t number);
+/** Sessions have ended that nobody here had asked to end: their links are closed, so that whoever waits for an answer
+ *  there learns of it. */
+void node_links_sweep(node_t *node);
 
 /* ---- who asks, and for what ---- */
 

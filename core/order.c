@@ -219,6 +219,19 @@ void order_pending_done(order_t *order, uint64_t number, bool absorbed) {
   }
 }
 
+uint64_t order_pending_first(const order_t *order) {
+  return order->pending != NULL ? order->pending->number : order->next_number;
+}
+
+void order_pending_renumber(order_t *order, uint64_t above) {
+  order->incarnation = (above > order->incarnation ? above : order->incarnation) + 1;
+  order->next_number = 1;
+  order->absorbed = 0;
+  for (order_pending_t *pending = order->pending; pending != NULL; pending = pending->next) {
+    pending->number = order->next_number++;
+  }
+}
+
 /* ---- events ---- */
 
 static int order_by_node(const void *a, const void *b) {

@@ -125,7 +125,7 @@ typedef struct order_sink {
   /* Send to one node over the link between the two. May be lost. */
   void (*peer)(void *context, uint32_t to, const wire_message_t *message, vesta_bytes_t payload);
   /* Append to the journal: an operation (order_index is set) or an OP_VIEW. Where that fails order_fall_out() is due, and
-   * nothing that was asked for after it may be done. */
+   * nothing that was to be multicast or journalled after it may be. */
   void (*journal)(void *context, const wire_message_t *row);
   /* Apply an operation, for good. Its `proposer`, `incarnation` and `proposal` say whose it is. @return false: no memory,
    * nothing was done; it is called again later, with the same one */

@@ -166,6 +166,9 @@ int64_t order_heard_ns(const order_t *order, uint32_t node) {
 }
 
 void order_deliver_beat(order_t *order, order_member_t *member, const wire_message_t *message) {
+  if (member->beat == 0 && member->node != order->config.node_id) {
+    order->beat_ns = order->now_ns; /* named at once: it may have no lease, and not serve before */
+  }
   member->beat = message->number;
   order_heard_until(order, member->node, order->now_ns + ORDER_LEASE_NS);
   if (member->node == order->config.node_id) {

@@ -229,6 +229,10 @@ void order_tell_usable(order_t *order);
 void order_resend(order_t *order);
 /* Drop own proposals up to this number, of this life. */
 void order_pending_done(order_t *order, uint64_t number, bool absorbed);
+/* The number of the first own proposal that is not applied yet, or of the next one. */
+uint64_t order_pending_first(const order_t *order);
+/* They become the first ones of a new incarnation, higher than this and the present one. None may be in the history. */
+void order_pending_renumber(order_t *order, uint64_t above);
 
 /* ---- order_deliver.c ---- */
 void order_deliver_op(order_t *order, order_member_t *member, const wire_message_t *message);

@@ -327,13 +327,17 @@ static void sync_participants(order_t *order) {
   }
 }
 
-/* In the history that was agreed on this node may be known by a later life than it thinks it has: it lost its files, and
- * its clock went back. */
+/* The history that was agreed on may know this node by a later life than it thinks it has: it lost its files, and its
+ * clock went back. Or it lacks own proposals that were applied here and are dropped: others went on without this node, as
+ * they may with trust, or after files were lost. Nobody would take in what comes behind such a gap. In both cases the
+ * node goes on as another life of itself. */
 static void sync_incarnation(order_t *order) {
   const order_proposer_t *row = order_proposer(&order->proposers, order->config.node_id);
-  if (row != NULL &&
-      (row->incarnation > order->incarnation || (row->incarnation == order->incarnation && !order->live))) {
-    order->incarnation = row->incarnation + 1;
+  bool is_mine = row != NULL && row->incarnation == order->incarnation && order->live;
+  uint64_t known = is_mine ? row->proposal : 0;
+  bool is_later = row != NULL && !is_mine && row->incarnation >= order->incarnation;
+  if (is_later || order_pending_first(order) > known + 1) {
+    order_pending_renumber(order, row != NULL ? row->incarnation : 0);
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "core/planted.h"
 #include "core/replica_private.h"
 
 /* ---- life ---- */
@@ -25,8 +26,9 @@ replica_t *replica_new(void *region, const replica_layout_t *layout, const repli
   size_t groups = (layout->sections_max + REPLICA_GROUP_SLOTS - 1) / REPLICA_GROUP_SLOTS;
   size_t heap_at = replica_round_up(newest_at + groups * sizeof(uint64_t), sizeof(replica_expiry_node_t));
   size_t heap_at_of_slot = heap_at + layout->sections_max * sizeof(replica_expiry_node_t);
-  size_t free_at = heap_at_of_slot + layout->sections_max * sizeof(uint32_t);
-  uint8_t *memory = calloc(1, free_at + layout->sections_max * sizeof(uint32_t));
+  size_t free_slots_at = heap_at_of_slot + layout->sections_max * sizeof(uint32_t);
+  size_t free_at_of_slot = free_slots_at + layout->sections_max * sizeof(uint32_t);
+  uint8_t *memory = calloc(1, free_at_of_slot + layout->sections_max * sizeof(uint32_t));
   if (memory == NULL) {
     return NULL;
   }
@@ -38,7 +40,8 @@ replica_t *replica_new(void *region, const replica_layout_t *layout, const repli
   replica->newest_seq = (uint64_t *)(void *)(memory + newest_at);
   replica->expiry_heap = (replica_expiry_node_t *)(void *)(memory + heap_at);
   replica->expiry_at = (uint32_t *)(void *)(memory + heap_at_of_slot);
-  replica->free_slots = (uint32_t *)(void *)(memory + free_at);
+  replica->free_slots = (uint32_t *)(void *)(memory + free_slots_at);
+  replica->free_at = (uint32_t *)(void *)(memory + free_at_of_slot);
   return replica;
 }
 
@@ -200,10 +203,25 @@ vesta_err_t replica_position_check(const replica_t *replica, vesta_pos_t positio
     if (h->epochs[row % VESTA_EPOCHS_MAX].epoch == position.epoch) {
       bool is_last = row + 1 == h->epoch_count;
       bool is_beyond = !is_last && position.seq >= h->epochs[(row + 1) % VESTA_EPOCHS_MAX].first_seq;
-      return is_beyond ? VESTA_ERR_DIVERGED : VESTA_OK;
+      uint64_t first_seq = h->epochs[row % VESTA_EPOCHS_MAX].first_seq;
+      bool is_begin = row == 0 && first_seq == 1 && position.seq == 0;
+      bool is_before = position.seq < first_seq && !is_begin;
+      is_beyond = is_beyond && !PLANTED(POSITION_BEYOND_EPOCH);
+      return is_beyond || is_before ? VESTA_ERR_DIVERGED : VESTA_OK;
     }
   }
   return VESTA_ERR_DIVERGED;
+}
+
+uint64_t replica_shared_seq(const replica_t *replica, uint64_t epoch, uint64_t seq) {
+  const replica_header_t *h = replica->header;
+  for (uint64_t row = epoch_rows_first(h); row < h->epoch_count; row++) {
+    const vesta_epoch_row_t *r = &h->epochs[row % VESTA_EPOCHS_MAX];
+    if (r->epoch > epoch) {
+      return r->first_seq <= seq ? r->first_seq - 1 : seq;
+    }
+  }
+  return seq;
 }
 
 bool replica_find(const replica_t *replica, vesta_bytes_t id, int64_t now_ns, replica_section_t *section) {

@@ -59,6 +59,7 @@ typedef struct replica_element {
   int64_t expiry_ns;
   uint64_t epoch;
   uint64_t member;
+  uint32_t slot_given; /* CREATED, from another replica: 1 + the slot that it has there; 0: any that is free */
 } replica_element_t;
 
 typedef struct replica_op {
@@ -129,6 +130,7 @@ void replica_destroy(replica_t **replica);
  *         NO_RESOURCES   offset + size over the section's maximum; the operation larger than VESTA_OPERATION_BYTES_MAX;
  *                        no more ids to generate; VESTA_REPLICA_SESSIONS_MAX sessions have written
  *         CHANGED        a section was changed after op->unchanged_since, or that is no position of this history
+ *         DIVERGED       slot_given is not free here: this is not the state that the operation is of
  *         TRY_AGAIN      as above: an earlier prepared operation must be committed first (also when it is in the way in
  *                        the log, or may yet free a slot); or CREATED, and a section of that id has expired and was not
  *                        removed yet: EXPIRED comes first, as an operation of its own (replica_expiry_next())
@@ -188,11 +190,15 @@ uint32_t replica_epochs(const replica_t *replica, vesta_epoch_row_t *rows, uint3
  */
 vesta_err_t replica_position_check(const replica_t *replica, vesta_pos_t position);
 
+/** The last operation that this replica's history shares with one that had got to `seq` in `epoch`; an operation that was
+ *  lost with a primary since is not shared. `seq` itself as long as the epoch table does not say otherwise. */
+uint64_t replica_shared_seq(const replica_t *replica, uint64_t epoch, uint64_t seq);
+
 #define REPLICA_NO_SLOT UINT32_MAX
 
 /* A section as it is now. Pointers are into the region: valid until the next prepare, commit, abort. */
 typedef struct replica_section {
-  uint32_t slot;       /* a section keeps its slot all its life */
+  uint32_t slot;       /* a section keeps its slot all its life; the same in every replica of the checkpoint */
   vesta_bytes_t id;    /* size 0: the default section */
   const uint8_t *data; /* `size` bytes */
   uint64_t size;
@@ -215,7 +221,7 @@ bool replica_slot_next(const replica_t *replica, uint32_t slot, uint32_t slot_en
  *  @param[out] section   when false its `slot` alone: where the walk stopped, `slot_end` or less */
 bool replica_slot_next_changed(const replica_t *replica, uint32_t slot, uint32_t slot_end, uint64_t after_seq,
                                uint32_t *looks, replica_section_t *section);
-/** One past the highest slot ever used. */
+/** One past the highest slot that was ever used here; other replicas of the checkpoint may have used more, or less. */
 uint32_t replica_slot_end(const replica_t *replica);
 
 /** When the next section expires (VESTA_TIME_END: none does), and which: for the EXPIRED operation. O(1). */

@@ -107,7 +107,7 @@ static bool claims_hold(const replica_t *replica, uint8_t *seen) {
 static bool free_stack_holds(const replica_t *replica, uint8_t *seen) {
   for (uint32_t i = 0; i < replica->free_count; i++) {
     uint32_t slot = replica->free_slots[i];
-    HOLDS(slot < replica->header->slots_high && seen[slot] == 0);
+    HOLDS(slot < replica->header->slots_high && seen[slot] == 0 && replica->free_at[slot] == i + 1);
     HOLDS(replica_descriptor(replica, slot)->pages == 0);
     seen[slot] = SEEN_FREE;
   }
@@ -126,6 +126,7 @@ static bool slots_hold(const replica_t *replica, uint8_t *seen) {
     HOLDS(d->lock % 2 == 0);
     HOLDS((seen[slot] != 0) == (slot < replica->header->slots_high));
     HOLDS((seen[slot] == SEEN_LINKED) == (d->id_mark != 0));
+    HOLDS((seen[slot] == SEEN_FREE) == (replica->free_at[slot] != 0));
     pages += d->pages;
     staying += d->data_at != 0 ? 1 : 0;
     corrupted += (d->epoch & REPLICA_EPOCH_CORRUPTED) != 0 ? 1 : 0;

@@ -63,7 +63,7 @@ static void account(replica_t *replica, const replica_log_record_t *record) {
       replica->section_count--;
       if ((e->flags & REPLICA_ELEMENT_SLOT_PASSED) == 0) {
         replica_slot_release(replica, e->slot, 0);
-        replica->free_slots[replica->free_count++] = e->slot;
+        replica_slot_free(replica, e->slot);
       }
     }
     if (e->kind != VESTA_KIND_WRITTEN && e->kind != VESTA_KIND_OVERWRITTEN) {
@@ -123,7 +123,7 @@ void replica_abort(replica_t *replica, uint64_t seq) {
     for (const replica_log_element_t *e = replica_log_elements(record); e != NULL; e = replica_log_element_next(e)) {
       if (e->kind == VESTA_KIND_CREATED && (e->flags & REPLICA_ELEMENT_SLOT_TAKEN) == 0) {
         replica_slot_release(replica, e->slot, 0);
-        replica->free_slots[replica->free_count++] = e->slot;
+        replica_slot_free(replica, e->slot);
       }
     }
     flight_leave(replica, record);

@@ -18,7 +18,7 @@
  *   tombstones    ring of deleted ids; number n lies in place n % VESTA_TOMBSTONES_MAX
  *   log index     where the record of seq s begins: place s % log_index_count, in units of 8 bytes
  *   log ring      records, each contiguous: one begins below log_soft_bytes and may reach beyond; the next begins at 0
- *   slots         the sections' data. That of a large section that was written whole stays in its log record, where it
+ *   slots         the sections' data; a section is in the same slot in every replica. That of a large section that was written whole stays in its log record, where it
  *                 was copied to once, until the record goes; only then it moves to its slot, if it is still wanted
  */
 #ifndef VESTA_CORE_REPLICA_LAYOUT_H
@@ -29,7 +29,7 @@
 #include "core/types.h"
 
 #define REPLICA_MAGIC 0x31617473655672ULL /* "rVesta1" */
-#define REPLICA_LAYOUT_VERSION 2U
+#define REPLICA_LAYOUT_VERSION 3U         /* 3: slots are the same in all replicas of a checkpoint */
 #define REPLICA_PAGE_BYTES 4096U
 
 /* How far an area's pages are reserved, in bytes from its start. */

@@ -8,7 +8,9 @@
  * reserved; then the record is written, which cannot fail.
  *
  * A slot that one element frees is taken first by a later one that creates: replacing a section in one operation
- * needs no second slot.
+ * needs no second slot. Else a section goes to any slot that is free, or to the very one that another replica has
+ * chosen: so that all replicas of a checkpoint have the same sections in the same slots, and a walk over slots that one
+ * has begun can be gone on with by another.
  */
 #include "core/replica_private.h"
 
@@ -37,7 +39,7 @@ static void plan_begin(replica_t *replica, const replica_op_t *op) {
   replica_plan_t *plan = &replica->plan;
   plan->op = op;
   plan->bad_element = REPLICA_NO_ELEMENT;
-  plan->free_taken = plan->fresh_taken = plan->freed_last = plan->deletes = 0;
+  plan->freed_last = plan->deletes = 0;
   plan->generated = 0;
   plan->generated_id_size = 0;
   plan->session_place = REPLICA_NO_SESSION;
@@ -209,22 +211,36 @@ static vesta_err_t parameters_judge(const replica_t *replica, const replica_elem
 
 static vesta_err_t slot_take(replica_t *replica, replica_planned_t *planned) {
   replica_plan_t *plan = &replica->plan;
-  const replica_header_t *header = replica->header;
+  uint32_t given = planned->element->slot_given;
   if (plan->freed_last != 0) {
     replica_planned_t *freed = &plan->elements[plan->freed_last - 1];
     freed->flags |= REPLICA_ELEMENT_SLOT_PASSED;
     plan->freed_last = freed->freed_before;
     planned->slot = freed->slot;
     planned->flags |= REPLICA_ELEMENT_SLOT_TAKEN;
-  } else if (plan->free_taken < replica->free_count) {
-    planned->slot = replica->free_slots[replica->free_count - ++plan->free_taken];
-  } else if (header->slots_high + plan->fresh_taken < replica->layout.sections_max) {
-    planned->slot = header->slots_high + plan->fresh_taken++;
+  } else if (given != 0) {
+    planned->slot = replica_slot_take(replica, given - 1) ? given - 1 : REPLICA_NO_SLOT;
   } else {
-    /* What is in flight may yet free a slot. */
-    return something_is_in_flight(replica) ? VESTA_ERR_TRY_AGAIN : VESTA_ERR_NO_SPACE;
+    planned->slot = replica_slot_take_any(replica);
+    if (planned->slot == REPLICA_NO_SLOT) {
+      /* What is in flight may yet free a slot. */
+      return something_is_in_flight(replica) ? VESTA_ERR_TRY_AGAIN : VESTA_ERR_NO_SPACE;
+    }
   }
-  return VESTA_OK;
+  return given != 0 && planned->slot != given - 1 ? VESTA_ERR_DIVERGED : VESTA_OK;
+}
+
+/* Those that the operation took, which is not to be. */
+static void slots_untake(replica_t *replica) {
+  const replica_plan_t *plan = &replica->plan;
+  for (uint32_t i = plan->judged; i > 0; i--) {
+    const replica_planned_t *planned = &plan->elements[i - 1];
+    bool is_taken = planned->element->kind == VESTA_KIND_CREATED && planned->slot != REPLICA_NO_SLOT &&
+                    (planned->flags & REPLICA_ELEMENT_SLOT_TAKEN) == 0;
+    if (is_taken) {
+      replica_slot_free(replica, planned->slot);
+    }
+  }
 }
 
 static vesta_err_t create_judge(replica_t *replica, const section_before_t *before, replica_planned_t *planned) {
@@ -340,6 +356,7 @@ static vesta_err_t element_judge(replica_t *replica, uint32_t index) {
 static vesta_err_t op_judge(replica_t *replica, const replica_op_t *op) {
   replica_plan_t *plan = &replica->plan;
   plan->bad_element = REPLICA_NO_ELEMENT;
+  plan->judged = 0;
   if (op->element_count == 0 || op->element_count > VESTA_VECTOR_ELEMENTS_MAX) {
     return VESTA_ERR_INVALID_PARAM;
   }
@@ -349,6 +366,7 @@ static vesta_err_t op_judge(replica_t *replica, const replica_op_t *op) {
   plan_begin(replica, op);
   uint64_t data_bytes = 0;
   for (uint32_t i = 0; i < op->element_count; i++) {
+    plan->judged = i + 1;
     vesta_err_t err = element_judge(replica, i);
     if (err != VESTA_OK) {
       plan->bad_element = i;
@@ -423,14 +441,10 @@ vesta_err_t replica_prepare(replica_t *replica, const replica_op_t *op, replica_
     err = op_reserve(replica);
   }
   if (err != VESTA_OK) {
+    slots_untake(replica);
     *result = (replica_result_t){.element = plan->bad_element};
     return err;
   }
-  replica_header_t *header = replica->header;
-  if (plan->fresh_taken > 0) {
-    REPLICA_STORE(replica, header->slots_high, header->slots_high + plan->fresh_taken);
-  }
-  replica->free_count -= plan->free_taken;
   if (plan->session_place != REPLICA_NO_SESSION) {
     replica_session_hold(replica, plan->session_place, op->session);
   }

@@ -64,8 +64,7 @@ typedef struct replica_planned {
 typedef struct replica_plan {
   const replica_op_t *op;
   uint32_t bad_element; /* the one that an error belongs to */
-  uint32_t free_taken;  /* slots taken from the stack of free ones */
-  uint32_t fresh_taken; /* slots taken that were never used */
+  uint32_t judged;      /* elements that have been, the bad one included */
   uint32_t freed_last;  /* index + 1 of the last element that freed a slot which nobody took over */
   uint32_t deletes;
   uint64_t generated; /* number of the generated id, 0: none */
@@ -107,6 +106,7 @@ struct replica {
   uint32_t staying_count;   /* sections whose data is in the log */
   uint32_t corrupted_count; /* sections whose content is not known */
   uint32_t *free_slots;     /* a stack of the free ones below slots_high */
+  uint32_t *free_at;        /* of each slot: index in the stack + 1, 0: not in it */
   uint32_t free_count;
 
   uint64_t *newest_seq; /* of each group of slots: no section there changed later */
@@ -256,6 +256,12 @@ void replica_slot_release(replica_t *replica, uint32_t slot, uint16_t pages);
 /** The section in a slot was changed last in that epoch, and is corrupted or not. */
 void replica_slot_epoch_set(replica_t *replica, uint32_t slot, uint64_t epoch, bool corrupted);
 void replica_section_fill(const replica_t *replica, uint32_t slot, replica_section_t *section);
+/** Take a free slot, the one that became free last, or one that was never used. @return REPLICA_NO_SLOT: there is none */
+uint32_t replica_slot_take_any(replica_t *replica);
+/** Take that slot. @return false: it is not free, or there is no such slot */
+bool replica_slot_take(replica_t *replica, uint32_t slot);
+/** It is free from now on: no section is in it, and no record in flight will create one there. */
+void replica_slot_free(replica_t *replica, uint32_t slot);
 
 /* ---- replica_expiry.c ---- */
 

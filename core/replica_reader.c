@@ -81,6 +81,8 @@ int64_t replica_reader_until(const replica_reader_t *reader) {
   return LOAD(header(reader)->readable_until_ns);
 }
 
+uint64_t replica_reader_applied(const replica_reader_t *reader) { return LOAD_ACQUIRE(header(reader)->applied_seq); }
+
 /* Look at the section once. On OK the view still has to be confirmed with is_unchanged(), NOT_EXIST is certain. */
 static vesta_err_t look(lookup_t *lookup, int64_t now_ns, view_t *view) {
   const uint32_t *index_lock = &header(lookup->reader)->index_lock;

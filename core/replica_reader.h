@@ -44,6 +44,9 @@ vesta_err_t replica_reader_init(replica_reader_t *reader, const void *index, uin
  *  this is in the future still when it has been copied; else ask the daemon. */
 int64_t replica_reader_until(const replica_reader_t *reader);
 
+/** The last operation that what is read from now on is of, or of a later one. */
+uint64_t replica_reader_applied(const replica_reader_t *reader);
+
 /**
  * Copy up to `size` bytes of a section from `offset` on.
  * @param[out] read_size bytes copied

@@ -58,18 +58,9 @@ static bool marks_are_sound(const replica_header_t *h, const replica_layout_t *l
          tombstones * l->tombstone_stride <= h->reserved.tombstones && h->epoch_count > 0 && h->unlinked <= 1;
 }
 
-/* Slots that may have pages: those below the mark, and of an operation that was being prepared, at most one
- * operation's worth above it. */
-static uint32_t slots_with_pages_end(const replica_t *replica) {
-  uint32_t high = replica->header->slots_high;
-  uint32_t above = replica->layout.sections_max - high;
-  return high + (above < VESTA_VECTOR_ELEMENTS_MAX ? above : VESTA_VECTOR_ELEMENTS_MAX);
-}
-
 static bool descriptors_are_sound(const replica_t *replica) {
   const replica_layout_t *l = &replica->layout;
-  uint32_t end = slots_with_pages_end(replica);
-  for (uint32_t slot = 0; slot < end; slot++) {
+  for (uint32_t slot = 0; slot < replica->header->slots_high; slot++) {
     const replica_descriptor_t *d = replica_descriptor(replica, slot);
     if (d->id_mark > l->id_bytes_max + 1 || d->size > l->section_bytes_max ||
         d->pages * (uint64_t)REPLICA_PAGE_BYTES > (l->slots_paged ? l->slot_stride : 0) ||
@@ -171,7 +162,7 @@ static vesta_err_t slots_recover(replica_t *replica) {
       replica->section_count++;
       replica->data_bytes += d->size;
     } else if (!is_claimed) {
-      replica->free_slots[replica->free_count++] = slot - 1;
+      replica_slot_free(replica, slot - 1);
     }
   }
   return staying_are_sound(replica) ? VESTA_OK : VESTA_ERR_MALFORMED;
@@ -215,11 +206,6 @@ static void leftovers_release(replica_t *replica) {
   }
   for (uint32_t i = 0; i < replica->free_count; i++) {
     replica_slot_release(replica, replica->free_slots[i], 0);
-  }
-  uint32_t end = slots_with_pages_end(replica);
-  for (uint32_t slot = replica->header->slots_high; slot < end; slot++) {
-    replica->slot_pages += replica_descriptor(replica, slot)->pages;
-    replica_slot_release(replica, slot, 0);
   }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * Slots: found by id through hash chains, their pages reserved and given back.
+ * Slots: found by id through hash chains, chosen, their pages reserved and given back.
  *
  * A chain changes by one store: a section is complete before its bucket names it, and leaves by one store into the
  * link before it. So whoever follows a chain, or takes up the region of a killed process, sees it whole.
@@ -52,6 +52,47 @@ void replica_slots_relink(replica_t *replica) {
       replica_slot_link(replica, slot);
     }
   }
+}
+
+/* ---- free ones ---- */
+
+/* The slots below `end` have been used, or may be from now on. */
+static void slots_extend(replica_t *replica, uint32_t end) {
+  for (uint32_t slot = replica->header->slots_high; slot < end; slot++) {
+    replica_slot_free(replica, slot);
+  }
+  if (end > replica->header->slots_high) {
+    REPLICA_STORE(replica, replica->header->slots_high, end);
+  }
+}
+
+uint32_t replica_slot_take_any(replica_t *replica) {
+  uint32_t slot = replica->header->slots_high;
+  if (replica->free_count > 0) {
+    slot = replica->free_slots[replica->free_count - 1];
+  }
+  return replica_slot_take(replica, slot) ? slot : REPLICA_NO_SLOT;
+}
+
+bool replica_slot_take(replica_t *replica, uint32_t slot) {
+  if (slot >= replica->layout.sections_max) {
+    return false;
+  }
+  slots_extend(replica, slot + 1);
+  uint32_t at = replica->free_at[slot];
+  if (at == 0) {
+    return false;
+  }
+  uint32_t last = replica->free_slots[--replica->free_count];
+  replica->free_slots[at - 1] = last;
+  replica->free_at[last] = at;
+  replica->free_at[slot] = 0;
+  return true;
+}
+
+void replica_slot_free(replica_t *replica, uint32_t slot) {
+  replica->free_slots[replica->free_count++] = slot;
+  replica->free_at[slot] = replica->free_count;
 }
 
 /* ---- where the data is ---- */

@@ -42,7 +42,7 @@ uint64_t replica_record_digest(const replica_record_t *record) {
   replica_record_t walk = *record;
   for (replica_change_t change; replica_record_next(&walk, &change);) {
     const replica_element_t *e = &change.element;
-    const uint64_t numbers[] = {(uint64_t)e->kind, e->offset, (uint64_t)e->expiry_ns, e->epoch, e->member};
+    const uint64_t numbers[] = {(uint64_t)e->kind, e->offset, (uint64_t)e->expiry_ns, e->epoch, e->member, change.slot};
     hash = hash_bytes(hash, vesta_bytes(numbers, sizeof numbers));
     hash = hash_bytes(hash, e->id);
     hash = hash_bytes(hash, e->data);
@@ -175,26 +175,38 @@ vesta_err_t replica_load_begin(replica_t *replica) {
   return VESTA_OK;
 }
 
-static vesta_err_t load_slot(replica_t *replica, vesta_bytes_t id, uint32_t hash, uint32_t *out) {
-  uint32_t slot = replica_slot_find(replica, hash, id);
-  replica_header_t *header = replica->header;
-  if (slot == REPLICA_NO_SLOT && replica->free_count > 0) {
-    slot = replica->free_slots[replica->free_count - 1];
-  } else if (slot == REPLICA_NO_SLOT && header->slots_high < replica->layout.sections_max) {
-    slot = header->slots_high;
-  }
-  *out = slot;
-  return slot == REPLICA_NO_SLOT ? VESTA_ERR_NO_RESOURCES : VESTA_OK;
+/* Nothing is in the slot any more; it is not free yet. */
+static void load_vacate(replica_t *replica, uint32_t slot) {
+  replica_descriptor_t *d = replica_descriptor(replica, slot);
+  replica_slot_unlink(replica, slot);
+  replica->section_count--;
+  replica->data_bytes -= d->size;
+  replica_expiry_set(replica, slot, VESTA_TIME_END);
+  replica_slot_epoch_set(replica, slot, 0, false);
+  REPLICA_STORE(replica, d->id_mark, (uint16_t)0);
+  REPLICA_STORE(replica, d->size, UINT32_C(0));
+  REPLICA_STORE(replica, d->expiry_ns, VESTA_TIME_END);
 }
 
-/* The slot becomes this section's, empty. */
+static void load_remove(replica_t *replica, uint32_t slot) {
+  load_vacate(replica, slot);
+  replica_slot_release(replica, slot, 0);
+  replica_slot_free(replica, slot);
+}
+
+/* The slot becomes this section's, empty. A section that is there is gone where this comes from, and so is one of the
+ * same id in another slot: they never move. */
 static void load_enter(replica_t *replica, uint32_t slot, vesta_bytes_t id, uint32_t hash) {
-  replica_header_t *header = replica->header;
   replica_descriptor_t *d = replica_descriptor(replica, slot);
-  if (slot == header->slots_high) {
-    REPLICA_STORE(replica, header->slots_high, slot + 1);
+  uint32_t before = replica_slot_find(replica, hash, id);
+  if (before != REPLICA_NO_SLOT) {
+    load_remove(replica, before);
+  }
+  if (d->id_mark != 0) {
+    load_vacate(replica, slot);
   } else {
-    replica->free_count--;
+    bool taken = replica_slot_take(replica, slot);
+    VESTA_ASSERT(taken);
   }
   REPLICA_STORE(replica, d->hash, hash);
   replica_copy(replica, replica_id_place(replica, slot), id.data, id.size);
@@ -208,23 +220,20 @@ vesta_err_t replica_load_section(replica_t *replica, const replica_section_t *se
                                  vesta_bytes_t part) {
   const replica_layout_t *layout = &replica->layout;
   bool sound = section->id.size <= layout->id_bytes_max && (section->id.size == 0) == (layout->sections_max == 1) &&
-               section->created_seq <= section->seq && section->size <= layout->section_bytes_max &&
-               offset <= section->size && part.size <= section->size - offset &&
-               (section->epoch & REPLICA_EPOCH_CORRUPTED) == 0;
+               section->slot < layout->sections_max && section->created_seq <= section->seq &&
+               section->size <= layout->section_bytes_max && offset <= section->size &&
+               part.size <= section->size - offset && (section->epoch & REPLICA_EPOCH_CORRUPTED) == 0;
   if (!sound) {
     return VESTA_ERR_INVALID_PARAM;
   }
   uint32_t hash = replica_hash(replica, section->id);
-  uint32_t slot = REPLICA_NO_SLOT;
-  vesta_err_t err = load_slot(replica, section->id, hash, &slot);
-  if (err == VESTA_OK) {
-    err = replica_slot_reserve(replica, slot, section->size);
-  }
+  uint32_t slot = section->slot;
+  vesta_err_t err = replica_slot_reserve(replica, slot, section->size);
   if (err != VESTA_OK) {
     return err;
   }
   replica_descriptor_t *d = replica_descriptor(replica, slot);
-  if (d->id_mark == 0) {
+  if (replica_slot_find(replica, hash, section->id) != slot) {
     load_enter(replica, slot, section->id, hash);
   }
   replica_copy(replica, replica->region + replica_slot_at(replica, slot) + offset, part.data, part.size);
@@ -240,20 +249,6 @@ vesta_err_t replica_load_section(replica_t *replica, const replica_section_t *se
   *newest_seq = section->seq > *newest_seq ? section->seq : *newest_seq;
   replica->named[slot / 8] |= (uint8_t)(1U << slot % 8);
   return VESTA_OK;
-}
-
-static void load_remove(replica_t *replica, uint32_t slot) {
-  replica_descriptor_t *d = replica_descriptor(replica, slot);
-  replica_slot_unlink(replica, slot);
-  replica->section_count--;
-  replica->data_bytes -= d->size;
-  replica_expiry_set(replica, slot, VESTA_TIME_END);
-  replica_slot_epoch_set(replica, slot, 0, false);
-  REPLICA_STORE(replica, d->id_mark, (uint16_t)0);
-  REPLICA_STORE(replica, d->size, UINT32_C(0));
-  REPLICA_STORE(replica, d->expiry_ns, VESTA_TIME_END);
-  replica_slot_release(replica, slot, 0);
-  replica->free_slots[replica->free_count++] = slot;
 }
 
 /* Is it there already? They come in the order of their operations, and some come twice. */

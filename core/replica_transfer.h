@@ -20,7 +20,8 @@ vesta_err_t replica_log_record(const replica_t *replica, uint64_t seq, replica_r
  *  0. */
 uint64_t replica_epoch_of(const replica_t *replica, uint64_t seq);
 
-/** Equal if and only if (but for a chance of 2^-64) the operation is: epoch, seq, time, session, request, elements. */
+/** Equal if and only if (but for a chance of 2^-64) the operation is: epoch, seq, time, session, request, elements and
+ *  the slots that they go to. */
 uint64_t replica_record_digest(const replica_record_t *record);
 
 /**
@@ -62,10 +63,10 @@ uint64_t replica_generated_last(const replica_t *replica);
 vesta_err_t replica_load_begin(replica_t *replica);
 
 /**
- * A section, whole or a part of it; parts come in the order of their offsets. What was there under its id is replaced.
- * @param section  id, size (of the whole), expiry_ns, last_update_ns, epoch, seq, created_seq, corrupted; not slot,
- *                 data
- * @return OK; INVALID_PARAM: it can't be; NO_RESOURCES: more sections than there may be; NO_SPACE: storage is full
+ * A section, whole or a part of it; parts come in the order of their offsets. What was there under its id, or in its
+ * slot, is replaced: what comes is newer than what is there.
+ * @param section  all of it but data; the size is that of the whole
+ * @return OK; INVALID_PARAM: it can't be; NO_SPACE: storage is full
  */
 vesta_err_t replica_load_section(replica_t *replica, const replica_section_t *section, uint64_t offset,
                                  vesta_bytes_t part);

@@ -110,11 +110,12 @@ bool replicator_serves(const replicator_t *r) {
 
 void replicator_receive(replicator_t *r, uint32_t from, const wire_message_t *message, vesta_bytes_t payload,
                         int64_t now_ns) {
-  if ((message->epoch != r->config.epoch && !PLANTED(OLD_EPOCH_ACCEPTED)) || from == r->node) {
+  bool old = PLANTED(OLD_EPOCH_ACCEPTED) && message->epoch < r->config.epoch;
+  if ((message->epoch != r->config.epoch && !old) || from == r->node) {
     return; /* the one who is late learns it from the directory */
   }
   bool primary = replicator_is_primary(r);
-  bool from_primary = !primary && from == r->config.primary;
+  bool from_primary = !primary && (from == r->config.primary || old);
   switch ((enum wire_kind)message->kind) {
     case WIRE_PEER_POSITION:
       if (primary) {
@@ -134,6 +135,8 @@ void replicator_receive(replicator_t *r, uint32_t from, const wire_message_t *me
     case WIRE_PEER_FETCH:
       if (primary) {
         replicator_fetch_asked(r, from, message, now_ns);
+      } else if (from_primary && r->following && r->replica != NULL && message->element_count > 0) {
+        replicator_restore_asked(r, from, message);
       }
       return;
     case WIRE_PEER_LOG:
@@ -149,6 +152,8 @@ void replicator_receive(replicator_t *r, uint32_t from, const wire_message_t *me
     case WIRE_PEER_CHUNK:
       if (from_primary) {
         replicator_chunk(r, message, payload, now_ns);
+      } else if (primary && message->state == WIRE_TRANSFER_RESTORED) {
+        replicator_restored(r, message, payload, now_ns);
       }
       return;
     default: return;

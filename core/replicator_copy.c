@@ -166,6 +166,7 @@ void replicator_log(replicator_t *r, const wire_message_t *log, vesta_bytes_t pa
   bool fits = r->following && log->number == r->stint && log->generation == r->copy_generation &&
               log->from_seq == status.prepared_seq &&
               log->from_epoch == replica_epoch_of(r->replica, status.prepared_seq);
+  fits = fits || (PLANTED(OLD_EPOCH_ACCEPTED) && log->epoch < r->config.epoch && log->from_seq == status.prepared_seq);
   if (!fits) {
     if (r->following) {
       replicator_say_position(r, now_ns);

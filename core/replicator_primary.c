@@ -185,7 +185,10 @@ static vesta_err_t judge_position(const replicator_t *r, const wire_message_t *p
     return VESTA_ERR_LOST;
   }
   uint64_t epoch = replica_epoch_of(r->replica, position->seq);
-  bool other = epoch != 0 && epoch != position->from_epoch && !PLANTED(POSITION_BEYOND_EPOCH);
+  bool other = epoch != 0 && epoch != position->from_epoch;
+  if (other && PLANTED(POSITION_BEYOND_EPOCH) && position->seq <= status.committed.seq) {
+    return VESTA_ERR_LOST; /* the past: it gets what has changed since */
+  }
   if (position->lineage != status.committed.lineage || position->seq > status.prepared_seq || other) {
     return VESTA_ERR_DIVERGED;
   }
@@ -237,6 +240,7 @@ void replicator_position(replicator_t *r, uint32_t from, const wire_message_t *p
   peer->bytes_acked = 0;
   peer->catch_seq = UINT64_MAX; /* until it acknowledges something */
   peer->waiting_since_ns = now_ns;
+  replicator_restore_begin(r); /* it may know what is lacking here */
   send_cut(r, peer, upto + 1, VESTA_OK);
   advance(r);
 }
@@ -364,6 +368,9 @@ vesta_err_t replicator_propose(replicator_t *r, const replica_op_t *op, replica_
   }
   vesta_err_t err = replica_prepare(r->replica, op, result);
   if (err == VESTA_OK) {
+    for (uint32_t i = 0; i < op->element_count; i++) {
+      r->proposed_bytes += sizeof op->elements[i] + op->elements[i].data.size;
+    }
     advance(r);
   }
   return err;
@@ -418,9 +425,19 @@ static bool send_log(replicator_t *r, replicator_peer_t *peer, const replica_sta
   return true;
 }
 
+/* What nobody waits for goes in one message when the last one was acknowledged: each costs a wake-up at both ends. */
+static bool log_may_wait(const replicator_t *r, const replicator_peer_t *peer, const replica_status_t *status) {
+  return !waits_for_copies(r, status) && peer->acked < peer->sent &&
+         r->proposed_bytes - peer->proposed_bytes < REPLICATOR_HELD_BYTES;
+}
+
 void replicator_peer_flush(replicator_t *r, replicator_peer_t *peer, int64_t now_ns) {
   replica_status_t status;
   replica_status(r->replica, &status);
+  if (peer->following && log_may_wait(r, peer, &status)) {
+    return;
+  }
+  peer->proposed_bytes = r->proposed_bytes;
   bool owed = peer->following && peer->acked >= peer->sent; /* nothing was owed until now */
   bool more = true;
   while (more && peer->following && !r->cut.under_way && peer->sent < status.prepared_seq &&

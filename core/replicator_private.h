@@ -42,6 +42,7 @@ typedef struct replicator_peer {
   uint64_t sent, acked;
   uint64_t commit_sent;
   uint64_t bytes_sent, bytes_acked; /* since it follows */
+  uint64_t proposed_bytes;          /* the replicator's, when the log was last sent */
   int64_t waiting_since_ns;
 } replicator_peer_t;
 
@@ -83,16 +84,17 @@ typedef struct replicator_fetch {
   vesta_pos_t base;    /* what comes is what changed since; epoch 0: everything */
   vesta_pos_t first;   /* where the primary was when this pass began */
   uint64_t cursor, pass;
+  uint64_t newest_seq; /* where the primary was when it sent what was taken last: nothing older is */
   uint64_t tombstones_from;
-  bool full;  /* ids that are not named in this pass go */
-  bool lacks; /* there was no room for some: sections that are gone by now are in their places */
+  bool full; /* ids that are not named in this pass go */
   int64_t heard_ns, retry_ns;
   vesta_epoch_row_t epochs[VESTA_EPOCHS_MAX];
   uint32_t epoch_count;
 } replicator_fetch_t;
 
-/* Copy: the content of corrupted sections is asked for. */
+/* The content of corrupted sections is asked for. */
 typedef struct replicator_restore {
+  uint32_t whom;    /* primary: the copy that is asked in this round */
   int64_t again_ns; /* when to look for more; INT64_MAX: there are none */
   uint32_t slot;    /* how far this round is */
   bool found;       /* some in this round */
@@ -109,6 +111,7 @@ struct replicator {
   uint32_t peer_count;
   uint64_t generation;
   replicator_cut_t cut;
+  uint64_t proposed_bytes; /* about, in all */
   replicator_scratch_t *scratch;
   /* copy */
   bool leaving;                   /* it only asks whether what it has is known */
@@ -191,8 +194,7 @@ void replicator_chunk(replicator_t *replicator, const wire_message_t *message, v
 /** There may be corrupted sections. */
 void replicator_restore_begin(replicator_t *replicator);
 void replicator_restore_time(replicator_t *replicator, int64_t now_ns);
-void replicator_restore_asked(replicator_t *replicator, replicator_peer_t *peer, const wire_message_t *message,
-                              int64_t now_ns);
+void replicator_restore_asked(replicator_t *replicator, uint32_t from, const wire_message_t *message);
 void replicator_restored(replicator_t *replicator, const wire_message_t *chunk, vesta_bytes_t payload, int64_t now_ns);
 
 #endif

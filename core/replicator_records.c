@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
  * Operations of the log as elements of a message: one element that says whose it is, then its own, their data in the
- * payload one after the other.
+ * payload one after the other. Those that create a section say the slot it is in; the others find it by its id.
  */
 #include <stdlib.h>
 
@@ -70,6 +70,7 @@ static uint32_t record_write(wire_element_t *to, const replica_record_t *from, v
                                    .offset = e->offset,
                                    .expiry_ns = e->expiry_ns,
                                    .epoch = e->epoch,
+                                   .slot = e->kind == VESTA_KIND_CREATED ? change.slot : 0,
                                    .member = e->member};
     if (*data != NULL && e->data.size > 0) {
       memcpy(*data, e->data.data, e->data.size);
@@ -144,7 +145,9 @@ vesta_err_t replicator_records_next(replicator_records_t *records, replica_op_t 
   }
   for (uint32_t i = 0; i < head->count; i++) {
     const wire_element_t *from = head + 1 + i;
-    if (from->size > records->payload.size - records->offset || from->kind == REPLICATOR_HEAD) {
+    bool creates = from->kind == VESTA_KIND_CREATED;
+    if (from->size > records->payload.size - records->offset || from->kind == REPLICATOR_HEAD ||
+        (creates && from->slot == REPLICA_NO_SLOT)) {
       return VESTA_ERR_MALFORMED;
     }
     const uint8_t *data = from->size == 0 ? NULL : records->payload.data + records->offset;
@@ -155,7 +158,8 @@ vesta_err_t replicator_records_next(replicator_records_t *records, replica_op_t 
                                                .data = vesta_bytes(data, from->size),
                                                .expiry_ns = from->expiry_ns,
                                                .epoch = from->epoch,
-                                               .member = from->member};
+                                               .member = from->member,
+                                               .slot_given = creates ? (uint32_t)from->slot + 1 : 0};
   }
   records->epoch = head->epoch;
   records->seq = head->seq;

@@ -5,15 +5,31 @@
  * A copy that could not apply an operation went on without its data (replica_skip()): the sections concerned are
  * corrupted there. It asks its primary for them by id, some at a time, and goes round until none is left; what did not
  * help is asked for again after a time. The primary sends them as they are now, and before them what the log still owes
- * the copy. Content is taken only for the very operation that the copy knows to be the section's last one, so nothing
- * depends on when it comes, or how often.
+ * the copy. One that has become primary meanwhile asks the copies that follow it, another one in each round. Content is
+ * taken only for the very operation that is known to be the section's last one, so nothing depends on when it comes,
+ * from whom, or how often.
  */
 #include "core/replicator_private.h"
 
 #define RESTORE_IDS 256U     /* asked for in one message */
 #define RESTORE_LOOKS 65536U /* slots looked at in one step */
 
-/* ---- the copy ---- */
+/* ---- who lacks it ---- */
+
+/* Who is asked. 0: nobody now. */
+static uint32_t restore_whom(const replicator_t *r) {
+  if (!replicator_is_primary(r)) {
+    return r->following ? r->config.primary : 0;
+  }
+  uint32_t next = 0, first = 0;
+  for (uint32_t i = 0; i < r->peer_count; i++) {
+    const replicator_peer_t *peer = &r->peers[i];
+    bool asked = r->restore.slot != 0 ? peer->node >= r->restore.whom : peer->node > r->restore.whom;
+    next = peer->following && asked && (next == 0 || peer->node < next) ? peer->node : next;
+    first = peer->following && (first == 0 || peer->node < first) ? peer->node : first;
+  }
+  return next != 0 ? next : first;
+}
 
 void replicator_restore_begin(replicator_t *r) {
   replica_status_t status;
@@ -26,8 +42,9 @@ void replicator_restore_time(replicator_t *r, int64_t now_ns) {
   if (restore->again_ns > now_ns) {
     return;
   }
-  if (!r->following || r->replica == NULL) {
-    restore->again_ns = INT64_MAX; /* it begins anew when it follows */
+  restore->whom = r->replica == NULL ? 0 : restore_whom(r);
+  if (restore->whom == 0) {
+    restore->again_ns = INT64_MAX; /* it begins anew when it follows, or is followed */
     return;
   }
   uint32_t count = 0, first = restore->slot;
@@ -39,18 +56,19 @@ void replicator_restore_time(replicator_t *r, int64_t now_ns) {
   restore->found = restore->found || count > 0;
   restore->again_ns = count > 0 ? now_ns + REPLICATOR_SILENCE_NS : now_ns;
   if (restore->slot >= replica_slot_end(r->replica)) { /* once round */
-    *restore = (replicator_restore_t){.again_ns = restore->found ? now_ns + REPLICATOR_SILENCE_NS : INT64_MAX};
+    *restore = (replicator_restore_t){.whom = restore->whom,
+                                      .again_ns = restore->found ? now_ns + REPLICATOR_SILENCE_NS : INT64_MAX};
   }
   if (count > 0) {
     wire_message_t fetch = replicator_message(r, WIRE_PEER_FETCH);
     fetch.elements = r->scratch->elements;
     fetch.element_count = count;
-    r->sink.send(r->sink.context, r->config.primary, &fetch, vesta_bytes(NULL, 0));
+    r->sink.send(r->sink.context, restore->whom, &fetch, vesta_bytes(NULL, 0));
   }
 }
 
 void replicator_restored(replicator_t *r, const wire_message_t *chunk, vesta_bytes_t payload, int64_t now_ns) {
-  if (!r->following || r->replica == NULL) {
+  if (r->replica == NULL || !(r->following || replicator_is_primary(r))) {
     return;
   }
   bool any = false;
@@ -73,7 +91,7 @@ void replicator_restored(replicator_t *r, const wire_message_t *chunk, vesta_byt
   }
 }
 
-/* ---- the primary ---- */
+/* ---- who has it ---- */
 
 static void restored_send(replicator_t *r, uint32_t to, const wire_element_t *elements, uint32_t count,
                           vesta_bytes_t payload) {
@@ -86,9 +104,8 @@ static void restored_send(replicator_t *r, uint32_t to, const wire_element_t *el
   }
 }
 
-void replicator_restore_asked(replicator_t *r, replicator_peer_t *peer, const wire_message_t *fetch, int64_t now_ns) {
-  replicator_peer_flush(r, peer, now_ns);
-  if (!peer->following || !replicator_room(r, REPLICATOR_MESSAGE_BYTES)) {
+void replicator_restore_asked(replicator_t *r, uint32_t from, const wire_message_t *fetch) {
+  if (!replicator_room(r, REPLICATOR_MESSAGE_BYTES)) {
     return; /* it asks again */
   }
   wire_element_t *elements = r->scratch->elements;
@@ -102,11 +119,11 @@ void replicator_restore_asked(replicator_t *r, replicator_peer_t *peer, const wi
     wire_element_t element = {.id = section.id, .size = section.size, .epoch = section.epoch, .seq = section.seq};
     sent += section.size;
     if (section.size > REPLICATOR_MESSAGE_BYTES) {
-      restored_send(r, peer->node, &element, 1, vesta_bytes(section.data, section.size));
+      restored_send(r, from, &element, 1, vesta_bytes(section.data, section.size));
       continue;
     }
     if (bytes + section.size > REPLICATOR_MESSAGE_BYTES) {
-      restored_send(r, peer->node, elements, count, vesta_bytes(r->scratch->payload, bytes));
+      restored_send(r, from, elements, count, vesta_bytes(r->scratch->payload, bytes));
       count = 0;
       bytes = 0;
     }
@@ -116,5 +133,5 @@ void replicator_restore_asked(replicator_t *r, replicator_peer_t *peer, const wi
     }
     bytes += section.size;
   }
-  restored_send(r, peer->node, elements, count, vesta_bytes(r->scratch->payload, bytes));
+  restored_send(r, from, elements, count, vesta_bytes(r->scratch->payload, bytes));
 }

@@ -24,6 +24,7 @@
 #define PART_MASK ((UINT64_C(1) << SLOT_SHIFT) - 1)
 #define OLD_STEP_BYTES (4U << 20) /* of the old state taken over in one step */
 #define CHUNK_LOOKS 65536U        /* slots looked at for one chunk */
+#define TRAIN_ELEMENT_BYTES 2048U /* what a section costs besides: no step may take so long that writers notice */
 
 /* Deletes first: they make room. */
 enum { PHASE_DELETES = 0, PHASE_SECTIONS = 1, PHASE_RESULTS = 2, PHASE_END = 3 };
@@ -67,7 +68,7 @@ static void chunk_send(train_t *t, uint64_t cursor_end, uint32_t state, uint32_t
   }
   t->r->sink.send(t->r->sink.context, t->to, &chunk, vesta_bytes(bytes == 0 ? NULL : t->r->scratch->payload, bytes));
   t->cursor = cursor_end;
-  t->bytes += bytes + elements * (VESTA_SECTION_ID_BYTES_MAX / 8U);
+  t->bytes += bytes + elements * TRAIN_ELEMENT_BYTES;
 }
 
 /* The first section of this pass at `slot` or behind it. False: `section->slot` alone, up to which there is none. */
@@ -112,6 +113,7 @@ static uint64_t sections_gather(train_t *t, uint32_t *elements, uint64_t *bytes)
                                                            .seq = section.seq,
                                                            .epoch = section.epoch,
                                                            .time_ns = section.last_update_ns,
+                                                           .slot = section.slot,
                                                            .member = section.created_seq,
                                                            .index = section.corrupted ? 1 : 0,
                                                            .count = section.size};
@@ -211,7 +213,10 @@ void replicator_fetch_asked(replicator_t *r, uint32_t from, const wire_message_t
     return; /* it asks again */
   }
   if (fetch->element_count > 0) {
-    replicator_restore_asked(r, peer, fetch, now_ns);
+    replicator_peer_flush(r, peer, now_ns); /* what the log still owes it comes first */
+    if (peer->following) {
+      replicator_restore_asked(r, from, fetch);
+    }
     return;
   }
   replica_status_t status;
@@ -276,7 +281,7 @@ static void fetch_start(replicator_t *r, int64_t now_ns) {
   fetch_drop(r);
   fetch_ticket(r, now_ns);
   f->pass = 0;
-  f->lacks = false;
+  f->newest_seq = 0;
   f->cursor = 0;
   f->base = (vesta_pos_t){0};
   f->old_cursor = 0;
@@ -385,7 +390,8 @@ static vesta_err_t chunk_sections(replicator_fetch_t *f, const wire_message_t *c
     if (e->size > payload.size - at) {
       return VESTA_ERR_MALFORMED;
     }
-    replica_section_t section = {.id = e->id,
+    replica_section_t section = {.slot = (uint32_t)e->slot,
+                                 .id = e->id,
                                  .size = e->count,
                                  .expiry_ns = e->expiry_ns,
                                  .last_update_ns = e->time_ns,
@@ -395,9 +401,7 @@ static vesta_err_t chunk_sections(replicator_fetch_t *f, const wire_message_t *c
                                  .corrupted = e->index != 0};
     vesta_err_t err = replica_load_section(f->shadow, &section, e->offset,
                                            vesta_bytes(e->size == 0 ? NULL : payload.data + at, e->size));
-    if (err == VESTA_ERR_NO_RESOURCES && !f->full) {
-      f->lacks = true; /* the next pass begins where this one did, with what was deleted since */
-    } else if (err != VESTA_OK) {
+    if (err != VESTA_OK) {
       return err;
     }
     at += e->size;
@@ -455,10 +459,9 @@ static void pass_end(replicator_t *r, const wire_message_t *chunk, vesta_pos_t n
   }
   /* All of it in one step of the primary, or nothing has changed since the step that began it: parts of two answers to
    * one question may have come. */
-  bool end = (chunk->state & WIRE_TRANSFER_END) != 0 && vesta_pos_equal(now, f->first) && !f->lacks;
+  bool end = (chunk->state & WIRE_TRANSFER_END) != 0 && vesta_pos_equal(now, f->first);
   if (!end) {
-    f->base = f->lacks ? f->base : f->first;
-    f->lacks = false;
+    f->base = f->first;
     f->cursor = 0;
     f->pass++;
     fetch_ticket(r, now_ns);
@@ -489,9 +492,11 @@ void replicator_chunk(replicator_t *r, const wire_message_t *chunk, vesta_bytes_
     replicator_restored(r, chunk, payload, now_ns);
     return;
   }
-  if (!f->wanted || f->shadow == NULL || f->from_old || chunk->number != r->ticket || chunk->cursor != f->cursor) {
+  if (!f->wanted || f->shadow == NULL || f->from_old || chunk->number != r->ticket || chunk->cursor != f->cursor ||
+      chunk->seq < f->newest_seq) {
     return;
   }
+  f->newest_seq = chunk->seq;
   vesta_pos_t now = {.lineage = chunk->lineage, .epoch = chunk->commit, .seq = chunk->seq};
   if (f->cursor == 0) {
     f->first = now;

@@ -65,6 +65,9 @@ static uint32_t element_items(const wire_element_t *element) {
   }
   WIRE_ELEMENT_ITEMS(WIRE_ITEM_PRESENT)
 #undef WIRE_ITEM_PRESENT
+#ifdef VESTA_WIRE_NEXT
+  items = place; /* all of them, also the one that only that version knows */
+#endif
   return items;
 }
 
@@ -152,6 +155,9 @@ vesta_err_t wire_encode(const wire_message_t *message, void *to, size_t capacity
   msgpack_packer_init(&packer, &sink, sink_write);
 
   present |= WIRE_F(VERSION);
+#ifdef VESTA_WIRE_NEXT
+  present |= WIRE_F(NEXT);
+#endif
   (void)msgpack_pack_map(&packer, (size_t)__builtin_popcountll(present));
   (void)msgpack_pack_uint8(&packer, WIRE_FIELD_VERSION);
   (void)msgpack_pack_uint64(&packer, message->version != 0 ? message->version : WIRE_VERSION);

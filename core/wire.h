@@ -27,7 +27,16 @@
 #include "core/types.h"
 
 #define WIRE_MAJOR 1U
+#define WIRE_MINOR_MIN 0U /* the oldest minor version that this program can be in a group with */
+#ifdef VESTA_WIRE_NEXT    /* a program of the next minor version, which says more: for the test of live upgrades */
+#define WIRE_MINOR 1U
+#define WIRE_FIELDS_NEXT(X) X(next, NEXT, 62, U, UINT64_MAX)
+#define WIRE_ELEMENT_ITEMS_NEXT(X) X(next, U, UINT64_MAX)
+#else
 #define WIRE_MINOR 0U
+#define WIRE_FIELDS_NEXT(X)
+#define WIRE_ELEMENT_ITEMS_NEXT(X)
+#endif
 #define WIRE_VERSION ((WIRE_MAJOR << 16) | WIRE_MINOR)
 
 /* ---- kinds ---- name, number, fields that must be there (a mask of WIRE_F_...), what it is */
@@ -49,7 +58,8 @@
     "timeout_ns at most; reply: its lineage/epoch/seq, id")                                                            \
   X(READ, 12, WIRE_F(HANDLE), "id, offset, size: at most so much; reply: payload, size")                               \
   X(ITERATE, 13, WIRE_F(HANDLE),                                                                                       \
-    "flags: which, expiry_ns, cursor (slot), seq as of; reply: elements (index 1: it is corrupted), cursor")           \
+    "flags: which, expiry_ns, cursor (slot), epoch and seq as of; reply: elements (index 1: it is corrupted), "        \
+    "cursor, epoch and seq as of: to be said when it goes on")                                                         \
   X(SYNCHRONIZE, 14, WIRE_F(HANDLE), "what was done is in every replica when the reply comes")                         \
   X(STREAM, 15, WIRE_F(HANDLE),                                                                                        \
     "reply: token for the stream's ROUTER, checkpoint, text: endpoints, member: the stream's number, to be said when " \
@@ -67,13 +77,16 @@
   X(TRACK, 23, WIRE_F(FLAGS), "tell changes of this handle's checkpoint (0: of all handles); state: 1 on, 0 off")      \
   X(PROMOTE, 24, WIRE_F(HANDLE),                                                                                       \
     "make this member the active one, whoever is; time_ns: not after that, CLOCK_BOOTTIME (0: always); "               \
-    "reply: as JOIN's")                                                                                                \
+    "epoch: grant it anew if that grant is still its own, else nothing; reply: as JOIN's")                             \
   X(RECOVER, 25, WIRE_F(NAME) | WIRE_F(NODE),                                                                          \
     "a checkpoint that waits for nodes which are away goes on with what this node's replica has; flags: "              \
     "WIRE_RECOVER_...; for the service's user and root")                                                               \
   X(CLUSTER, 26, 0,                                                                                                    \
     "state: WIRE_CLUSTER_...; how the cluster stands, or its checkpoints from `cursor` on; NOT_SUPPORTED when alone; " \
     "see section 3")                                                                                                   \
+  X(DISCARD, 27, WIRE_F(NAME),                                                                                         \
+    "what this node kept of a checkpoint as DIVERGED goes; for the service's user and root; BAD_OPERATION: nothing "   \
+    "is kept here")                                                                                                    \
   X(USERS, 28, WIRE_F(CHECKPOINT), "state: which list, WIRE_USERS_...: its row after `cursor`, see section 3")         \
   X(LOAD, 29, 0, "cursor; reply: what is done with checkpoints from there on, one element each, see section 3")        \
   X(STAGE, 30, 0, "memory for large payloads, shared with the daemon: reply carries a descriptor of it; size")         \
@@ -89,7 +102,8 @@
   X(OP_CLOSE, 51, WIRE_F(TOKEN_HI) | WIRE_F(HANDLE), "handle")                                                         \
   X(OP_UNLINK, 52, WIRE_F(TOKEN_HI) | WIRE_F(NAME), "name")                                                            \
   X(OP_RETENTION, 53, WIRE_F(CHECKPOINT), "checkpoint, retention_ns")                                                  \
-  X(OP_ACTIVE, 54, WIRE_F(CHECKPOINT), "checkpoint, node")                                                             \
+  X(OP_ACTIVE, 54, WIRE_F(CHECKPOINT),                                                                                 \
+    "checkpoint, node; epoch: where that is another one than the primary's, if it still is this")                      \
   X(OP_REMOVE, 55, WIRE_F(CHECKPOINT), "checkpoint; its retention has run out, or state: WIRE_REMOVE_LOST")            \
   X(OP_JOIN, 56, WIRE_F(TOKEN_HI) | WIRE_F(HANDLE),                                                                    \
     "handle, member, text: name, priority, flags, timeout_ns, expiry_ns")                                              \
@@ -125,6 +139,9 @@
   X(HISTORY_CHUNK, 85, WIRE_F(CHECKPOINT), "elements as in CHANGES; error LOST or DIVERGED; lineage/epoch/seq: now")   \
   X(HASH_GET, 86, WIRE_F(CHECKPOINT) | WIRE_F(TOKEN_HI), "the content's hash is wanted: a BEACON will have it")        \
   X(HASH_REPLY, 87, WIRE_F(CHECKPOINT), "answer to HASH_GET: error, or it is being made")                              \
+  X(FOLLOW_GET, 88, WIRE_F(NAME),                                                                                      \
+    "over TCP: a stream of that checkpoint is wanted; member: its number, if it had one before")                       \
+  X(FOLLOW_REPLY, 89, 0, "answer to FOLLOW_GET: error; or token, checkpoint, member as of STREAM's REPLY, and handle") \
   /* between nodes, through the group: everybody gets them in the same order */                                        \
   X(GROUP_STATE, 112, WIRE_F(NODE) | WIRE_F(RING_SEQ),                                                                 \
     "a member of a new view: lineage: its cluster, epoch: its term, seq: index, offset: digest, acked: stable, "       \
@@ -137,8 +154,7 @@
     "as GROUP_ACK; number: of the beat; elements: last beats (seq) seen of nodes (member)")                            \
   /* between two nodes */                                                                                              \
   X(PEER_HELLO, 128, WIRE_F(NODE),                                                                                     \
-    "first on a link, and the answer: node, incarnation, number: of the link, version_min, version_max; error: the "   \
-    "link is over")                                                                                                    \
+    "introduces two nodes: node, incarnation, number: of the link, version_min, version_max; section 5")               \
   X(PEER_DIRECTORY_GET, 129, WIRE_F(NODE) | WIRE_F(RING_SEQ),                                                          \
     "the state as of lineage/epoch/seq, from cursor on; from_seq, offset: index and digest of what the asker has")     \
   X(PEER_DIRECTORY, 130, WIRE_F(NODE) | WIRE_F(RING_SEQ),                                                              \
@@ -215,9 +231,10 @@ enum {
   WIRE_CHANGES_KEYS = 1,    /* the elements' sizes are told, their data is not in the payload, which is empty */
   WIRE_CHANGES_AWAITED = 2, /* somebody waits for these to be applied: members say PROGRESS when they have */
 };
-/* state of a BEACON */
+/* state of a BEACON, added up */
 enum {
-  WIRE_BEACON_GONE = 1, /* the checkpoint is no more, or unknown here */
+  WIRE_BEACON_GONE = 1,      /* the checkpoint is no more, or unknown here */
+  WIRE_BEACON_NO_QUORUM = 2, /* this node is cut off from the others, they may go on without it */
 };
 /* state of an OP_REMOVE */
 enum {
@@ -267,11 +284,12 @@ enum {
 };
 /* state of the REPLY to CLUSTER for its nodes, added up */
 enum {
-  WIRE_CLUSTER_QUORATE = 1, /* the quorum service says so of the ring that this node is in */
-  WIRE_CLUSTER_USABLE = 2,  /* operations can be ordered */
-  WIRE_CLUSTER_OUT = 4,     /* this node is out of the view until it has joined again */
-  WIRE_CLUSTER_REFUSED = 8, /* because the others speak another version */
-  WIRE_CLUSTER_TRUST = 16,  /* half of the nodes go on without knowing that the others are dead: may split */
+  WIRE_CLUSTER_QUORATE = 1,  /* the quorum service says so of the ring that this node is in */
+  WIRE_CLUSTER_USABLE = 2,   /* operations can be ordered */
+  WIRE_CLUSTER_OUT = 4,      /* this node is out of the view until it has joined again */
+  WIRE_CLUSTER_REFUSED = 8,  /* because the others speak another version */
+  WIRE_CLUSTER_CUT_OFF = 32, /* nobody has heard it for so long that it may serve nothing now */
+  WIRE_CLUSTER_TRUST = 16,   /* half of the nodes go on without knowing that the others are dead: may split */
 };
 /* slot of a node's element in it, added up */
 enum {
@@ -360,7 +378,8 @@ enum {
   X(generation, GENERATION, 58, U, UINT64_MAX)                     \
   X(version_min, VERSION_MIN, 59, U, UINT32_MAX)                   \
   X(version_max, VERSION_MAX, 60, U, UINT32_MAX)                   \
-  X(proposer, PROPOSER, 61, U, UINT32_MAX)
+  X(proposer, PROPOSER, 61, U, UINT32_MAX)                         \
+  WIRE_FIELDS_NEXT(X)
 
 /* field number 41: `elements`, an array of arrays whose items stand in this order; missing ones are zero, more are
  * skipped. name in C, type, greatest value or size */
@@ -376,9 +395,10 @@ enum {
   X(slot, U, UINT32_MAX)                \
   X(member, U, UINT64_MAX)              \
   X(index, U, UINT32_MAX)               \
-  X(count, U, UINT32_MAX)
-/* kind: vesta_kind_t. index, count: place within its operation. slot: where the section lives in the replica that the
- * message is from, REPLICA_NO_SLOT for changes of the whole checkpoint. size: of its data in the payload. On the change
+  X(count, U, UINT32_MAX)               \
+  WIRE_ELEMENT_ITEMS_NEXT(X)
+/* kind: vesta_kind_t. index, count: place within its operation. slot: where the section lives, in every
+ * replica of the checkpoint; REPLICA_NO_SLOT for changes of the whole checkpoint. size: of its data in the payload. On the change
  * stream an EPOCH's offset is the epoch before, so that two histories can't be taken for one. */
 #define WIRE_FIELD_ELEMENTS 41
 #define WIRE_FIELDS_END 64 /* field numbers are below: they are bits of a mask */

@@ -2,17 +2,21 @@
  *
  * Keeps subscribers from ending vestad.
  *
- * libzmq accepts subscribers' connections by itself, on its own thread, without a bound, and calls abort() when the process
+ * libzmq accepts subscribers' connections by itself, on its own threads, without a bound, and calls abort() when the process
  * is out of descriptors (ipc_listener.cpp; EMFILE is not among the errors it expects). Nothing in its API stands before
  * that: its monitor tells afterwards. So accept4() itself is ours in this program: on any thread but the first a
  * connection whose descriptor is beyond the limit is closed again, and libzmq is told ECONNABORTED, which it does expect.
  * The subscriber's ZeroMQ connects again by itself, later.
+ *
+ * A TCP port that strangers reach is a *door*: of its connections a number of its own is let in, so that whoever fills it
+ * takes no descriptor from local programs. Who comes through is remembered, to be named when it turns out to be a stranger.
  *
  * The dynamic linker takes the program's definition before libc's; a system test holds that it still does.
  */
 #ifndef VESTA_DAEMON_ACCEPT_GUARD_H
 #define VESTA_DAEMON_ACCEPT_GUARD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /** From now on; called on the first thread, before libzmq has one. */
@@ -23,5 +27,18 @@ int accept_guard_highest(void);
 
 /** Connections closed for this reason. */
 uint64_t accept_guard_refused(void);
+
+#define ACCEPT_GUARD_DOORS_MAX 2U
+#define ACCEPT_GUARD_ADDRESS_BYTES 80U
+
+/** Before anything listens at that port: at most so many connections at a time, VESTA_GUEST_LINKS_MAX at most. */
+void accept_guard_door(uint16_t port, uint32_t links_max);
+/** Connections closed because a door was full. */
+uint64_t accept_guard_doors_refused(void);
+/** Whose a connection is, or was last, that came with this descriptor. @return false: of none that is remembered */
+bool accept_guard_address(int fd, char address[ACCEPT_GUARD_ADDRESS_BYTES]);
+
+/** Is this descriptor, now, a connection that was accepted at that TCP port? */
+bool accept_guard_is_at(int fd, uint16_t port);
 
 #endif

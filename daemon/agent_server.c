@@ -497,7 +497,7 @@ static void agent_admit(agent_server_t *server, int fd) {
     return;
   }
   frame_reader_init(&link->reader, &server->memory);
-  frame_writer_init(&link->writer, &server->memory);
+  frame_writer_init(&link->writer, &server->memory, VESTA_LINK_QUEUE_BYTES_MAX);
   agent_ungreeted_add(server, link);
   server->counters[AGENT_COUNTER_LINKS]++;
   agent_count(server, AGENT_COUNTER_LINKS_ACCEPTED);

@@ -176,7 +176,7 @@ void cluster_configure(const cluster_t *cluster, node_config_t *config) {
   config->incarnation = cluster->incarnation;
   config->random = cluster->random;
   config->policy = cluster->options->two_node_policy;
-  config->version_min = WIRE_MINOR;
+  config->version_min = WIRE_MINOR_MIN;
   config->version_max = WIRE_MINOR;
   config->replicas = (uint32_t)cluster->options->replicas;
   config->peer_timeout_ns = (int64_t)cluster->options->peer_timeout_ns;
@@ -191,11 +191,11 @@ vesta_err_t cluster_listen(cluster_t *cluster, char *why, size_t why_size) {
   }
   peers_config_t config = {.node_id = group_node_id(cluster->group),
                            .incarnation = cluster->incarnation,
-                           .version_min = WIRE_MINOR,
+                           .version_min = WIRE_MINOR_MIN,
                            .version_max = WIRE_MINOR,
                            .queue_bytes_max = VESTA_PEER_QUEUE_BYTES_MAX,
                            .listen = cluster->listen,
-                           .key_file = options->key[0] == '\0' ? NULL : options->key,
+                           .key_file = options->peer_keys[0] == '\0' ? NULL : options->key,
                            .keys_dir = options->peer_keys,
                            .context = cluster->runner,
                            .up = node_runner_peer_up,

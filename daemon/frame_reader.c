@@ -58,10 +58,10 @@ static vesta_err_t frame_reader_measure(frame_reader_t *reader) {
     return err;
   }
   size_t head_end = WIRE_PREFIX_BYTES + (size_t)head_bytes;
-  err = frame_reader_grow(reader, head_end + payload_bytes);
+  err = frame_reader_grow(reader, head_end + payload_bytes + reader->trailer_bytes);
   if (err != VESTA_OK && payload_bytes > 0) {
     reader->refused = err;
-    reader->skip = payload_bytes;
+    reader->skip = payload_bytes + reader->trailer_bytes;
     err = frame_reader_grow(reader, head_end);
   }
   reader->measured = err == VESTA_OK;
@@ -84,14 +84,14 @@ static vesta_err_t frame_reader_advance(frame_reader_t *reader, const frame_sink
 }
 
 /* Frames that lie in the shared buffer whole. @return bytes used */
-static size_t frame_reader_in_place(const uint8_t *bytes, size_t size, const frame_sink_t *sink, bool *go_on,
-                                    vesta_err_t *err) {
+static size_t frame_reader_in_place(const frame_reader_t *reader, const uint8_t *bytes, size_t size,
+                                    const frame_sink_t *sink, bool *go_on, vesta_err_t *err) {
   size_t used = 0;
   while (*go_on && size - used >= WIRE_PREFIX_BYTES) {
     uint32_t head_bytes = 0;
     uint32_t payload_bytes = 0;
     *err = wire_prefix_decode(bytes + used, &head_bytes, &payload_bytes);
-    size_t frame_bytes = WIRE_PREFIX_BYTES + (size_t)head_bytes + payload_bytes;
+    size_t frame_bytes = WIRE_PREFIX_BYTES + (size_t)head_bytes + payload_bytes + reader->trailer_bytes;
     if (*err != VESTA_OK || frame_bytes > size - used) {
       break;
     }
@@ -123,7 +123,7 @@ vesta_err_t frame_reader_take(frame_reader_t *reader, size_t direct, const uint8
       used = reader->skip < size ? (size_t)reader->skip : size;
       reader->skip -= used;
     } else {
-      used = frame_reader_in_place(bytes, size, sink, &go_on, &err);
+      used = frame_reader_in_place(reader, bytes, size, sink, &go_on, &err);
       if (err == VESTA_OK && go_on && used < size) {
         err = frame_reader_grow(reader, WIRE_PREFIX_BYTES); /* a frame that is not whole begins here */
       }

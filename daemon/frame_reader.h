@@ -17,12 +17,13 @@
 
 typedef struct frame_reader {
   frame_memory_t *memory;
-  uint8_t *partial;    /* NULL: nothing is left over */
-  size_t have;         /* bytes of it */
-  size_t want;         /* bytes to have before something can be done */
-  bool measured;       /* its prefix was read: `want` is not just the prefix */
-  vesta_err_t refused; /* why its payload is skipped; OK: it is not */
-  uint64_t skip;       /* bytes of a refused payload still to come */
+  size_t trailer_bytes; /* behind each payload, for the sink to find there; 0 unless set after frame_reader_init() */
+  uint8_t *partial;     /* NULL: nothing is left over */
+  size_t have;          /* bytes of it */
+  size_t want;          /* bytes to have before something can be done */
+  bool measured;        /* its prefix was read: `want` is not just the prefix */
+  vesta_err_t refused;  /* why its payload is skipped; OK: it is not */
+  uint64_t skip;        /* bytes of a refused payload still to come */
 } frame_reader_t;
 
 typedef struct frame_sink {

@@ -10,8 +10,6 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "core/limits.h"
-
 struct frame_chunk {
   frame_chunk_t *next;
   size_t size;
@@ -20,7 +18,9 @@ struct frame_chunk {
   uint8_t bytes[];
 };
 
-void frame_writer_init(frame_writer_t *writer, frame_memory_t *memory) { *writer = (frame_writer_t){.memory = memory}; }
+void frame_writer_init(frame_writer_t *writer, frame_memory_t *memory, uint64_t queue_bytes_max) {
+  *writer = (frame_writer_t){.memory = memory, .queue_bytes_max = queue_bytes_max};
+}
 
 static void frame_writer_shift(frame_writer_t *writer) {
   frame_chunk_t *chunk = writer->first;
@@ -78,7 +78,7 @@ static vesta_err_t frame_writer_put(int socket, struct iovec *parts, size_t coun
 static vesta_err_t frame_writer_queue(frame_writer_t *writer, vesta_bytes_t head, vesta_bytes_t payload, size_t sent,
                                       int attach) {
   size_t size = head.size + payload.size - sent;
-  if (writer->queued_bytes > VESTA_LINK_QUEUE_BYTES_MAX || !frame_memory_take(writer->memory, size)) {
+  if (writer->queued_bytes > writer->queue_bytes_max || !frame_memory_take(writer->memory, size)) {
     return VESTA_ERR_NO_RESOURCES;
   }
   frame_chunk_t *chunk = malloc(sizeof *chunk + size);

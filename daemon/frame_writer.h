@@ -3,8 +3,8 @@
  * Answers into a socket that may not take them all at once.
  *
  * A frame is sent straight from where it lies (a READ's payload: from the replica). Only what the socket does not take is
- * copied and waits. Who does not read finds its link closed when more than VESTA_LINK_QUEUE_BYTES_MAX, past one
- * answer, wait for it: nobody's queue is unbounded.
+ * copied and waits. Who does not read finds its link closed when more than so many bytes, past one answer, wait for it:
+ * nobody's queue is unbounded.
  */
 #ifndef VESTA_DAEMON_FRAME_WRITER_H
 #define VESTA_DAEMON_FRAME_WRITER_H
@@ -18,10 +18,10 @@ typedef struct frame_chunk frame_chunk_t;
 typedef struct frame_writer {
   frame_memory_t *memory;
   frame_chunk_t *first, *last;
-  uint64_t queued_bytes;
+  uint64_t queued_bytes, queue_bytes_max;
 } frame_writer_t;
 
-void frame_writer_init(frame_writer_t *writer, frame_memory_t *memory);
+void frame_writer_init(frame_writer_t *writer, frame_memory_t *memory, uint64_t queue_bytes_max);
 void frame_writer_fini(frame_writer_t *writer);
 
 /**

@@ -4,7 +4,7 @@
  *
  *   state   | entered                          | left when
  *   --------+----------------------------------+-----------------------------------------------------
- *   AWAY    | at start; the engine was lost    | connected: OUT
+ *   AWAY    | at start; the engine was lost    | connected, which may take as long as it likes: OUT
  *   OUT     | connected                        | cpg_join() went through: JOINING
  *   JOINING | it did                           | a notification has this process among the members: IN
  *   IN      | it has                           |
@@ -12,6 +12,10 @@
  *
  * When nodes come or go, cpg tells the members first and then the ring's id (its V1 model). Such a change is known by
  * its reason; the view waits for the id. When processes come or go the ring stays, and there is a view at once.
+ *
+ * The libraries wait for the engine without a limit, and one that is stopped gives no answer. So it is reached, and let go
+ * of, by calls on threads of their own (slow_call.h); until they come back this node is without its engine, and answers.
+ * In between only what needs no answer is asked of it, but for joining, right after it has given one.
  *
  * Nothing is finalised from within a callback of the library: failures are noted and seen to at the end of the turn.
  */
@@ -30,11 +34,14 @@
 #include "daemon/group.h"
 #include "daemon/group_parts.h"
 #include "daemon/log.h"
+#include "daemon/slow_call.h"
 
 #define GROUP_NAME "vesta"
 #define GROUP_TAKES_PER_TURN 256        /* messages and notifications */
 #define GROUP_AGAIN_NS INT64_C(2000000) /* the engine took no message: tried again after this */
 #define GROUP_JOIN_NS INT64_C(20000000) /* the engine let nobody join: the same */
+#define GROUP_PATIENCE_MS 1000          /* so long it is waited for in place: an engine that runs answers sooner */
+#define GROUP_FIRST_PATIENCE_MS 2000    /* before there is anybody to be kept waiting */
 
 typedef enum group_state { GROUP_AWAY, GROUP_OUT, GROUP_JOINING, GROUP_IN } group_state_t;
 
@@ -59,6 +66,9 @@ struct group {
   cpg_handle_t cpg;
   quorum_handle_t quorum;
   loop_source_t cpg_source, quorum_source;
+  slow_call_t *visit; /* AWAY: an attempt is under way, or has come back */
+  struct group_visit *visited;
+  loop_source_t visit_source;
   order_ring_t ring, quorum_ring;
   bool quorate;
   uint32_t members[CPG_MEMBERS_MAX];
@@ -122,26 +132,34 @@ static uint32_t group_nodes_read(cmap_handle_t cmap, group_node_t nodes[VESTA_NO
   return count;
 }
 
-/* The old ones stay when the engine can't say. */
-static void group_nodes_look(group_t *group) {
+/* 0: the engine can't say. */
+static uint32_t group_nodes_ask(group_node_t nodes[VESTA_NODES_MAX]) {
   cmap_handle_t cmap;
-  group_node_t nodes[VESTA_NODES_MAX] = {0};
   if (cmap_initialize(&cmap) != CS_OK) {
-    return;
+    return 0;
   }
   uint32_t count = group_nodes_read(cmap, nodes);
   (void)cmap_finalize(cmap);
+  return count;
+}
+
+/* The old ones stay when the engine could not say. */
+static void group_nodes_take(group_t *group, const group_node_t nodes[VESTA_NODES_MAX], uint32_t count) {
+  size_t size = sizeof group->nodes;
   if (count == 0) {
-    log_write(LOG_ID_GROUP_REFUSED, "text=\"corosync.conf has no nodelist: the number of nodes is not known\"");
-    return;
-  }
-  if (count != group->node_count || memcmp(nodes, group->nodes, sizeof nodes) != 0) {
-    memcpy(group->nodes, nodes, sizeof nodes);
+    log_write(LOG_ID_GROUP_REFUSED, "text=\"corosync does not say which nodes there are: is there a nodelist?\"");
+  } else if (count != group->node_count || memcmp(nodes, group->nodes, size) != 0) {
+    memcpy(group->nodes, nodes, size);
     group->node_count = count;
     if (group->started) {
       group->config.nodes(group->config.context);
     }
   }
+}
+
+static void group_nodes_look(group_t *group) {
+  group_node_t nodes[VESTA_NODES_MAX] = {0};
+  group_nodes_take(group, nodes, group_nodes_ask(nodes));
 }
 
 /* ---- what the engine says ---- */
@@ -304,6 +322,53 @@ static void group_quorum_ready(void *context, uint32_t events) {
 
 /* ---- coming and going ---- */
 
+static void group_visit_ready(void *context, uint32_t events) {
+  (void)context; /* that there is a turn is enough */
+  (void)events;
+}
+
+static void group_visit_forget(group_t *group) {
+  if (group->visit_source.context != NULL) {
+    loop_remove(group->loop, &group->visit_source);
+  }
+  group->visit_source = (loop_source_t){0};
+  slow_call_end(&group->visit);
+  group->visited = NULL;
+}
+
+/* To let go of a connection is to ask the engine, too. */
+typedef struct group_farewell {
+  bool has_cpg, has_quorum;
+  cpg_handle_t cpg;
+  quorum_handle_t quorum;
+} group_farewell_t;
+
+static void group_farewell_call(void *argument) {
+  const group_farewell_t *farewell = argument;
+  if (farewell->has_cpg) {
+    (void)cpg_finalize(farewell->cpg);
+  }
+  if (farewell->has_quorum) {
+    (void)quorum_finalize(farewell->quorum);
+  }
+}
+
+static void group_farewell(group_t *group) {
+  group_farewell_t *farewell = calloc(1, sizeof *farewell);
+  if (farewell != NULL) {
+    *farewell = (group_farewell_t){
+        .has_cpg = group->has_cpg, .has_quorum = group->has_quorum, .cpg = group->cpg, .quorum = group->quorum};
+    slow_call_t *call = slow_call_begin(group_farewell_call, farewell);
+    if (call == NULL) {
+      group_farewell_call(farewell);
+      free(farewell);
+    } else if (!slow_call_done(call, GROUP_PATIENCE_MS)) {
+      log_write(LOG_ID_GROUP_STILL, "text=\"corosync does not answer; not waited for\"");
+    }
+    slow_call_end(&call);
+  }
+}
+
 static void group_disconnect(group_t *group) {
   if (group->cpg_source.context != NULL) {
     loop_remove(group->loop, &group->cpg_source);
@@ -313,11 +378,9 @@ static void group_disconnect(group_t *group) {
   }
   group->cpg_source = (loop_source_t){0};
   group->quorum_source = (loop_source_t){0};
-  if (group->has_cpg) {
-    (void)cpg_finalize(group->cpg);
-  }
-  if (group->has_quorum) {
-    (void)quorum_finalize(group->quorum);
+  group_visit_forget(group);
+  if (group->has_cpg || group->has_quorum) {
+    group_farewell(group);
   }
   group->has_cpg = false;
   group->has_quorum = false;
@@ -330,44 +393,82 @@ static void group_disconnect(group_t *group) {
   group_parts_clear(group->parts);
 }
 
-static bool group_connect_quorum(group_t *group) {
-  quorum_model_v1_data_t model = {
+/* An attempt to reach the engine. One that stands still answers nothing, for however long: hence slow_call.h. */
+typedef struct group_visit {
+  group_t *group; /* for its callbacks; not looked at from the other thread */
+  bool has_cpg, has_quorum, has_node;
+  cpg_handle_t cpg;
+  quorum_handle_t quorum;
+  uint32_t quorum_type;
+  unsigned int node_id;
+  group_node_t nodes[VESTA_NODES_MAX];
+  uint32_t node_count;
+} group_visit_t;
+
+static void group_visit_call(void *argument) {
+  group_visit_t *visit = argument;
+  cpg_model_v1_data_t cpg = {.model = CPG_MODEL_V1,
+                             .cpg_deliver_fn = group_message_told,
+                             .cpg_confchg_fn = group_members_told,
+                             .cpg_totem_confchg_fn = group_ring_told,
+                             .flags = CPG_MODEL_V1_DELIVER_INITIAL_TOTEM_CONF};
+  quorum_model_v1_data_t quorum = {
       .model = QUORUM_MODEL_V1, .quorum_notify_fn = group_quorum_told, .nodelist_notify_fn = group_nodes_told};
-  uint32_t type = QUORUM_FREE;
-  if (quorum_model_initialize(&group->quorum, QUORUM_MODEL_V1, (quorum_model_data_t *)(void *)&model, &type, group) !=
-      CS_OK) {
+  visit->has_cpg =
+      cpg_model_initialize(&visit->cpg, CPG_MODEL_V1, (cpg_model_data_t *)(void *)&cpg, visit->group) == CS_OK;
+  visit->has_quorum =
+      visit->has_cpg && quorum_model_initialize(&visit->quorum, QUORUM_MODEL_V1, (quorum_model_data_t *)(void *)&quorum,
+                                                &visit->quorum_type, visit->group) == CS_OK;
+  visit->has_node = visit->has_quorum && cpg_local_get(visit->cpg, &visit->node_id) == CS_OK;
+  if (visit->has_node) {
+    visit->node_count = group_nodes_ask(visit->nodes);
+  }
+}
+
+/* @return false: it can't be tried now */
+static bool group_visit(group_t *group, int patience_ms) {
+  group_visit_t *visit = calloc(1, sizeof *visit);
+  if (visit == NULL) {
     return false;
   }
-  group->has_quorum = true;
-  if (type == QUORUM_FREE) {
-    log_write(LOG_ID_GROUP_REFUSED, "text=\"corosync.conf has no quorum provider: set quorum.provider\"");
+  visit->group = group;
+  group->visit = slow_call_begin(group_visit_call, visit);
+  if (group->visit == NULL) {
+    free(visit);
+    return false;
+  }
+  group->visited = visit;
+  if (!slow_call_done(group->visit, patience_ms) &&
+      !loop_add(group->loop, &group->visit_source, slow_call_fd(group->visit), EPOLLIN, group_visit_ready, group)) {
+    group_visit_forget(group);
     return false;
   }
   return true;
 }
 
+/* It has come back. @return false: the engine is not there, or does not fit */
 static bool group_connect(group_t *group) {
-  cpg_model_v1_data_t model = {.model = CPG_MODEL_V1,
-                               .cpg_deliver_fn = group_message_told,
-                               .cpg_confchg_fn = group_members_told,
-                               .cpg_totem_confchg_fn = group_ring_told,
-                               .flags = CPG_MODEL_V1_DELIVER_INITIAL_TOTEM_CONF};
-  unsigned int node_id = 0;
-  if (cpg_model_initialize(&group->cpg, CPG_MODEL_V1, (cpg_model_data_t *)(void *)&model, group) != CS_OK) {
+  group_visit_t visit = *group->visited;
+  group_visit_forget(group);
+  group->has_cpg = visit.has_cpg;
+  group->cpg = visit.cpg;
+  group->has_quorum = visit.has_quorum;
+  group->quorum = visit.quorum;
+  if (!visit.has_node) {
     return false;
   }
-  group->has_cpg = true;
-  if (!group_connect_quorum(group) || cpg_local_get(group->cpg, &node_id) != CS_OK) {
+  if (visit.quorum_type == QUORUM_FREE) {
+    log_write(LOG_ID_GROUP_REFUSED, "text=\"corosync.conf has no quorum provider: set quorum.provider\"");
     return false;
   }
-  if (group->node_id != 0 && group->node_id != node_id) {
+  if (group->node_id != 0 && group->node_id != visit.node_id) {
     log_write(LOG_ID_GROUP_REFUSED, "node=%" PRIu32 " corosync=%u text=\"corosync has another id for this node\"",
-              group->node_id, node_id);
+              group->node_id, visit.node_id);
     return false;
   }
-  group->node_id = node_id;
+  group->node_id = visit.node_id;
   group->state = GROUP_OUT;
-  group_nodes_look(group);
+  group_nodes_take(group, visit.nodes, visit.node_count);
   return true;
 }
 
@@ -394,13 +495,16 @@ vesta_err_t group_open(const group_config_t *config, loop_t *loop, group_t **out
     group_close(&group);
     return VESTA_ERR_NO_MEMORY;
   }
-  if (!group_connect(group)) {
+  bool tried = group_visit(group, GROUP_FIRST_PATIENCE_MS);
+  bool stands_still = tried && !slow_call_done(group->visit, 0);
+  if (!stands_still && !(tried && group_connect(group))) {
     group_disconnect(group);
-    if (config->node_id == 0) {
-      (void)snprintf(why, why_size, "corosync is not there, and no --node-id says which node this is");
-      group_close(&group);
-      return VESTA_ERR_NOT_EXIST;
-    }
+  }
+  if (group->node_id == 0) {
+    (void)snprintf(why, why_size, "corosync %s, and no --node-id says which node this is",
+                   stands_still ? "does not answer" : "is not there");
+    group_close(&group);
+    return VESTA_ERR_NOT_EXIST;
   }
   *out = group;
   return VESTA_OK;
@@ -526,7 +630,10 @@ static bool group_send_part(group_t *group, int64_t now_ns) {
 static void group_try(group_t *group, int64_t now_ns) {
   switch (group->state) {
     case GROUP_AWAY:
-      if (now_ns >= group->retry_ns) {
+      if (group->visit == NULL && now_ns >= group->retry_ns) {
+        group->failed |= !group_visit(group, GROUP_PATIENCE_MS);
+      }
+      if (group->visit != NULL && slow_call_done(group->visit, 0)) {
         group->failed |= !group_connect(group) || !group_watch(group);
       }
       break;
@@ -567,7 +674,7 @@ int64_t group_wake_ns(const group_t *group) {
     return 0;
   }
   switch (group->state) {
-    case GROUP_AWAY:
+    case GROUP_AWAY: return group->visit == NULL ? group->retry_ns : INT64_MAX;
     case GROUP_OUT: return group->retry_ns;
     case GROUP_JOINING: return INT64_MAX;
     case GROUP_IN: return group->first == NULL ? INT64_MAX : group->retry_ns;

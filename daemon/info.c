@@ -102,8 +102,10 @@ static void info_cluster(info_text_t *text, const daemon_parts_t *parts) {
   info_nodes(text, "members", group.members, group.member_count);
   info_line(text, "order=%s\nterm=%" PRIu64 "\nindex=%" PRIu64 "\nstable=%" PRIu64 "\n", info_order_state(order),
             order_term(order), order_index(order), order_stable(order));
+  info_line(text, "group_protocol=%u.%" PRIu32 "\n", WIRE_MAJOR, order_version(order));
   info_count(text, "waiting_for", order_waiting(order));
   info_nodes(text, "participants", participants, count);
+  info_line(text, "heard=%s\n", node_has_quorum(parts->node) ? "yes" : "no");
 #define INFO_ORDER(name, words) info_count(text, "ORDER_" #name, order_counter(order, ORDER_COUNTER_##name));
   ORDER_COUNTERS(INFO_ORDER)
 #undef INFO_ORDER
@@ -113,6 +115,23 @@ static void info_cluster(info_text_t *text, const daemon_parts_t *parts) {
 #define INFO_PEERS(name, words) info_count(text, #name, peers_counter(parts->peers, PEERS_COUNTER_##name));
   PEERS_COUNTERS(INFO_PEERS)
 #undef INFO_PEERS
+}
+
+static void info_guests(info_text_t *text, const daemon_parts_t *parts) {
+  const stream_door_t *door = parts->guest_sockets == NULL ? NULL : stream_sockets_door(parts->guest_sockets);
+#define INFO_GUESTS(name, words) \
+  info_count(text, #name, stream_guests_counter(parts->guests, STREAM_GUESTS_COUNTER_##name));
+  STREAM_GUESTS_COUNTERS(INFO_GUESTS)
+#undef INFO_GUESTS
+#define INFO_DOOR(name, words) info_count(text, #name, stream_door_counter(door, STREAM_DOOR_COUNTER_##name));
+  STREAM_DOOR_COUNTERS(INFO_DOOR)
+#undef INFO_DOOR
+  if (parts->guest_sockets != NULL) {
+#define INFO_STREAM(name, words) \
+  info_count(text, "GUEST_" #name, stream_sockets_counter(parts->guest_sockets, STREAM_COUNTER_##name));
+    STREAM_COUNTERS(INFO_STREAM)
+#undef INFO_STREAM
+  }
 }
 
 size_t info_write(const daemon_parts_t *parts, char *to, size_t capacity) {
@@ -130,6 +149,7 @@ size_t info_write(const daemon_parts_t *parts, char *to, size_t capacity) {
   info_count(&text, #name, stream_sockets_counter(parts->sockets, STREAM_COUNTER_##name));
   STREAM_COUNTERS(INFO_STREAM)
 #undef INFO_STREAM
+  info_guests(&text, parts);
 #define INFO_HASH(name, words) info_count(&text, #name, hash_server_counter(parts->hash_server, HASH_COUNTER_##name));
   HASH_COUNTERS(INFO_HASH)
 #undef INFO_HASH

@@ -31,6 +31,9 @@ typedef enum log_target { LOG_TARGET_AUTO, LOG_TARGET_STDERR, LOG_TARGET_SYSLOG,
   X(REPLICA_DAMAGED, ERROR, "VESTA-REPLICA-DAMAGED")       \
   X(GROUP_REFUSED, ERROR, "VESTA-GROUP-REFUSED")           \
   X(DIVERGED, ERROR, "VESTA-DIVERGED")                     \
+  X(GROUP_STILL, WARN, "VESTA-GROUP-STILL")                \
+  X(QUORUM, INFO, "VESTA-QUORUM")                          \
+  X(NO_QUORUM, WARN, "VESTA-NO-QUORUM")                    \
   X(JOURNAL_TORN, WARN, "VESTA-JOURNAL-TORN")              \
   X(JOURNAL_REWRITE, WARN, "VESTA-JOURNAL-REWRITE-FAILED") \
   X(LINK_MALFORMED, WARN, "VESTA-LINK-MALFORMED")          \
@@ -55,6 +58,11 @@ typedef enum log_target { LOG_TARGET_AUTO, LOG_TARGET_STDERR, LOG_TARGET_SYSLOG,
   X(PEER_LOST, WARN, "VESTA-PEER-LOST")                    \
   X(PEER_REFUSED, WARN, "VESTA-PEER-REFUSED")              \
   X(PEER_INSECURE, WARN, "VESTA-PEER-INSECURE")            \
+  X(GUEST_REFUSED, WARN, "VESTA-GUEST-REFUSED")            \
+  X(GUEST_KEY, WARN, "VESTA-GUEST-KEY")                    \
+  X(GUEST_FULL, WARN, "VESTA-GUEST-FULL")                  \
+  X(GUEST_CUT, WARN, "VESTA-GUEST-CUT")                    \
+  X(GUEST_INSECURE, WARN, "VESTA-GUEST-INSECURE")          \
   X(FENCE_FAILED, WARN, "VESTA-FENCE-FAILED")              \
   X(SUPPRESSED, WARN, "VESTA-LOG-SUPPRESSED")              \
   X(READY, INFO, "VESTA-READY")                            \

@@ -14,6 +14,7 @@
 #include <grp.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,8 +42,11 @@
 
 #define EXIT_USAGE 2
 #define WHY_BYTES 2048U
-#define FILES_FOR_REFUSALS 64 /* descriptors above those of links: to say no, and for replicas */
-#define FILES_SPARE 64        /* above those: for the daemon itself */
+#define FILES_FOR_REFUSALS 64           /* descriptors above those of links: to say no, and for replicas */
+#define PROCESS_KEPT_BYTES (8 << 20)    /* free memory that is kept */
+#define FILES_SPARE 64                  /* above those: for the daemon itself */
+#define STOP_NS_MAX INT64_C(2000000000) /* told to end, it waits for other nodes at most so long */
+#define GUESTS_REST 3                   /* while local programs ask, answers over TCP take a quarter of the time */
 
 typedef struct vestad {
   options_t options;
@@ -50,11 +54,13 @@ typedef struct vestad {
   int files_max; /* links stay below this */
   int instance;  /* lock */
   loop_t *loop;
+  int64_t stop_ns; /* told to end: then at the latest; 0: not told */
   int signal_fd;
   loop_source_t signals;
   daemon_parts_t parts;
   node_runner_t *runner;
   cluster_t *cluster; /* NULL: this node is alone */
+  stream_door_config_t door;
   private_end_t end;
   bool ended_idle;
   char why[WHY_BYTES];
@@ -81,6 +87,13 @@ static bool process_signals(vestad_t *vestad) {
   return vestad->signal_fd >= 0;
 }
 
+/* What a step or a message needs for a moment is needed again by the next: given back to the kernel each time, it would
+ * cost a page fault for every page, which is more than copying what is put there. */
+static void process_memory(void) {
+  (void)mallopt(M_MMAP_THRESHOLD, PROCESS_KEPT_BYTES);
+  (void)mallopt(M_TRIM_THRESHOLD, PROCESS_KEPT_BYTES);
+}
+
 /* As many descriptors as we may have. */
 static void process_files(vestad_t *vestad) {
   struct rlimit files = {.rlim_cur = 1024, .rlim_max = 1024};
@@ -96,6 +109,17 @@ static void process_files(vestad_t *vestad) {
   }
 }
 
+/* In a cluster not before the others have what was written here. A second signal says: at once. */
+static void vestad_stop(vestad_t *vestad) {
+  if (vestad->cluster == NULL || vestad->stop_ns != 0) {
+    loop_stop(vestad->loop);
+  } else {
+    vestad->stop_ns = loop_steady_ns() + STOP_NS_MAX;
+    (void)sd_notify(0, "STOPPING=1");
+    node_runner_ending(vestad->runner);
+  }
+}
+
 static void process_signal_ready(void *context, uint32_t events) {
   vestad_t *vestad = context;
   struct signalfd_siginfo signal;
@@ -103,7 +127,7 @@ static void process_signal_ready(void *context, uint32_t events) {
   while (read(vestad->signal_fd, &signal, sizeof signal) == (ssize_t)sizeof signal) {
     if (signal.ssi_signo != SIGUSR1) {
       log_write(LOG_ID_STOPPING, "signal=%u", signal.ssi_signo);
-      loop_stop(vestad->loop);
+      vestad_stop(vestad);
       continue;
     }
     char text[INFO_BYTES_MAX];
@@ -196,6 +220,36 @@ static bool parts_are_all(const vestad_t *vestad) {
          parts->stream_server != NULL && parts->hash_server != NULL;
 }
 
+/* Streams over TCP. */
+static bool guests_open(vestad_t *vestad) {
+  daemon_parts_t *parts = &vestad->parts;
+  const options_t *options = &vestad->options;
+  vestad->door = (stream_door_config_t){.listen = options->stream_listen,
+                                        .key_file = options->stream_keys[0] == '\0' ? NULL : options->key,
+                                        .keys_dir = options->stream_keys};
+  stream_guests_config_t guests = node_runner_guests(vestad->runner);
+  guests.guests_max = (uint32_t)options->guests_max;
+  parts->guests = stream_guests_new(&guests);
+  if (parts->guests == NULL) {
+    (void)snprintf(vestad->why, sizeof vestad->why, "out of memory");
+    return false;
+  }
+  stream_sockets_config_t stream = {.door = &vestad->door,
+                                    .held_bytes_max = VESTA_GUEST_QUEUE_BYTES_MAX,
+                                    .rest = GUESTS_REST,
+                                    .context = vestad->runner,
+                                    .subscribed = node_runner_guest_subscribed,
+                                    .came = node_runner_guest_came,
+                                    .judged = node_runner_judged,
+                                    .asked = node_runner_asked,
+                                    .refused = node_runner_refused};
+  if (vestad->door.key_file == NULL) {
+    log_write(LOG_ID_GUEST_INSECURE, "listen=%s text=\"whoever reaches it may read all checkpoints\"",
+              options->stream_listen);
+  }
+  return stream_sockets_open(&stream, vestad->loop, &parts->guest_sockets, vestad->why, sizeof vestad->why) == VESTA_OK;
+}
+
 static bool parts_open(vestad_t *vestad) {
   daemon_parts_t *parts = &vestad->parts;
   const options_t *options = &vestad->options;
@@ -209,15 +263,23 @@ static bool parts_open(vestad_t *vestad) {
   }
   stream_sockets_config_t stream = {.socket = options->socket,
                                     .group = vestad->group,
+                                    .held_bytes_max = VESTA_STREAM_QUEUE_BYTES_MAX,
+                                    .rest = 1,
                                     .context = vestad->runner,
                                     .subscribed = node_runner_subscribed,
                                     .judged = node_runner_judged,
                                     .asked = node_runner_asked,
                                     .refused = node_runner_refused};
-  if (stream_sockets_open(&stream, vestad->loop, &parts->sockets, vestad->why, sizeof vestad->why) != VESTA_OK) {
+  if (stream_sockets_open(&stream, vestad->loop, &parts->sockets, vestad->why, sizeof vestad->why) != VESTA_OK ||
+      (options->stream_listen[0] != '\0' && !guests_open(vestad))) {
     return false;
   }
-  publisher_output_t output = stream_sockets_output(parts->sockets);
+  publisher_output_t outputs[PUBLISHER_DOORS_MAX];
+  uint32_t doors = 0;
+  outputs[doors++] = stream_sockets_output(parts->sockets);
+  if (parts->guest_sockets != NULL) {
+    outputs[doors++] = stream_sockets_output(parts->guest_sockets);
+  }
   node_config_t config = {.node_id = 1,
                           .owner_uid = geteuid(),
                           .storage = storage_interface(parts->storage),
@@ -229,7 +291,7 @@ static bool parts_open(vestad_t *vestad) {
     cluster_configure(vestad->cluster, &config);
   }
   (void)node_new(&config, &parts->node);
-  (void)publisher_new(&output, &parts->publisher);
+  (void)publisher_new(outputs, doors, &parts->publisher);
   parts->stream_server = stream_server_new();
   parts->hash_server = hash_server_new(VESTA_HASHES_BYTES_MAX);
   parts->watch = process_watch_new(vestad->loop, node_runner_process_gone, vestad->runner);
@@ -274,8 +336,10 @@ static void parts_close(vestad_t *vestad) {
   agent_server_close(&parts->server);
   process_watch_destroy(&parts->watch);
   cluster_close(vestad->cluster);
+  stream_sockets_close(&parts->guest_sockets);
   stream_sockets_close(&parts->sockets);
   cluster_destroy(&vestad->cluster);
+  stream_guests_destroy(&parts->guests);
   publisher_destroy(&parts->publisher);
   stream_server_destroy(&parts->stream_server);
   hash_server_destroy(&parts->hash_server);
@@ -297,6 +361,9 @@ static void vestad_turn(void *context) {
   if (vestad->cluster != NULL) {
     cluster_turn(vestad->cluster);
   }
+  if (vestad->stop_ns != 0 && (node_drained(vestad->parts.node) || loop_steady_ns() >= vestad->stop_ns)) {
+    loop_stop(vestad->loop);
+  }
   if (vestad->options.private_daemon &&
       private_end_turn(&vestad->end, vestad->parts.server, node_idle(vestad->parts.node), loop_steady_ns())) {
     log_write(LOG_ID_IDLE_END, "linger_ms=%" PRId64, vestad->end.linger_ns / 1000000);
@@ -310,6 +377,7 @@ static int64_t vestad_wake_ns(void *context) {
   int64_t wake_ns = node_runner_wake_ns(vestad->runner);
   int64_t cluster_ns = vestad->cluster == NULL ? INT64_MAX : cluster_wake_ns(vestad->cluster);
   wake_ns = cluster_ns < wake_ns ? cluster_ns : wake_ns;
+  wake_ns = vestad->stop_ns != 0 && vestad->stop_ns < wake_ns ? vestad->stop_ns : wake_ns;
   int64_t end_ns = vestad->options.private_daemon ? private_end_wake_ns(&vestad->end) : INT64_MAX;
   return wake_ns < end_ns ? wake_ns : end_ns;
 }
@@ -353,6 +421,7 @@ static int vestad_main(vestad_t *vestad) {
   vestad->instance = -1;
   vestad->signal_fd = -1;
   process_files(vestad);
+  process_memory();
   vestad->loop = loop_new();
   if (vestad->loop == NULL || !process_signals(vestad) ||
       !loop_add(vestad->loop, &vestad->signals, vestad->signal_fd, EPOLLIN, process_signal_ready, vestad)) {

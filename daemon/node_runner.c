@@ -111,11 +111,23 @@ static void runner_enqueue(node_runner_t *runner, queued_event_t event, const wi
 /* ---- actions ---- */
 
 static void runner_send(node_runner_t *runner, const node_action_t *action) {
+  if ((action->link & STREAM_GUESTS_LINK) != 0) {
+    stream_guests_answered(runner->parts->guests, action->link, action->message);
+    return;
+  }
   int attach = action->attach == 0 ? -1 : storage_descriptor(runner->parts->storage, action->attach);
   if (action->attach != 0 && attach < 0) {
     log_write(LOG_ID_REPLICA_OPEN, "checkpoint=%" PRIu64 " text=\"no descriptor for an agent\"", action->attach);
   }
   agent_server_send(runner->parts->server, action->link, action->message, action->payload, attach);
+}
+
+static void runner_close_link(node_runner_t *runner, uint64_t link) {
+  if ((link & STREAM_GUESTS_LINK) != 0) {
+    stream_guests_link_closed(runner->parts->guests, link);
+  } else {
+    agent_server_close_link(runner->parts->server, link);
+  }
 }
 
 static void runner_order(node_runner_t *runner, const node_action_t *action) {
@@ -158,6 +170,11 @@ static bool runner_snapshot(void *context, bool (*emit)(void *emit_context, cons
   return node_snapshot(context, emit, emit_context);
 }
 
+static const replica_t *runner_replica(void *context, uint64_t checkpoint_id) {
+  node_runner_t *runner = context;
+  return node_replica(runner->parts->node, checkpoint_id);
+}
+
 static void runner_fall_out(node_runner_t *runner) {
   runner->journal_bad = true;
   runner->fallen_out = true;
@@ -170,20 +187,28 @@ static void runner_multicast(node_runner_t *runner, const wire_message_t *messag
   group_multicast(runner->parts->group, vesta_bytes(runner->group_message, size));
 }
 
-/* What only a node of a cluster asks for. @return false: nothing of this step is to be done any more */
-static bool runner_act_clustered(node_runner_t *runner, const node_action_t *action) {
+/* What only a node of a cluster asks for. When a row could not be journalled the group is told nothing more in this step;
+ * all else is done, for the node's own state has changed already: clients wait for answers, processes are to be
+ * watched. */
+static void runner_act_clustered(node_runner_t *runner, const node_action_t *action) {
   const daemon_parts_t *parts = runner->parts;
   VESTA_ASSERT(parts->group != NULL);
   switch (action->kind) {
-    case NODE_ACTION_MULTICAST: runner_multicast(runner, action->message); break;
-    case NODE_ACTION_PEER: peers_send(parts->peers, action->node, action->message, action->payload); break;
+    case NODE_ACTION_MULTICAST:
+      if (!runner->fallen_out) {
+        runner_multicast(runner, action->message);
+      }
+      break;
+    case NODE_ACTION_PEER:
+      peers_send(parts->peers, action->node, action->message, action->payload, action->awaited);
+      break;
     case NODE_ACTION_JOURNAL:
       if (runner->journal_bad || journal_append(parts->journal, action->message) != VESTA_OK) {
         runner_fall_out(runner);
       }
       break;
     case NODE_ACTION_REWRITE:
-      if (journal_rewrite(parts->journal, runner_snapshot, parts->node) != VESTA_OK) {
+      if (runner->fallen_out || journal_rewrite(parts->journal, runner_snapshot, parts->node) != VESTA_OK) {
         runner_fall_out(runner);
       } else {
         runner->journal_bad = false;
@@ -194,9 +219,13 @@ static bool runner_act_clustered(node_runner_t *runner, const node_action_t *act
       log_write(LOG_ID_DIVERGED, "checkpoint=%" PRIu64 " text=\"what this node had is kept aside\"",
                 action->checkpoint);
       break;
+    case NODE_ACTION_QUORUM:
+      log_write(action->quorum ? LOG_ID_QUORUM : LOG_ID_NO_QUORUM, "text=\"%s\"",
+                action->quorum ? "this node serves" : "nothing is read or written through this node for now");
+      publisher_quorum(parts->publisher, action->quorum, runner_replica, runner);
+      break;
     default: /* those of every node: see runner_act() */ VESTA_ASSERT(false);
   }
-  return !runner->fallen_out;
 }
 
 static void runner_act(node_runner_t *runner, const node_actions_t *actions) {
@@ -205,7 +234,7 @@ static void runner_act(node_runner_t *runner, const node_actions_t *actions) {
     const node_action_t *action = &actions->items[i];
     switch (action->kind) {
       case NODE_ACTION_SEND: runner_send(runner, action); break;
-      case NODE_ACTION_CLOSE_LINK: agent_server_close_link(parts->server, action->link); break;
+      case NODE_ACTION_CLOSE_LINK: runner_close_link(runner, action->link); break;
       case NODE_ACTION_WATCH: runner_watch(runner, action); break;
       case NODE_ACTION_UNWATCH: process_watch_remove(parts->watch, action->session); break;
       case NODE_ACTION_ORDER: runner_order(runner, action); break;
@@ -225,10 +254,7 @@ static void runner_act(node_runner_t *runner, const node_actions_t *actions) {
       case NODE_ACTION_PEER:
       case NODE_ACTION_REJOIN:
       case NODE_ACTION_DIVERGED:
-        if (!runner_act_clustered(runner, action)) {
-          return;
-        }
-        break;
+      case NODE_ACTION_QUORUM: runner_act_clustered(runner, action); break;
     }
   }
 }
@@ -291,6 +317,7 @@ static void runner_step(node_runner_t *runner, const node_event_t *event) {
 
 vesta_err_t node_runner_start(node_runner_t *runner) {
   node_actions_t actions;
+  publisher_quorum(runner->parts->publisher, node_has_quorum(runner->parts->node), runner_replica, runner);
   vesta_err_t err = node_start(runner->parts->node, loop_wall_ns(), loop_steady_ns(), &actions);
   if (err == VESTA_OK) {
     runner_act(runner, &actions);
@@ -393,6 +420,11 @@ void node_runner_peer(void *context, uint32_t node, const wire_message_t *messag
   runner_step(runner, &event);
 }
 
+void node_runner_ending(node_runner_t *runner) {
+  node_event_t event = runner_event(NODE_EVENT_ENDING);
+  runner_step(runner, &event);
+}
+
 void node_runner_peer_up(void *context, uint32_t node) {
   node_event_t event = runner_event(NODE_EVENT_PEER_UP);
   event.node = node;
@@ -406,14 +438,20 @@ void node_runner_renamed(void *context, uint64_t checkpoint_id) {
 
 /* ---- the stream ---- */
 
-static const replica_t *runner_replica(void *context, uint64_t checkpoint_id) {
+/* The publisher's doors. */
+enum { DOOR_LOCAL, DOOR_GUESTS };
+
+bool node_runner_subscribed(void *context, vesta_bytes_t message) {
   node_runner_t *runner = context;
-  return node_replica(runner->parts->node, checkpoint_id);
+  return publisher_subscription(runner->parts->publisher, DOOR_LOCAL, message, runner_replica, runner,
+                                loop_steady_ns());
 }
 
-void node_runner_subscribed(void *context, vesta_bytes_t message) {
+bool node_runner_guest_subscribed(void *context, vesta_bytes_t message) {
   node_runner_t *runner = context;
-  publisher_subscription(runner->parts->publisher, message, runner_replica, runner, loop_steady_ns());
+  publisher_t *publisher = runner->parts->publisher;
+  return publisher_subscription(publisher, DOOR_GUESTS, message, runner_replica, runner, loop_steady_ns()) &&
+         publisher_subscriptions(publisher, DOOR_GUESTS) <= VESTA_GUEST_SUBSCRIPTIONS_MAX;
 }
 
 /* An answer that says yes or no, and nothing else. */
@@ -430,11 +468,14 @@ static void runner_reply(node_runner_t *runner, const wire_message_t *request, v
   *answer = (stream_answer_t){.head = vesta_bytes(runner->answer, size), .payload = vesta_bytes(NULL, 0)};
 }
 
+static bool runner_is_request(const wire_message_t *message) {
+  return message->kind == WIRE_SNAPSHOT_GET || message->kind == WIRE_HISTORY_GET || message->kind == WIRE_HASH_GET;
+}
+
 /* @return false: it is none, or there is no memory */
 static bool runner_request_decode(node_runner_t *runner, vesta_bytes_t bytes, wire_message_t *request) {
   vesta_err_t err = wire_decode(runner->decoder, bytes.data, bytes.size, request);
-  if (err == VESTA_OK &&
-      (request->kind == WIRE_SNAPSHOT_GET || request->kind == WIRE_HISTORY_GET || request->kind == WIRE_HASH_GET)) {
+  if (err == VESTA_OK && runner_is_request(request)) {
     return true;
   }
   log_write(LOG_ID_STREAM_MALFORMED, "bytes=%zu error=%s", bytes.size, vesta_err_name(err));
@@ -463,8 +504,9 @@ bool node_runner_asked(void *context, vesta_bytes_t bytes, stream_answer_t *answ
     return false;
   }
   const replica_t *replica = node_replica(runner->parts->node, request.checkpoint);
-  if (replica == NULL || !node_stream_allowed(runner->parts->node, wire_token(&request), request.checkpoint)) {
-    runner_reply(runner, &request, VESTA_ERR_ACCESS, answer);
+  vesta_err_t err = node_stream_check(runner->parts->node, wire_token(&request), request.checkpoint);
+  if (err != VESTA_OK) {
+    runner_reply(runner, &request, err, answer);
     return true;
   }
   if (request.kind == WIRE_HASH_GET) {
@@ -484,6 +526,65 @@ bool node_runner_refused(void *context, vesta_bytes_t bytes, stream_answer_t *an
   }
   runner_reply(runner, &request, VESTA_ERR_TRY_AGAIN, answer);
   return true;
+}
+
+/* ---- guests ---- */
+
+stream_came_t node_runner_guest_came(void *context, const stream_guest_t *guest, vesta_bytes_t bytes) {
+  node_runner_t *runner = context;
+  wire_message_t message;
+  vesta_err_t err = wire_decode(runner->decoder, bytes.data, bytes.size, &message);
+  if (err != VESTA_OK) {
+    return err == VESTA_ERR_NO_MEMORY ? STREAM_CAME_DONE : STREAM_CAME_BAD;
+  }
+  if (stream_guests_came(runner->parts->guests, guest, &message, loop_steady_ns())) {
+    return STREAM_CAME_DONE;
+  }
+  return runner_is_request(&message) ? STREAM_CAME_WAITS : STREAM_CAME_BAD;
+}
+
+/* The session of all guests is this process's. */
+static void runner_guests_ask(void *context, uint64_t link, const wire_message_t *request) {
+  node_runner_t *runner = context;
+  node_event_t event = runner_event(NODE_EVENT_REQUEST);
+  event.link = link;
+  event.message = request;
+  event.random = runner_random(runner);
+  event.uid = geteuid();
+  event.pid = (uint32_t)getpid();
+  event.start = peer_process_start(event.pid);
+  event.program = vesta_bytes("vestad", 6);
+  runner_step(runner, &event);
+}
+
+static void runner_guests_leave(void *context, uint64_t link) { node_runner_link_gone(context, link); }
+
+static bool runner_guests_allowed(void *context, vesta_token_t token, uint64_t checkpoint_id) {
+  node_runner_t *runner = context;
+  return node_stream_check(runner->parts->node, token, checkpoint_id) != VESTA_ERR_ACCESS;
+}
+
+static uint64_t runner_guests_listeners(void *context, uint64_t checkpoint_id) {
+  node_runner_t *runner = context;
+  return publisher_listeners(runner->parts->publisher, DOOR_GUESTS, checkpoint_id);
+}
+
+static void runner_guests_say(void *context, vesta_bytes_t identity, const wire_message_t *message) {
+  node_runner_t *runner = context;
+  uint8_t head[RUNNER_ANSWER_BYTES];
+  size_t size = 0;
+  vesta_err_t err = wire_encode(message, head, sizeof head, &size);
+  VESTA_ASSERT(err == VESTA_OK);
+  stream_sockets_say(runner->parts->guest_sockets, identity, vesta_bytes(head, size));
+}
+
+stream_guests_config_t node_runner_guests(node_runner_t *runner) {
+  return (stream_guests_config_t){.context = runner,
+                                  .ask = runner_guests_ask,
+                                  .leave = runner_guests_leave,
+                                  .allowed = runner_guests_allowed,
+                                  .listeners = runner_guests_listeners,
+                                  .say = runner_guests_say};
 }
 
 /* ---- turns ---- */
@@ -513,6 +614,9 @@ static void runner_cluster_turn(node_runner_t *runner, int64_t now_ns) {
 void node_runner_turn(node_runner_t *runner) {
   const daemon_parts_t *parts = runner->parts;
   int64_t now_ns = loop_steady_ns();
+  if (parts->peers != NULL) {
+    peers_flush(parts->peers); /* before all else: writers wait for what comes back */
+  }
   publisher_flush(parts->publisher, now_ns);
   if (node_wake_ns(parts->node) <= now_ns) {
     node_event_t event = runner_event(NODE_EVENT_TIME);
@@ -531,6 +635,10 @@ void node_runner_turn(node_runner_t *runner) {
   publisher_flush(parts->publisher, now_ns);
   hash_server_turn(parts->hash_server, parts->publisher, runner_replica, runner);
   runner->stream_waits = stream_sockets_turn(parts->sockets, runner->agents_asked);
+  if (parts->guests != NULL) {
+    runner->stream_waits |= stream_sockets_turn(parts->guest_sockets, runner->agents_asked);
+    stream_guests_turn(parts->guests, now_ns);
+  }
   runner->agents_asked = false;
   if (journal_wants_rewrite(parts->journal)) {
     (void)journal_rewrite(parts->journal, runner_snapshot,
@@ -552,5 +660,9 @@ int64_t node_runner_wake_ns(const node_runner_t *runner) {
   }
   int64_t links_ns = runner_earlier(agent_server_wake_ns(parts->server), stream_sockets_wake_ns(parts->sockets));
   links_ns = runner_earlier(links_ns, cluster_ns);
+  if (parts->guests != NULL) {
+    links_ns = runner_earlier(links_ns, stream_sockets_wake_ns(parts->guest_sockets));
+    links_ns = runner_earlier(links_ns, stream_guests_wake_ns(parts->guests));
+  }
   return runner_earlier(node_wake_ns(parts->node), runner_earlier(publisher_wake_ns(parts->publisher), links_ns));
 }

@@ -27,6 +27,7 @@
 #include "daemon/peers.h"
 #include "daemon/process_watch.h"
 #include "daemon/storage.h"
+#include "daemon/stream_guests.h"
 #include "daemon/stream_sockets.h"
 #include "notify/hash_server.h"
 #include "notify/publisher.h"
@@ -39,6 +40,8 @@ typedef struct daemon_parts {
   agent_server_t *server;
   process_watch_t *watch;
   stream_sockets_t *sockets;
+  stream_sockets_t *guest_sockets; /* over TCP; NULL, and so is `guests`: none */
+  stream_guests_t *guests;
   publisher_t *publisher;
   stream_server_t *stream_server;
   hash_server_t *hash_server;
@@ -61,10 +64,16 @@ vesta_err_t node_runner_start(node_runner_t *runner);
 void node_runner_request(void *context, const agent_request_t *request);
 void node_runner_link_gone(void *context, uint64_t link);
 void node_runner_process_gone(void *context, vesta_token_t session);
-void node_runner_subscribed(void *context, vesta_bytes_t message);
+bool node_runner_subscribed(void *context, vesta_bytes_t message);
 bool node_runner_judged(void *context, vesta_bytes_t request, answer_request_t *judgement);
 bool node_runner_asked(void *context, vesta_bytes_t request, stream_answer_t *answer);
 bool node_runner_refused(void *context, vesta_bytes_t request, stream_answer_t *answer);
+
+/* The same, of streams over TCP. */
+bool node_runner_guest_subscribed(void *context, vesta_bytes_t message);
+stream_came_t node_runner_guest_came(void *context, const stream_guest_t *guest, vesta_bytes_t request);
+/** What guests need; its context is the runner. */
+stream_guests_config_t node_runner_guests(node_runner_t *runner);
 
 /* The same, in a cluster. */
 void node_runner_view(void *context, order_ring_t ring, const uint32_t *members, uint32_t count);
@@ -79,6 +88,9 @@ void node_runner_renamed(void *context, uint64_t checkpoint_id);
 
 /** The end of a turn. */
 void node_runner_turn(node_runner_t *runner);
+/** In a cluster: the daemon is told to end. Nothing new is begun; node_drained() says when what was begun is at the other
+ *  nodes, too. */
+void node_runner_ending(node_runner_t *runner);
 /** When the next turn must begin. */
 int64_t node_runner_wake_ns(const node_runner_t *runner);
 

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/limits.h"
+#include "daemon/stream_door.h"
 
 typedef enum option_type {
   OPTION_FLAG,
@@ -93,12 +94,18 @@ static const option_row_t options_table[] = {
      "where that node listens; may be given for each [as --listen]"},
     {"peer-port", OPTION_COUNT, FIELD(peer_port), 1, UINT16_MAX, "PORT", "VESTA_PEER_PORT", true,
      "port of the links between nodes [7420]"},
+    {"stream-listen", OPTION_WORD, FIELD(stream_listen), 0, 0, "ENDPOINT", "VESTA_STREAM_LISTEN", true,
+     "where subscribers on other machines connect, tcp://ADDRESS:PORT;\nthe next port is theirs too [nowhere]"},
+    {"stream-keys", OPTION_PATH, FIELD(stream_keys), 0, 0, "DIR", "VESTA_STREAM_KEYS", true,
+     "public keys of those who may subscribe there, NAME.pub each"},
+    {"guests-max", OPTION_COUNT, FIELD(guests_max), 1, VESTA_GUESTS_MAX, "N", "VESTA_GUESTS_MAX", true,
+     "streams served there at once [1024]"},
     {"key", OPTION_PATH, FIELD(key), 0, 0, "FILE", "VESTA_KEY", true,
-     "this node's keys, made by `vesta keygen`: links between nodes are\nencrypted"},
+     "this node's keys, made by `vesta keygen`: links to other machines are\nencrypted"},
     {"peer-keys", OPTION_PATH, FIELD(peer_keys), 0, 0, "DIR", "VESTA_PEER_KEYS", true,
      "public keys of all nodes, NODE.pub each: nobody else gets a link"},
     {"insecure", OPTION_FLAG, FIELD(insecure), 0, 0, NULL, NULL, true,
-     "links between nodes without keys: whoever reaches the port is\nbelieved"},
+     "listen to other nodes and to subscribers without keys: whoever\nreaches the ports is believed"},
     {"foreground", OPTION_FLAG, FIELD(foreground), 0, 0, NULL, NULL, false,
      "stay in the foreground: the only mode there is"},
     {"version", OPTION_FLAG, FIELD(version), 0, 0, NULL, NULL, false, "print the version and exit"},
@@ -379,6 +386,7 @@ options_verdict_t options_read(options_t *options, int argc, char **argv, const 
                               .log_to = LOG_TARGET_AUTO,
                               .linger_ns = 3000 * MS,
                               .clients_max = VESTA_CLIENTS_MAX,
+                              .guests_max = VESTA_GUESTS_MAX,
                               .journal_bytes = 1ULL << 20,
                               .ready_fd = OPTIONS_NO_FD,
                               .two_node_policy = ORDER_STOP,
@@ -470,18 +478,50 @@ static const char *options_cluster_lacks(const options_t *options) {
   if (options->private_daemon) {
     return "a private daemon is alone: --private and --cluster don't go together";
   }
-  if ((options->key[0] == '\0') != (options->peer_keys[0] == '\0')) {
-    return "--key and --peer-keys go together";
-  }
-  if (options->key[0] == '\0' && !options->insecure) {
+  if (options->peer_keys[0] == '\0' && !options->insecure) {
     return "links between nodes need --key and --peer-keys; or --insecure, where nobody else can reach the nodes' port";
+  }
+  return NULL;
+}
+
+/* What streams over TCP need. NULL: all is well. */
+static const char *options_stream_lacks(const options_t *options) {
+  bool listens = options->stream_listen[0] != '\0';
+  if (!listens && options->stream_keys[0] != '\0') {
+    return "--stream-keys without --stream-listen: nobody could use them";
+  }
+  if (!listens) {
+    return NULL;
+  }
+  if (stream_door_port(options->stream_listen) == 0) {
+    return "--stream-listen is not tcp://ADDRESS:PORT, with a port from 1 to 65534";
+  }
+  if (options->private_daemon) {
+    return "a private daemon is for one user: --private and --stream-listen don't go together";
+  }
+  if (options->stream_keys[0] == '\0' && !options->insecure) {
+    return "streams over TCP need --key and --stream-keys; or --insecure, where nobody else can reach the ports";
+  }
+  return NULL;
+}
+
+/* Keys of others are of no use without one's own, nor the other way round. NULL: all is well. */
+static const char *options_keys_lack(const options_t *options) {
+  bool others = options->peer_keys[0] != '\0' || options->stream_keys[0] != '\0';
+  if (others && options->key[0] == '\0') {
+    return "--peer-keys and --stream-keys need --key";
+  }
+  if (!others && options->key[0] != '\0') {
+    return "--key needs --peer-keys or --stream-keys";
   }
   return NULL;
 }
 
 options_verdict_t options_complete(options_t *options, const char *(*environment)(const char *name), char *why,
                                    size_t why_size) {
-  const char *lacks = options_cluster_lacks(options);
+  const char *lacks = options_keys_lack(options);
+  lacks = lacks != NULL ? lacks : options_cluster_lacks(options);
+  lacks = lacks != NULL ? lacks : options_stream_lacks(options);
   if (lacks != NULL) {
     (void)snprintf(why, why_size, "%s", lacks);
     return OPTIONS_USAGE;

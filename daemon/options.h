@@ -45,6 +45,9 @@ typedef struct options {
   char peers[OPTIONS_LIST_BYTES];  /* "NODE=ENDPOINT NODE=ENDPOINT": those that are not as in that list */
   uint64_t peer_port;
   char key[OPTIONS_PATH_BYTES], peer_keys[OPTIONS_PATH_BYTES];
+  char stream_listen[OPTIONS_WORD_BYTES]; /* empty: no streams over TCP */
+  char stream_keys[OPTIONS_PATH_BYTES];
+  uint64_t guests_max;
   bool insecure;
   bool help;
   bool version;

@@ -1,35 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * One ROUTER for those who connect to this node, one DEALER for each node that this one connects to. A DEALER's monitor
- * says when its connection ends or can't be made; who listens learns of it by the next HELLO, or when it sends, which
- * it does once a second at least.
+ * One ROUTER for those who introduce themselves to this node; a DEALER for each node that this one connects to, until it
+ * is introduced; and each link's stream.
  *
- *   link, at who connects:  DOWN -- retry is due --> TRIED -- HELLO comes --> UP -- lost, refused, full --> DOWN
- *   link, at who listens:   DOWN -- HELLO comes --> UP -- cannot be sent to, full --> DOWN; a newer HELLO: UP anew
+ *   link, at who connects:  DOWN -- retry is due: HELLO --> TRIED -- HELLO comes: connect; established: token --> UP
+ *   link, at who listens:   DOWN -- HELLO comes: HELLO with a token --> TRIED -- a stream shows the token --> UP
+ *   both:                   TRIED, UP -- lost, refused, full, too late --> DOWN;  at who listens a newer HELLO: TRIED anew
  */
 #include "daemon/peers.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
 
 #include <czmq.h>
 
 #include "daemon/log.h"
+#include "daemon/peer_entrance.h"
+#include "daemon/peer_introduction.h"
 #include "daemon/peer_keys.h"
+#include "daemon/peer_stream.h"
 
 #define PEER_IDENTITY_BYTES 21U /* 'V', node, incarnation, number of the link */
+#define PEER_HELLO_BYTES 512U   /* a whole HELLO */
 #define PEERS_TAKES_PER_TURN 64 /* of one socket, and pass */
 #define PEERS_PASSES_PER_TURN 4
-#define PEERS_HEARTBEAT_MS 1000       /* an idle connection is tried this often, */
-#define PEERS_HEARTBEAT_LIMIT_MS 4000 /* and is dead when nothing came for so long */
 #define PEERS_CONNECT_LIMIT_MS 2000
-#define PEERS_PROBE_NS INT64_C(1000000000) /* who listens only learns by sending that a link is lost */
-#define PEERS_MESSAGES_MAX 1000            /* received and not taken yet, of one node: the other side waits then */
+#define PEERS_MESSAGES_MAX 1000 /* HELLOs that were received and not taken yet, of one node */
 
 typedef enum peer_state { PEER_DOWN, PEER_TRIED, PEER_UP } peer_state_t;
 
@@ -39,17 +41,17 @@ typedef struct peer_link {
   peer_state_t state;
   bool connects;   /* this node does */
   bool touched;    /* the DEALER is to be looked at */
-  bool watched;    /* the monitor is in the loop */
-  zsock_t *socket; /* DEALER */
+  zsock_t *socket; /* DEALER; NULL: this link is introduced, or is not tried now */
   zsock_t *monitor;
   loop_source_t socket_source, monitor_source;
-  uint8_t identity[PEER_IDENTITY_BYTES]; /* at who listens: of the link that counts */
-  uint64_t incarnation, number;          /* of that link; at who connects: the last number */
-  int64_t retry_ns; /* at who connects: the next attempt, or the end of this one; at who listens: the next probe */
+  uint64_t incarnation, number; /* at who listens: of the last HELLO; at who connects: the last number */
+  int64_t retry_ns;             /* DOWN at who connects: the next attempt; TRIED: the end of this one */
   int64_t pause_ns;
+  bool hurries;                     /* what is gathered goes at the end of this turn */
+  peer_introduction_t introduction; /* TRIED: what the stream begins with */
+  peer_stream_t stream;
   struct peer_link *next;
   struct peers *peers;
-  atomic_uint_least64_t held_bytes; /* given back by ZeroMQ's thread */
 } peer_link_t;
 
 struct peers {
@@ -57,9 +59,12 @@ struct peers {
   loop_t *loop;
   peer_keys_t *keys;
   zsock_t *router;
+  peer_entrance_t *entrance;
+  peer_stream_room_t room;
   wire_decoder_t *decoder;
-  loop_source_t router_source, keys_source;
+  loop_source_t router_source, keys_source, timer_source;
   bool router_touched, keys_touched;
+  bool timer_runs; /* then what was gathered goes */
   peer_link_t *links;
   uint32_t link_count;
   uint64_t number;
@@ -72,101 +77,6 @@ static peer_link_t *peer_find(const peers_t *peers, uint32_t node) {
     link = link->next;
   }
   return link;
-}
-
-/* ---- frames ---- */
-
-typedef struct peer_frame {
-  atomic_uint_least64_t *held;
-  size_t size;
-  uint8_t bytes[];
-} peer_frame_t;
-
-/* On ZeroMQ's I/O thread. */
-static void peer_frame_free(void *data, void *hint) {
-  peer_frame_t *frame = hint;
-  (void)data;
-  atomic_fetch_sub_explicit(frame->held, frame->size, memory_order_relaxed);
-  free(frame);
-}
-
-static bool peer_frame_make(peer_link_t *link, const wire_message_t *message, vesta_bytes_t payload, zmq_msg_t *out,
-                            size_t *bytes) {
-  size_t room = wire_encoded_size_max(message);
-  size_t head = 0;
-  room = room > VESTA_FRAME_HEAD_BYTES_MAX ? VESTA_FRAME_HEAD_BYTES_MAX : room;
-  peer_frame_t *frame = malloc(sizeof *frame + WIRE_PREFIX_BYTES + room + payload.size);
-  if (frame == NULL) {
-    return false;
-  }
-  VESTA_ASSERT(wire_encode(message, frame->bytes + WIRE_PREFIX_BYTES, room, &head) == VESTA_OK);
-  wire_prefix_encode(frame->bytes, (uint32_t)head, (uint32_t)payload.size);
-  if (payload.size > 0) {
-    memcpy(frame->bytes + WIRE_PREFIX_BYTES + head, payload.data, payload.size);
-  }
-  frame->size = WIRE_PREFIX_BYTES + head + payload.size;
-  frame->held = &link->held_bytes;
-  if (zmq_msg_init_data(out, frame->bytes, frame->size, peer_frame_free, frame) != 0) {
-    free(frame);
-    return false;
-  }
-  atomic_fetch_add_explicit(frame->held, frame->size, memory_order_relaxed);
-  *bytes = frame->size;
-  return true;
-}
-
-/* Head and payload of what came; false: it is neither. */
-static bool peer_frame_read(zmq_msg_t *frame, vesta_bytes_t *head, vesta_bytes_t *payload) {
-  const uint8_t *bytes = zmq_msg_data(frame);
-  size_t size = zmq_msg_size(frame);
-  uint32_t head_bytes, payload_bytes;
-  if (size < WIRE_PREFIX_BYTES || wire_prefix_decode(bytes, &head_bytes, &payload_bytes) != VESTA_OK ||
-      size - WIRE_PREFIX_BYTES != (uint64_t)head_bytes + payload_bytes) {
-    return false;
-  }
-  *head = vesta_bytes(bytes + WIRE_PREFIX_BYTES, head_bytes);
-  *payload = vesta_bytes(bytes + WIRE_PREFIX_BYTES + head_bytes, payload_bytes);
-  return true;
-}
-
-/* ---- sending ---- */
-
-/* To the ROUTER, or the DEALER. False: there is no way to that node, or no memory. */
-static bool peer_send_frame(peers_t *peers, peer_link_t *link, zmq_msg_t *frame) {
-  if (link->connects) {
-    link->touched = true;
-    return zmq_msg_send(frame, zsock_resolve(link->socket), ZMQ_DONTWAIT) >= 0;
-  }
-  void *router = zsock_resolve(peers->router);
-  peers->router_touched = true;
-  return zmq_send(router, link->identity, sizeof link->identity, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
-         zmq_msg_send(frame, router, ZMQ_DONTWAIT) >= 0;
-}
-
-static bool peer_send(peers_t *peers, peer_link_t *link, const wire_message_t *message, vesta_bytes_t payload) {
-  zmq_msg_t frame;
-  size_t bytes;
-  if (!peer_frame_make(link, message, payload, &frame, &bytes)) {
-    return false;
-  }
-  if (!peer_send_frame(peers, link, &frame)) {
-    (void)zmq_msg_close(&frame);
-    return false;
-  }
-  peers->counters[PEERS_COUNTER_PEER_SENT]++;
-  peers->counters[PEERS_COUNTER_PEER_SENT_BYTES] += bytes;
-  return true;
-}
-
-/* What begins a link, or ends it. */
-static wire_message_t peer_hello(const peers_t *peers, uint64_t number, vesta_err_t error) {
-  return (wire_message_t){.kind = WIRE_PEER_HELLO,
-                          .number = number,
-                          .error = (uint64_t)error,
-                          .node = peers->config.node_id,
-                          .incarnation = peers->config.incarnation,
-                          .version_min = peers->config.version_min,
-                          .version_max = peers->config.version_max};
 }
 
 /* ---- links end ---- */
@@ -195,38 +105,70 @@ static void peer_end(peers_t *peers, peer_link_t *link, const char *why) {
     log_write(LOG_ID_PEER_LOST, "node=%" PRIu32 " text=\"%s\"", link->node, why);
   }
   link->state = PEER_DOWN;
+  link->hurries = false;
+  peer_stream_close(&link->stream);
+  peer_socket_close(link);
   if (link->connects) {
-    peer_socket_close(link);
     link->retry_ns = loop_steady_ns() + link->pause_ns;
     link->pause_ns = 2 * link->pause_ns > PEERS_RETRY_NS_MAX ? PEERS_RETRY_NS_MAX : 2 * link->pause_ns;
   }
 }
 
-/* Who listens can't end a connection: it asks the other side to. */
-static void peer_give_up(peers_t *peers, peer_link_t *link, const char *why) {
-  if (!link->connects) {
-    wire_message_t goodbye = peer_hello(peers, link->number, VESTA_ERR_NO_RESOURCES);
-    (void)peer_send(peers, link, &goodbye, vesta_bytes(NULL, 0));
-  }
-  peer_end(peers, link, why);
+/* ---- what is said ---- */
+
+/* What nobody waits for waits for company: a commit goes with the next operation, and asynchronous operations go several
+ * at once. Each would cost a system call here and a wake-up there. The timer is not stopped when there is nothing left
+ * to be sent: to set it costs more than to be woken up by it (doc/adr/0017). */
+static void peers_timer_start(peers_t *peers) {
+  const struct itimerspec once = {.it_value.tv_nsec = PEERS_GATHER_NS};
+  peers->timer_runs = timerfd_settime(peers->timer_source.fd, 0, &once, NULL) == 0;
 }
 
-void peers_send(peers_t *peers, uint32_t node, const wire_message_t *message, vesta_bytes_t payload) {
+void peers_send(peers_t *peers, uint32_t node, const wire_message_t *message, vesta_bytes_t payload, bool awaited) {
   peer_link_t *link = peer_find(peers, node);
+  size_t bytes;
   if (link == NULL || link->state != PEER_UP) {
     peers->counters[PEERS_COUNTER_PEER_DROPPED]++;
-    return;
-  }
-  if (atomic_load_explicit(&link->held_bytes, memory_order_relaxed) + payload.size > peers->config.queue_bytes_max) {
+  } else if (peer_stream_waiting_bytes(&link->stream) + payload.size > peers->config.queue_bytes_max) {
     peers->counters[PEERS_COUNTER_PEER_LINKS_FULL]++;
-    peer_give_up(peers, link, "too much waits on it");
-  } else if (!peer_send(peers, link, message, payload)) {
+    peer_end(peers, link, "too much waits on it");
+  } else if (peer_stream_send(&link->stream, message, payload, &bytes)) {
+    peers->counters[PEERS_COUNTER_PEER_SENT]++;
+    peers->counters[PEERS_COUNTER_PEER_SENT_BYTES] += bytes;
+    link->hurries = link->hurries || awaited;
+    if (!awaited && !peers->timer_runs) {
+      peers_timer_start(peers);
+    }
+  } else {
     peers->counters[PEERS_COUNTER_PEER_DROPPED]++;
-    peer_give_up(peers, link, "it can't be sent to"); /* what was to be sent is lost: so is the link */
+    peer_end(peers, link, "it can't be sent to"); /* what was to be sent is lost: so is the link */
   }
 }
 
-/* ---- links begin ---- */
+static void peer_flush(peers_t *peers, peer_link_t *link) {
+  link->hurries = false;
+  if (!peer_stream_flush(&link->stream)) {
+    peer_end(peers, link, "it can't be sent to");
+  }
+}
+
+void peers_flush(peers_t *peers) {
+  for (peer_link_t *link = peers->links; link != NULL; link = link->next) {
+    if (link->hurries) {
+      peer_flush(peers, link);
+    }
+  }
+}
+
+static void peers_timer_ready(void *context, uint32_t events) {
+  peers_t *peers = context;
+  uint64_t times;
+  (void)events;
+  peers->timer_runs = read(peers->timer_source.fd, &times, sizeof times) != (ssize_t)sizeof times;
+  for (peer_link_t *link = peers->links; !peers->timer_runs && link != NULL; link = link->next) {
+    peer_flush(peers, link);
+  }
+}
 
 static void peer_up(peers_t *peers, peer_link_t *link) {
   link->state = PEER_UP;
@@ -234,6 +176,102 @@ static void peer_up(peers_t *peers, peer_link_t *link) {
   peers->counters[PEERS_COUNTER_PEER_LINKS_MADE]++;
   log_write(LOG_ID_PEER_UP, "node=%" PRIu32 " link=%" PRIu64, link->node, link->number);
   peers->config.up(peers->config.context, link->node);
+}
+
+/* What one side says is sealed with the one key, what the other says with the other; a token is good for one stream. */
+static void peer_stream_begin(peer_link_t *link) {
+  const peer_introduction_t *introduction = &link->introduction;
+  if (introduction->sealed) {
+    peer_stream_seal(&link->stream, introduction->keys[link->connects ? 0 : 1],
+                     introduction->keys[link->connects ? 1 : 0]);
+  }
+  explicit_bzero(&link->introduction, sizeof link->introduction);
+}
+
+/* At who connects. */
+static void peer_stream_opened(void *context) {
+  peer_link_t *link = context;
+  if (peer_stream_greet(&link->stream, vesta_bytes(link->introduction.token, sizeof link->introduction.token))) {
+    peer_stream_begin(link);
+    peer_up(link->peers, link);
+  } else {
+    peer_end(link->peers, link, "it can't be sent to");
+  }
+}
+
+static void peer_stream_ended(void *context, const char *why) {
+  peer_link_t *link = context;
+  link->peers->counters[PEERS_COUNTER_PEER_REFUSED] += link->state == PEER_TRIED ? 1 : 0;
+  peer_end(link->peers, link, why);
+}
+
+static void peer_stream_frame(void *context, vesta_bytes_t head, vesta_bytes_t payload) {
+  peer_link_t *link = context;
+  peers_t *peers = link->peers;
+  wire_message_t message;
+  if (wire_decode(peers->decoder, head.data, head.size, &message) != VESTA_OK) {
+    peers->counters[PEERS_COUNTER_PEER_MALFORMED]++;
+    peer_end(peers, link, "it sent what is no message");
+    return;
+  }
+  peers->counters[PEERS_COUNTER_PEER_RECEIVED]++;
+  peers->config.received(peers->config.context, link->node, &message, payload);
+}
+
+static const peer_stream_sink_t peer_sink = {
+    .opened = peer_stream_opened, .frame = peer_stream_frame, .ended = peer_stream_ended};
+
+/* At who listens: a connection shows a token. */
+static bool peer_shown(void *context, const uint8_t token[PEER_TOKEN_BYTES], int fd) {
+  peers_t *peers = context;
+  for (peer_link_t *link = peers->links; link != NULL; link = link->next) {
+    if (link->state == PEER_TRIED && !link->connects && peer_introduction_has_token(&link->introduction, token)) {
+      if (!peer_stream_adopt(&link->stream, fd)) {
+        return false;
+      }
+      peer_stream_begin(link);
+      peer_up(peers, link);
+      return true;
+    }
+  }
+  return false;
+}
+
+/* ---- introductions ---- */
+
+/* A HELLO as it goes through ZeroMQ: prefix, head, payload. @return its size */
+static size_t peer_hello(const peers_t *peers, uint64_t number, const peer_introduction_t *introduction,
+                         uint8_t bytes[PEER_HELLO_BYTES]) {
+  const wire_message_t hello = {.kind = WIRE_PEER_HELLO,
+                                .number = number,
+                                .node = peers->config.node_id,
+                                .incarnation = peers->config.incarnation,
+                                .version_min = peers->config.version_min,
+                                .version_max = peers->config.version_max};
+  size_t head = 0;
+  size_t payload = 0;
+  VESTA_ASSERT(wire_encode(&hello, bytes + WIRE_PREFIX_BYTES, PEER_HELLO_BYTES / 2, &head) == VESTA_OK);
+  if (introduction != NULL) {
+    payload = peer_introduction_write(introduction, bytes + WIRE_PREFIX_BYTES + head);
+  }
+  wire_prefix_encode(bytes, (uint32_t)head, (uint32_t)payload);
+  return WIRE_PREFIX_BYTES + head + payload;
+}
+
+/* A HELLO that came; false: it is none. */
+static bool peer_hello_read(peers_t *peers, zmq_msg_t *frame, wire_message_t *hello, vesta_bytes_t *payload) {
+  const uint8_t *bytes = zmq_msg_data(frame);
+  size_t size = zmq_msg_size(frame);
+  uint32_t head_bytes, payload_bytes;
+  if (size >= WIRE_PREFIX_BYTES && wire_prefix_decode(bytes, &head_bytes, &payload_bytes) == VESTA_OK &&
+      size - WIRE_PREFIX_BYTES == (uint64_t)head_bytes + payload_bytes &&
+      wire_decode(peers->decoder, bytes + WIRE_PREFIX_BYTES, head_bytes, hello) == VESTA_OK &&
+      hello->kind == WIRE_PEER_HELLO) {
+    *payload = vesta_bytes(bytes + WIRE_PREFIX_BYTES + head_bytes, payload_bytes);
+    return true;
+  }
+  peers->counters[PEERS_COUNTER_PEER_MALFORMED]++;
+  return false;
 }
 
 static void peer_source_ready(void *context, uint32_t events) {
@@ -246,12 +284,9 @@ static zsock_t *peer_socket_new(int type) {
   zsock_t *socket = zsock_new(type);
   if (socket != NULL) {
     zsock_set_linger(socket, 0);
-    zsock_set_sndhwm(socket, 0); /* counted in bytes, here */
     zsock_set_rcvhwm(socket, PEERS_MESSAGES_MAX);
-    zsock_set_maxmsgsize(socket, (int)(VESTA_FRAME_BYTES_MAX + WIRE_PREFIX_BYTES));
+    zsock_set_maxmsgsize(socket, PEER_HELLO_BYTES);
     zsock_set_ipv6(socket, 1);
-    zsock_set_heartbeat_ivl(socket, PEERS_HEARTBEAT_MS);
-    zsock_set_heartbeat_timeout(socket, PEERS_HEARTBEAT_LIMIT_MS);
   }
   return socket;
 }
@@ -283,6 +318,7 @@ static bool peer_monitor(peer_link_t *link) {
 
 static bool peer_connect(peers_t *peers, peer_link_t *link) {
   uint8_t identity[PEER_IDENTITY_BYTES];
+  uint8_t hello[PEER_HELLO_BYTES];
   link->number = ++peers->number;
   link->socket = peer_socket_new(ZMQ_DEALER);
   if (link->socket == NULL) {
@@ -298,8 +334,8 @@ static bool peer_connect(peers_t *peers, peer_link_t *link) {
       !loop_add(peers->loop, &link->monitor_source, zsock_fd(link->monitor), EPOLLIN, peer_source_ready, link)) {
     return false;
   }
-  wire_message_t hello = peer_hello(peers, link->number, VESTA_OK);
-  return peer_send(peers, link, &hello, vesta_bytes(NULL, 0));
+  size_t size = peer_hello(peers, link->number, NULL, hello);
+  return zmq_send(zsock_resolve(link->socket), hello, size, ZMQ_DONTWAIT) >= 0;
 }
 
 static void peer_try(peers_t *peers, peer_link_t *link, int64_t now_ns) {
@@ -312,84 +348,54 @@ static void peer_try(peers_t *peers, peer_link_t *link, int64_t now_ns) {
   }
 }
 
-/* ---- receiving ---- */
-
-/* A decoded message of a link; false: it is none. */
-static bool peer_decode(peers_t *peers, zmq_msg_t *frame, wire_message_t *message, vesta_bytes_t *payload) {
-  vesta_bytes_t head;
-  if (peer_frame_read(frame, &head, payload) &&
-      wire_decode(peers->decoder, head.data, head.size, message) == VESTA_OK) {
-    return true;
-  }
-  peers->counters[PEERS_COUNTER_PEER_MALFORMED]++;
-  return false;
-}
-
-static void peer_received(peers_t *peers, peer_link_t *link, const wire_message_t *message, vesta_bytes_t payload) {
-  peers->counters[PEERS_COUNTER_PEER_RECEIVED]++;
-  peers->config.received(peers->config.context, link->node, message, payload);
-}
-
-/* At who connects. */
+/* At who connects: introduced. The stream goes where the answer came from. */
 static void peer_take_answer(peers_t *peers, peer_link_t *link, zmq_msg_t *frame) {
-  wire_message_t message;
+  wire_message_t hello;
   vesta_bytes_t payload;
-  if (!peer_decode(peers, frame, &message, &payload)) {
-    peer_end(peers, link, "it sent what is no message");
-  } else if (message.kind != WIRE_PEER_HELLO && link->state == PEER_UP) {
-    peer_received(peers, link, &message, payload);
-  } else if (message.kind == WIRE_PEER_HELLO && message.error == 0 && message.node == link->node) {
-    if (link->state == PEER_TRIED) { /* else it is to see whether this node is there */
-      peer_up(peers, link);
-    }
-  } else {
-    peers->counters[PEERS_COUNTER_PEER_REFUSED] += link->state == PEER_TRIED ? 1 : 0;
-    peer_end(peers, link, "the other side ended it");
+  const char *address = zmq_msg_gets(frame, "Peer-Address");
+  if (!peer_hello_read(peers, frame, &hello, &payload) || hello.node != link->node || hello.number != link->number ||
+      !peer_introduction_read(&link->introduction, payload, peers->keys != NULL) || address == NULL ||
+      !peer_stream_connect(&link->stream, address, link->introduction.port)) {
+    peers->counters[PEERS_COUNTER_PEER_REFUSED]++;
+    peer_end(peers, link, "it introduces itself wrongly");
+    return;
   }
+  peer_socket_close(link);
 }
 
 /* At who listens: a HELLO begins a link, if it is of one that was made later than the one that is known. */
-static void peer_take_hello(peers_t *peers, const uint8_t identity[PEER_IDENTITY_BYTES], zmq_msg_t *frame,
-                            const wire_message_t *hello) {
-  peer_link_t *link = peer_find(peers, (uint32_t)hello->node);
-  bool known = link != NULL && !link->connects && (peers->keys == NULL || peer_keys_node(frame) == link->node);
-  if (!known) {
-    peers->counters[PEERS_COUNTER_PEER_REFUSED]++; /* it tries again: this node may not have heard of it yet */
-    log_write(LOG_ID_PEER_REFUSED, "node=%" PRIu64 " text=\"no such node, or not with this key\"", hello->node);
+static void peer_take_hello(peers_t *peers, const uint8_t identity[PEER_IDENTITY_BYTES], zmq_msg_t *frame) {
+  wire_message_t hello;
+  vesta_bytes_t payload;
+  uint8_t answer[PEER_HELLO_BYTES];
+  if (!peer_hello_read(peers, frame, &hello, &payload)) {
     return;
   }
-  if (hello->incarnation < link->incarnation ||
-      (hello->incarnation == link->incarnation && hello->number <= link->number)) {
+  peer_link_t *link = peer_find(peers, (uint32_t)hello.node);
+  if (link == NULL || link->connects || (peers->keys != NULL && peer_keys_node(frame) != link->node)) {
+    peers->counters[PEERS_COUNTER_PEER_REFUSED]++; /* it tries again: this node may not have heard of it yet */
+    log_write(LOG_ID_PEER_REFUSED, "node=%" PRIu64 " text=\"no such node, or not with this key\"", hello.node);
+    return;
+  }
+  if (hello.incarnation < link->incarnation ||
+      (hello.incarnation == link->incarnation && hello.number <= link->number)) {
     peers->counters[PEERS_COUNTER_PEER_STALE]++;
     return;
   }
   peer_end(peers, link, "there is a new one");
-  link->incarnation = hello->incarnation;
-  link->number = hello->number;
-  memcpy(link->identity, identity, sizeof link->identity);
-  wire_message_t answer = peer_hello(peers, link->number, VESTA_OK);
-  if (peer_send(peers, link, &answer, vesta_bytes(NULL, 0))) {
-    peer_up(peers, link);
+  link->incarnation = hello.incarnation;
+  link->number = hello.number;
+  if (!peer_introduction_draw(&link->introduction, peer_entrance_port(peers->entrance), peers->keys != NULL)) {
+    return;
   }
-}
-
-static void peer_take_asked(peers_t *peers, const uint8_t identity[PEER_IDENTITY_BYTES], zmq_msg_t *frame) {
-  wire_message_t message;
-  vesta_bytes_t payload;
-  uint32_t node;
-  memcpy(&node, identity + 1, sizeof node);
-  peer_link_t *link = peer_find(peers, node);
-  if (!peer_decode(peers, frame, &message, &payload)) {
-    if (link != NULL && link->state == PEER_UP && memcmp(link->identity, identity, sizeof link->identity) == 0) {
-      peer_give_up(peers, link, "it sent what is no message");
-    }
-  } else if (message.kind == WIRE_PEER_HELLO) {
-    peer_take_hello(peers, identity, frame, &message);
-  } else if (link == NULL || link->state != PEER_UP || memcmp(link->identity, identity, sizeof link->identity) != 0) {
-    peers->counters[PEERS_COUNTER_PEER_STALE]++;
-  } else {
-    peer_received(peers, link, &message, payload);
+  size_t size = peer_hello(peers, link->number, &link->introduction, answer);
+  void *router = zsock_resolve(peers->router);
+  if (zmq_send(router, identity, PEER_IDENTITY_BYTES, ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0 &&
+      zmq_send(router, answer, size, ZMQ_DONTWAIT) >= 0) {
+    link->state = PEER_TRIED;
+    link->retry_ns = loop_steady_ns() + PEERS_HELLO_NS;
   }
+  peers->router_touched = true;
 }
 
 /* All frames of a message of the ROUTER, which are two. @return false: nothing is there */
@@ -405,7 +411,7 @@ static bool peers_take_router(peers_t *peers) {
     count++;
   }
   if (count == 2 && zmq_msg_size(&frames[0]) == PEER_IDENTITY_BYTES) {
-    peer_take_asked(peers, zmq_msg_data(&frames[0]), &frames[1]);
+    peer_take_hello(peers, zmq_msg_data(&frames[0]), &frames[1]);
   } else if (count > 0) {
     peers->counters[PEERS_COUNTER_PEER_MALFORMED]++;
   }
@@ -414,33 +420,24 @@ static bool peers_take_router(peers_t *peers) {
   return count > 0;
 }
 
-static bool peers_take_socket(peers_t *peers, peer_link_t *link) {
+static void peers_take_socket(peers_t *peers, peer_link_t *link) {
   zmq_msg_t frame;
   (void)zmq_msg_init(&frame);
-  bool taken = zmq_msg_recv(&frame, zsock_resolve(link->socket), ZMQ_DONTWAIT) >= 0;
-  if (taken && zmq_msg_more(&frame) == 0) {
+  if (zmq_msg_recv(&frame, zsock_resolve(link->socket), ZMQ_DONTWAIT) >= 0 && zmq_msg_more(&frame) == 0) {
     peer_take_answer(peers, link, &frame);
   }
   (void)zmq_msg_close(&frame);
-  return taken;
 }
 
 /* ---- turns ---- */
 
-/* Anything that the monitor says is the end of the connection; what came before it is taken first. */
+/* Anything that the monitor says is the end of the introduction; what came before it is taken first. */
 static void peer_turn(peers_t *peers, peer_link_t *link, int64_t now_ns) {
   if (link->connects && link->state == PEER_DOWN && now_ns >= link->retry_ns) {
     peer_try(peers, link, now_ns);
   }
   if (link->state == PEER_TRIED && now_ns >= link->retry_ns) {
     peer_end(peers, link, "no answer");
-  }
-  if (!link->connects && link->state == PEER_UP && now_ns >= link->retry_ns) {
-    wire_message_t hello = peer_hello(peers, link->number, VESTA_OK);
-    link->retry_ns = now_ns + PEERS_PROBE_NS;
-    if (!peer_send(peers, link, &hello, vesta_bytes(NULL, 0))) {
-      peer_end(peers, link, "the connection is lost");
-    }
   }
   if (!link->touched || link->socket == NULL) {
     return;
@@ -451,7 +448,7 @@ static void peer_turn(peers_t *peers, peer_link_t *link, int64_t now_ns) {
       link->touched = true;
       return;
     }
-    (void)peers_take_socket(peers, link);
+    peers_take_socket(peers, link);
   }
   if (link->socket != NULL && (zsock_events(link->monitor) & ZMQ_POLLIN) != 0) {
     peer_end(peers, link, "the connection is lost");
@@ -483,6 +480,7 @@ static bool peers_pass(peers_t *peers, int64_t now_ns) {
 
 bool peers_turn(peers_t *peers, int64_t now_ns) {
   bool more = true;
+  peers->counters[PEERS_COUNTER_PEER_REFUSED] += peer_entrance_turn(peers->entrance, now_ns);
   if (peers->keys_touched) {
     peers->keys_touched = false;
     peers->counters[PEERS_COUNTER_PEER_REFUSED] += peer_keys_turn(peers->keys, now_ns);
@@ -494,7 +492,7 @@ bool peers_turn(peers_t *peers, int64_t now_ns) {
 }
 
 int64_t peers_wake_ns(const peers_t *peers) {
-  int64_t wake_ns = INT64_MAX;
+  int64_t wake_ns = peer_entrance_wake_ns(peers->entrance);
   if (peers->router_touched || peers->keys_touched) {
     return 0;
   }
@@ -502,7 +500,11 @@ int64_t peers_wake_ns(const peers_t *peers) {
     if (link->touched && link->socket != NULL) {
       return 0;
     }
-    if (link->connects == (link->state != PEER_UP) && link->retry_ns < wake_ns) {
+    if (link->hurries) {
+      return 0;
+    }
+    bool waits = link->state == PEER_TRIED || (link->state == PEER_DOWN && link->connects);
+    if (waits && link->retry_ns < wake_ns) {
       wake_ns = link->retry_ns;
     }
   }
@@ -527,6 +529,7 @@ void peers_set(peers_t *peers, uint32_t node, const char *endpoint) {
                           .pause_ns = PEERS_RETRY_NS,
                           .next = peers->links,
                           .peers = peers};
+    peer_stream_init(&link->stream, &peers->room, &peer_sink, link);
     peers->links = link;
     peers->link_count++;
   } else {
@@ -557,10 +560,24 @@ static bool peers_listen(peers_t *peers) {
   if (peers->keys != NULL) {
     peer_keys_serve(peers->keys, peers->router);
   }
-  return zsock_bind(peers->router, "%s", peers->config.listen) >= 0 &&
+  if (zsock_bind(peers->router, "%s", peers->config.listen) < 0) {
+    return false;
+  }
+  char *endpoint = zsock_last_endpoint(peers->router);
+  peers->entrance = endpoint == NULL ? NULL : peer_entrance_open(peers->loop, endpoint, peer_shown, peers);
+  zstr_free(&endpoint);
+  return peers->entrance != NULL &&
          loop_add(peers->loop, &peers->router_source, zsock_fd(peers->router), EPOLLIN, peers_router_ready, peers) &&
          (peers->keys == NULL ||
           loop_add(peers->loop, &peers->keys_source, peer_keys_fd(peers->keys), EPOLLIN, peers_keys_ready, peers));
+}
+
+static bool peers_timer_open(peers_t *peers) {
+  int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+  if (timer >= 0 && !loop_add(peers->loop, &peers->timer_source, timer, EPOLLIN, peers_timer_ready, peers)) {
+    (void)close(timer);
+  }
+  return peers->timer_source.context != NULL;
 }
 
 vesta_err_t peers_open(const peers_config_t *config, loop_t *loop, peers_t **out, char *why, size_t why_size) {
@@ -573,7 +590,7 @@ vesta_err_t peers_open(const peers_config_t *config, loop_t *loop, peers_t **out
   peers->config = *config;
   peers->loop = loop;
   peers->decoder = wire_decoder_new();
-  if (peers->decoder == NULL) {
+  if (!peer_stream_room_init(&peers->room, loop) || peers->decoder == NULL || !peers_timer_open(peers)) {
     goto out;
   }
   if (config->key_file != NULL) {
@@ -603,13 +620,19 @@ void peers_close(peers_t *peers) {
   }
   for (peer_link_t *link = peers->links; link != NULL; link = link->next) {
     peer_socket_close(link);
+    peer_stream_close(&link->stream);
     link->state = PEER_DOWN;
   }
+  peer_entrance_close(&peers->entrance);
   if (peers->router_source.context != NULL) {
     loop_remove(peers->loop, &peers->router_source);
   }
   if (peers->keys_source.context != NULL) {
     loop_remove(peers->loop, &peers->keys_source);
+  }
+  if (peers->timer_source.context != NULL) {
+    loop_remove(peers->loop, &peers->timer_source);
+    (void)close(peers->timer_source.fd);
   }
   zsock_destroy(&peers->router);
   peer_keys_close(&peers->keys);
@@ -624,6 +647,7 @@ void peers_destroy(peers_t **peers) {
     (*peers)->links = link->next;
     free(link);
   }
+  peer_stream_room_fini(&(*peers)->room);
   wire_decoder_destroy(&(*peers)->decoder);
   free(*peers);
   *peers = NULL;
@@ -639,7 +663,7 @@ uint64_t peers_counter(const peers_t *peers, peers_counter_t counter) {
   uint64_t held_bytes = 0;
   for (const peer_link_t *link = peers->links; link != NULL; link = link->next) {
     links += link->state == PEER_UP ? 1 : 0;
-    held_bytes += atomic_load_explicit(&link->held_bytes, memory_order_relaxed);
+    held_bytes += peer_stream_waiting_bytes(&link->stream);
   }
   switch (counter) {
     case PEERS_COUNTER_PEER_LINKS: return links;

@@ -227,6 +227,13 @@ static void storage_rename(void *context, uint64_t from, uint64_t to) {
   }
 }
 
+static bool storage_has(void *context, uint64_t checkpoint_id) {
+  const storage_t *storage = context;
+  char name[STORAGE_NAME_BYTES];
+  storage_name(checkpoint_id, name);
+  return faccessat(storage->directory, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 void storage_on_rename(storage_t *storage, void (*renamed)(void *context, uint64_t to), void *context) {
   storage->renamed = renamed;
   storage->renamed_context = context;
@@ -237,7 +244,8 @@ node_storage_t storage_interface(storage_t *storage) {
                           .create = storage_create,
                           .open = storage_take_up,
                           .remove = storage_remove,
-                          .rename = storage_rename};
+                          .rename = storage_rename,
+                          .has = storage_has};
 }
 
 int storage_descriptor(storage_t *storage, uint64_t checkpoint_id) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * czmq makes and configures the sockets; what is sent goes through libzmq itself, for the sake of counted payloads.
+ * libzmq itself and not czmq: for the sake of counted payloads, of what is known of a message's sender, and of a context
+ * of one's own.
  */
 #include "daemon/stream_sockets.h"
 
@@ -13,6 +14,7 @@
 
 #include <czmq.h>
 
+#include "core/table.h"
 #include "daemon/log.h"
 #include "daemon/stuck_links.h"
 
@@ -28,8 +30,9 @@
 struct stream_sockets {
   stream_sockets_config_t config;
   loop_t *loop;
-  zsock_t *changes;
-  zsock_t *requests;
+  void *zmq; /* the context */
+  stream_door_t *door;
+  void *changes, *requests; /* XPUB, ROUTER */
   loop_source_t changes_source, requests_source;
   bool touched; /* something was done with the XPUB since its events were looked at */
   bool asked;   /* the same of the ROUTER */
@@ -99,9 +102,8 @@ static bool plain_init(zmq_msg_t *message, vesta_bytes_t bytes) {
 }
 
 /* first | head | payload. The head counts for both: they are let go together. @return false for want of memory */
-static bool stream_send(zsock_t *socket, vesta_bytes_t first, vesta_bytes_t head, vesta_bytes_t payload,
+static bool stream_send(void *socket, vesta_bytes_t first, vesta_bytes_t head, vesta_bytes_t payload,
                         atomic_uint_least64_t *count, atomic_uint_least64_t *part) {
-  void *raw = zsock_resolve(socket);
   zmq_msg_t frames[3];
   if (!plain_init(&frames[0], first)) {
     return false;
@@ -116,7 +118,7 @@ static bool stream_send(zsock_t *socket, vesta_bytes_t first, vesta_bytes_t head
     return false;
   }
   for (int i = 0; i < 3; i++) {
-    if (zmq_msg_send(&frames[i], raw, ZMQ_DONTWAIT | (i < 2 ? ZMQ_SNDMORE : 0)) < 0) {
+    if (zmq_msg_send(&frames[i], socket, ZMQ_DONTWAIT | (i < 2 ? ZMQ_SNDMORE : 0)) < 0) {
       (void)zmq_msg_close(&frames[i]); /* neither socket blocks; whoever lacks it will ask */
     }
   }
@@ -139,17 +141,51 @@ static uint64_t stream_held_bytes(void *context) {
 }
 
 publisher_output_t stream_sockets_output(stream_sockets_t *sockets) {
-  return (publisher_output_t){.context = sockets, .emit = stream_emit, .held_bytes = stream_held_bytes};
+  return (publisher_output_t){.context = sockets,
+                              .emit = stream_emit,
+                              .held_bytes = stream_held_bytes,
+                              .held_bytes_max = sockets->config.held_bytes_max};
 }
 
 /* ---- receiving ---- */
 
-static void stream_take_subscription(stream_sockets_t *sockets) {
-  zframe_t *frame = zframe_recv(sockets->changes);
-  if (frame != NULL) {
-    sockets->config.subscribed(sockets->config.context, vesta_bytes(zframe_data(frame), zframe_size(frame)));
-    zframe_destroy(&frame);
+#define STREAM_FRAMES_MAX 3 /* identity | head | payload, which is always empty and may be left out */
+
+/* A whole message; frames beyond are read and dropped. @return how many there were; 0: nothing is there */
+static uint32_t stream_receive(void *socket, zmq_msg_t frames[STREAM_FRAMES_MAX]) {
+  uint32_t count = 0;
+  bool more = true;
+  for (uint32_t i = 0; i < STREAM_FRAMES_MAX; i++) {
+    (void)zmq_msg_init(&frames[i]);
   }
+  while (more) {
+    zmq_msg_t *frame = &frames[count < STREAM_FRAMES_MAX ? count : STREAM_FRAMES_MAX - 1];
+    if (zmq_msg_recv(frame, socket, ZMQ_DONTWAIT) < 0) {
+      break;
+    }
+    more = zmq_msg_more(frame) != 0;
+    count++;
+  }
+  return count;
+}
+
+static void stream_frames_close(zmq_msg_t frames[STREAM_FRAMES_MAX]) {
+  for (uint32_t i = 0; i < STREAM_FRAMES_MAX; i++) {
+    (void)zmq_msg_close(&frames[i]);
+  }
+}
+
+static vesta_bytes_t stream_frame(zmq_msg_t *frame) { return vesta_bytes(zmq_msg_data(frame), zmq_msg_size(frame)); }
+
+static bool stream_take_subscription(stream_sockets_t *sockets) {
+  zmq_msg_t frames[STREAM_FRAMES_MAX];
+  uint32_t count = stream_receive(sockets->changes, frames);
+  if (count != 0 && !sockets->config.subscribed(sockets->config.context, stream_frame(&frames[0])) &&
+      sockets->door != NULL) {
+    stream_door_cut(sockets->door, &frames[0], ZMQ_XPUB, "it sent what is no subscription, or too many of them");
+  }
+  stream_frames_close(frames);
+  return count != 0;
 }
 
 static bool stream_answer(stream_sockets_t *sockets, vesta_bytes_t identity, const stream_answer_t *answer,
@@ -159,48 +195,72 @@ static bool stream_answer(stream_sockets_t *sockets, vesta_bytes_t identity, con
   return sent;
 }
 
-static void stream_queue_request(stream_sockets_t *sockets, vesta_bytes_t identity, vesta_bytes_t bytes) {
-  answer_request_t request = {.identity = identity, .request = bytes};
+static void stream_queue_request(stream_sockets_t *sockets, const stream_guest_t *guest, vesta_bytes_t bytes) {
+  answer_request_t request = {.identity = guest->identity, .request = bytes};
   stream_answer_t refusal = {0};
   if (!sockets->config.judged(sockets->config.context, bytes, &request)) {
     sockets->counters[STREAM_COUNTER_STREAM_REQUESTS_DROPPED]++;
     return;
   }
+  request.user = sockets->door != NULL ? guest->user : request.user;
   vesta_err_t err = answer_turns_ask(sockets->turns, &request, loop_steady_ns());
   if (err == VESTA_ERR_NO_RESOURCES) {
     log_write(LOG_ID_STREAM_BUSY, "waiting_max=%u user=%u", VESTA_STREAM_WAITING_MAX, request.user);
   }
   if (err != VESTA_OK && sockets->config.refused(sockets->config.context, bytes, &refusal)) {
-    (void)stream_answer(sockets, identity, &refusal, NULL);
+    (void)stream_answer(sockets, guest->identity, &refusal, NULL);
   }
 }
 
-/* identity | head | payload, which is always empty and may be left out */
-static void stream_take_request(stream_sockets_t *sockets) {
-  zmsg_t *message = zmsg_recv(sockets->requests);
-  if (message == NULL) {
-    return;
+/* Over TCP: by the name of its key, or without keys by its address. */
+static uint32_t stream_user(zmq_msg_t *message) {
+  const char *name = zmq_msg_gets(message, "User-Id");
+  if (name == NULL || name[0] == '\0') {
+    name = zmq_msg_gets(message, "Peer-Address");
   }
-  zframe_t *identity = zmsg_first(message);
-  zframe_t *request = zmsg_next(message);
-  if (zmsg_size(message) == 2 || zmsg_size(message) == 3) {
-    stream_queue_request(sockets, vesta_bytes(zframe_data(identity), zframe_size(identity)),
-                         vesta_bytes(zframe_data(request), zframe_size(request)));
-  } else {
+  return name == NULL ? 0 : (uint32_t)table_hash_bytes(vesta_bytes(name, strlen(name)));
+}
+
+/* Over TCP. @return true: it waits for its turn */
+static bool stream_guest_came(stream_sockets_t *sockets, const stream_guest_t *guest, zmq_msg_t *request) {
+  stream_came_t came = sockets->config.came(sockets->config.context, guest, stream_frame(request));
+  if (came == STREAM_CAME_BAD) {
+    sockets->counters[STREAM_COUNTER_STREAM_REQUESTS_DROPPED]++;
+    stream_door_cut(sockets->door, request, ZMQ_ROUTER, "it asked for what is not to be had over TCP, or for nothing");
+  }
+  return came == STREAM_CAME_WAITS;
+}
+
+static bool stream_take_request(stream_sockets_t *sockets) {
+  zmq_msg_t frames[STREAM_FRAMES_MAX];
+  uint32_t count = stream_receive(sockets->requests, frames);
+  if (count == 2 || count == 3) {
+    stream_guest_t guest = {.identity = stream_frame(&frames[0]),
+                            .user = sockets->door == NULL ? 0 : stream_user(&frames[1])};
+    if (sockets->door == NULL || stream_guest_came(sockets, &guest, &frames[1])) {
+      stream_queue_request(sockets, &guest, stream_frame(&frames[1]));
+    }
+  } else if (count != 0) {
     sockets->counters[STREAM_COUNTER_STREAM_REQUESTS_DROPPED]++;
   }
-  zmsg_destroy(&message);
+  stream_frames_close(frames);
+  return count != 0;
 }
 
-/* Take at most `max` messages. @return true when more are there */
-static bool stream_drain(stream_sockets_t *sockets, zsock_t *socket, int max, void (*take)(stream_sockets_t *sockets)) {
+/* Take at most `max` messages. @return true when more may be there */
+static bool stream_drain(stream_sockets_t *sockets, int max, bool (*take)(stream_sockets_t *sockets)) {
   for (int i = 0; i < max; i++) {
-    if ((zsock_events(socket) & ZMQ_POLLIN) == 0) {
+    if (!take(sockets)) {
       return false;
     }
-    take(sockets);
   }
-  return (zsock_events(socket) & ZMQ_POLLIN) != 0;
+  return true;
+}
+
+void stream_sockets_say(stream_sockets_t *sockets, vesta_bytes_t identity, vesta_bytes_t head) {
+  stream_answer_t answer = {.head = head, .payload = vesta_bytes(NULL, 0)};
+  (void)stream_answer(sockets, identity, &answer, NULL);
+  sockets->asked = true; /* its events have to be looked at */
 }
 
 static uint64_t stream_share_bytes(void *context, uint32_t share) {
@@ -230,7 +290,7 @@ static bool stream_answer_some(stream_sockets_t *sockets, int64_t now_ns) {
   }
   if (bytes != 0) {
     int64_t end_ns = loop_steady_ns();
-    sockets->pause_ns = end_ns + (end_ns - now_ns);
+    sockets->pause_ns = end_ns + (end_ns - now_ns) * sockets->config.rest;
     sockets->agents_asked = false;
     sockets->asked = true; /* something was sent: the ROUTER's events have to be looked at */
   }
@@ -238,13 +298,13 @@ static bool stream_answer_some(stream_sockets_t *sockets, int64_t now_ns) {
 }
 
 /* Is much held there? For whom? */
-static void stream_look_at(stream_sockets_t *sockets, uint64_t held, uint64_t held_max, const char *path,
+static void stream_look_at(stream_sockets_t *sockets, uint64_t held, uint64_t held_max, stuck_place_t place,
                            stuck_links_t *links) {
   if (held <= held_max / STREAM_MUCH) {
     stuck_links_fini(links);
     return;
   }
-  uint32_t cut = stuck_links_look(links, path, held > held_max / STREAM_VERY_MUCH);
+  uint32_t cut = stuck_links_look(links, place, held > held_max / STREAM_VERY_MUCH);
   sockets->look_ns = loop_steady_ns() + STREAM_LOOK_NS;
   sockets->counters[STREAM_COUNTER_STREAM_LINKS_CUT] += cut;
   if (cut != 0) {
@@ -255,9 +315,15 @@ static void stream_look_at(stream_sockets_t *sockets, uint64_t held, uint64_t he
 static void stream_look(stream_sockets_t *sockets, int64_t now_ns) {
   if (now_ns >= sockets->look_ns) {
     sockets->look_ns = INT64_MIN;
-    stream_look_at(sockets, stream_held_bytes(sockets), VESTA_STREAM_QUEUE_BYTES_MAX, sockets->changes_path,
+    stuck_place_t changes = {.path = sockets->changes_path};
+    stuck_place_t requests = {.path = sockets->requests_path};
+    if (sockets->door != NULL) {
+      requests = (stuck_place_t){.port = stream_door_port(sockets->config.door->listen)};
+      changes = (stuck_place_t){.port = (uint16_t)(requests.port + 1)};
+    }
+    stream_look_at(sockets, stream_held_bytes(sockets), sockets->config.held_bytes_max, changes,
                    &sockets->stuck_changes);
-    stream_look_at(sockets, stream_answer_bytes(sockets), VESTA_STREAM_ANSWER_BYTES_MAX, sockets->requests_path,
+    stream_look_at(sockets, stream_answer_bytes(sockets), VESTA_STREAM_ANSWER_BYTES_MAX, requests,
                    &sockets->stuck_requests);
   }
   if (sockets->look_ns != INT64_MIN && sockets->look_ns < sockets->wake_ns) {
@@ -270,16 +336,20 @@ bool stream_sockets_turn(stream_sockets_t *sockets, bool agents_asked) {
   bool more = false;
   sockets->agents_asked |= agents_asked;
   sockets->wake_ns = INT64_MAX;
+  if (sockets->door != NULL) {
+    more = stream_door_turn(sockets->door, now_ns);
+  }
   if (sockets->asked) {
-    sockets->asked = stream_drain(sockets, sockets->requests, STREAM_TAKES_PER_TURN, stream_take_request);
+    sockets->asked = stream_drain(sockets, STREAM_TAKES_PER_TURN, stream_take_request);
   }
   if (answer_turns_waiting(sockets->turns) != 0) {
-    more = stream_answer_some(sockets, now_ns);
-    bool waits = !more && answer_turns_waiting(sockets->turns) != 0 && sockets->wake_ns == INT64_MAX;
+    bool full = stream_answer_some(sockets, now_ns);
+    bool waits = !full && answer_turns_waiting(sockets->turns) != 0 && sockets->wake_ns == INT64_MAX;
     sockets->wake_ns = waits ? now_ns + STREAM_RETRY_NS : sockets->wake_ns;
+    more |= full;
   }
   if (sockets->touched) {
-    sockets->touched = stream_drain(sockets, sockets->changes, STREAM_TAKES_PER_TURN, stream_take_subscription);
+    sockets->touched = stream_drain(sockets, STREAM_TAKES_PER_TURN, stream_take_subscription);
   }
   stream_look(sockets, now_ns);
   return more || sockets->asked || sockets->touched;
@@ -301,29 +371,91 @@ static void stream_requests_ready(void *context, uint32_t events) {
 
 /* ---- life ---- */
 
-static zsock_t *stream_socket_new(int type, const char *path, gid_t group) {
-  zsock_t *socket = zsock_new(type);
+static bool stream_bind_local(void *socket, const char *path, gid_t group) {
+  char endpoint[STREAM_PATH_BYTES + 8];
+  bool shared = group != PRIVATE_DIR_NO_GROUP;
+  (void)snprintf(endpoint, sizeof endpoint, "ipc://%s", path);
+  return zmq_bind(socket, endpoint) == 0 && chmod(path, shared ? 0660 : 0600) == 0 &&
+         (!shared || chown(path, (uid_t)-1, group) == 0);
+}
+
+static void stream_option(void *socket, int option, int value) {
+  VESTA_ASSERT(zmq_setsockopt(socket, option, &value, sizeof value) == 0);
+}
+
+/* @return NULL with errno */
+static void *stream_socket_open(stream_sockets_t *sockets, int type, const char *path) {
+  void *socket = zmq_socket(sockets->zmq, type);
   if (socket == NULL) {
     return NULL;
   }
-  zsock_set_linger(socket, 0);
+  stream_option(socket, ZMQ_LINGER, 0);
+  int64_t size_max = type == ZMQ_XPUB ? STREAM_SUBSCRIPTION_BYTES_MAX : VESTA_STREAM_REQUEST_BYTES_MAX;
+  VESTA_ASSERT(zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &size_max, sizeof size_max) == 0);
   if (type == ZMQ_XPUB) {
-    zsock_set_xpub_verboser(socket, 1);
-    zsock_set_sndhwm(socket, VESTA_STREAM_QUEUE_MESSAGES_MAX);
-    zsock_set_maxmsgsize(socket, STREAM_SUBSCRIPTION_BYTES_MAX);
+    stream_option(socket, ZMQ_XPUB_VERBOSER, 1);
+    stream_option(socket, ZMQ_SNDHWM, VESTA_STREAM_QUEUE_MESSAGES_MAX);
   } else {
-    zsock_set_sndhwm(socket, STREAM_ANSWERS_MAX);
-    zsock_set_rcvhwm(socket, STREAM_ANSWERS_MAX);
-    zsock_set_maxmsgsize(socket, VESTA_STREAM_REQUEST_BYTES_MAX);
+    stream_option(socket, ZMQ_SNDHWM, STREAM_ANSWERS_MAX);
+    stream_option(socket, ZMQ_RCVHWM, STREAM_ANSWERS_MAX);
   }
-  bool shared = group != PRIVATE_DIR_NO_GROUP;
-  if (zsock_bind(socket, "ipc://%s", path) < 0 || chmod(path, shared ? 0660 : 0600) != 0 ||
-      (shared && chown(path, (uid_t)-1, group) != 0)) {
-    int why = errno;
-    zsock_destroy(&socket);
-    errno = why;
+  if (sockets->door != NULL ? stream_door_bind(sockets->door, socket, type)
+                            : stream_bind_local(socket, path, sockets->config.group)) {
+    return socket;
   }
-  return socket;
+  int why = errno;
+  (void)zmq_close(socket);
+  errno = why;
+  return NULL;
+}
+
+static bool stream_watch(stream_sockets_t *sockets, loop_source_t *source, void *socket,
+                         void (*ready)(void *context, uint32_t events)) {
+  int fd = -1;
+  size_t size = sizeof fd;
+  return zmq_getsockopt(socket, ZMQ_FD, &fd, &size) == 0 &&
+         loop_add(sockets->loop, source, fd, EPOLLIN, ready, sockets);
+}
+
+/* The context of local sockets is czmq's, which that of nodes' links is too. */
+static bool stream_context_open(stream_sockets_t *sockets) {
+  if (sockets->config.door == NULL) {
+    sockets->zmq = zsys_init();
+    zsys_handler_set(NULL); /* signals are the loop's */
+  } else {
+    sockets->zmq = zmq_ctx_new();
+  }
+  return sockets->zmq != NULL;
+}
+
+static vesta_err_t stream_open(stream_sockets_t *sockets, char *why, size_t why_size) {
+  const char *where = sockets->endpoints;
+  if (!stream_context_open(sockets)) {
+    (void)snprintf(why, why_size, "out of memory");
+    return VESTA_ERR_NO_MEMORY;
+  }
+  if (sockets->config.door != NULL) {
+    where = sockets->config.door->listen;
+    vesta_err_t err =
+        stream_door_open(sockets->config.door, sockets->zmq, sockets->loop, &sockets->door, why, why_size);
+    if (err != VESTA_OK) {
+      return err;
+    }
+  } else {
+    (void)snprintf(sockets->changes_path, sizeof sockets->changes_path, "%s.changes", sockets->config.socket);
+    (void)snprintf(sockets->requests_path, sizeof sockets->requests_path, "%s.requests", sockets->config.socket);
+    (void)snprintf(sockets->endpoints, sizeof sockets->endpoints, "ipc://%s ipc://%s", sockets->changes_path,
+                   sockets->requests_path);
+  }
+  sockets->changes = stream_socket_open(sockets, ZMQ_XPUB, sockets->changes_path);
+  sockets->requests = sockets->changes == NULL ? NULL : stream_socket_open(sockets, ZMQ_ROUTER, sockets->requests_path);
+  if (sockets->requests == NULL ||
+      !stream_watch(sockets, &sockets->changes_source, sockets->changes, stream_changes_ready) ||
+      !stream_watch(sockets, &sockets->requests_source, sockets->requests, stream_requests_ready)) {
+    (void)snprintf(why, why_size, "cannot open the stream's sockets %s: %s", where, zmq_strerror(errno));
+    return VESTA_ERR_NO_RESOURCES;
+  }
+  return VESTA_OK;
 }
 
 vesta_err_t stream_sockets_open(const stream_sockets_config_t *config, loop_t *loop, stream_sockets_t **out, char *why,
@@ -344,21 +476,10 @@ vesta_err_t stream_sockets_open(const stream_sockets_config_t *config, loop_t *l
     free(sockets);
     return VESTA_ERR_NO_MEMORY;
   }
-  zsys_init();
-  zsys_handler_set(NULL); /* signals are the loop's */
-  (void)snprintf(sockets->changes_path, sizeof sockets->changes_path, "%s.changes", config->socket);
-  (void)snprintf(sockets->requests_path, sizeof sockets->requests_path, "%s.requests", config->socket);
-  (void)snprintf(sockets->endpoints, sizeof sockets->endpoints, "ipc://%s ipc://%s", sockets->changes_path,
-                 sockets->requests_path);
-  sockets->changes = stream_socket_new(ZMQ_XPUB, sockets->changes_path, config->group);
-  sockets->requests = stream_socket_new(ZMQ_ROUTER, sockets->requests_path, config->group);
-  if (sockets->changes == NULL || sockets->requests == NULL ||
-      !loop_add(loop, &sockets->changes_source, zsock_fd(sockets->changes), EPOLLIN, stream_changes_ready, sockets) ||
-      !loop_add(loop, &sockets->requests_source, zsock_fd(sockets->requests), EPOLLIN, stream_requests_ready,
-                sockets)) {
-    (void)snprintf(why, why_size, "cannot open the stream's sockets %s: %s", sockets->endpoints, zmq_strerror(errno));
+  vesta_err_t err = stream_open(sockets, why, why_size);
+  if (err != VESTA_OK) {
     stream_sockets_close(&sockets);
-    return VESTA_ERR_NO_RESOURCES;
+    return err;
   }
   sockets->touched = true;
   sockets->asked = true;
@@ -366,34 +487,45 @@ vesta_err_t stream_sockets_open(const stream_sockets_config_t *config, loop_t *l
   return VESTA_OK;
 }
 
+/* Waits for the I/O thread: counted memory is given back before its counters go. */
+static void stream_context_close(stream_sockets_t *sockets) {
+  if (sockets->config.door == NULL) {
+    zsys_shutdown();
+    return;
+  }
+  while (sockets->zmq != NULL && zmq_ctx_term(sockets->zmq) != 0 && errno == EINTR) {
+  }
+}
+
+static void stream_socket_close(stream_sockets_t *sockets, void *socket, loop_source_t *source, const char *path) {
+  if (source->context != NULL) {
+    loop_remove(sockets->loop, source);
+  }
+  if (socket != NULL) {
+    (void)zmq_close(socket);
+  }
+  if (socket != NULL && path[0] != '\0') {
+    (void)unlink(path);
+  }
+}
+
 void stream_sockets_close(stream_sockets_t **sockets_pointer) {
   stream_sockets_t *sockets = *sockets_pointer;
   if (sockets == NULL) {
     return;
   }
-  if (sockets->changes_source.context != NULL) {
-    loop_remove(sockets->loop, &sockets->changes_source);
-  }
-  if (sockets->requests_source.context != NULL) {
-    loop_remove(sockets->loop, &sockets->requests_source);
-  }
-  bool bound_changes = sockets->changes != NULL;
-  bool bound_requests = sockets->requests != NULL;
-  zsock_destroy(&sockets->changes);
-  zsock_destroy(&sockets->requests);
-  zsys_shutdown(); /* waits for the I/O thread: counted memory is given back before its counters go */
-  if (bound_changes) {
-    (void)unlink(sockets->changes_path);
-  }
-  if (bound_requests) {
-    (void)unlink(sockets->requests_path);
-  }
+  stream_socket_close(sockets, sockets->changes, &sockets->changes_source, sockets->changes_path);
+  stream_socket_close(sockets, sockets->requests, &sockets->requests_source, sockets->requests_path);
+  stream_door_close(&sockets->door);
+  stream_context_close(sockets);
   answer_turns_destroy(&sockets->turns);
   stuck_links_fini(&sockets->stuck_changes);
   stuck_links_fini(&sockets->stuck_requests);
   free(sockets);
   *sockets_pointer = NULL;
 }
+
+const stream_door_t *stream_sockets_door(const stream_sockets_t *sockets) { return sockets->door; }
 
 vesta_bytes_t stream_sockets_endpoints(const stream_sockets_t *sockets) {
   return vesta_bytes(sockets->endpoints, strlen(sockets->endpoints));

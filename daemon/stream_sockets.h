@@ -13,12 +13,17 @@
  *
  * ZMQ_FD is edge-triggered and says only that something happened inside; after whatever was done with a socket its
  * ZMQ_EVENTS must be looked at before waiting. stream_sockets_turn() does that, at the end of each turn.
+ *
+ * There is a pair for local subscribers, and one for those over TCP (stream_door.h) if that is wished for. Theirs has a
+ * context of its own, and so a thread: it may be busy encrypting for the network and does not keep the others waiting. What
+ * is held for one pair is counted apart from what is held for the other.
  */
 #ifndef VESTA_DAEMON_STREAM_SOCKETS_H
 #define VESTA_DAEMON_STREAM_SOCKETS_H
 
 #include "daemon/loop.h"
 #include "daemon/private_dir.h"
+#include "daemon/stream_door.h"
 #include "notify/answer_turns.h"
 #include "notify/publisher.h"
 
@@ -29,13 +34,31 @@ typedef struct stream_answer {
   bool walk_goes_on;           /* a snapshot's chunk, and not the last */
 } stream_answer_t;
 
+/* Who asks, over TCP. */
+typedef struct stream_guest {
+  vesta_bytes_t identity; /* to be answered by, with stream_sockets_say() */
+  uint32_t user;          /* the same for all that come with one key, or without keys from one address */
+} stream_guest_t;
+
+/* What is done with a guest's request. */
+typedef enum stream_came {
+  STREAM_CAME_DONE,  /* it is dealt with */
+  STREAM_CAME_WAITS, /* for its turn */
+  STREAM_CAME_BAD,   /* it is none: the connection is ended */
+} stream_came_t;
+
 typedef struct stream_sockets_config {
   const char *socket; /* the agents': ours stand beside it, with .changes and .requests behind the name */
   gid_t group;
-  void *context; /* of all of these */
-  /* A message arrived at the XPUB. */
-  void (*subscribed)(void *context, vesta_bytes_t message);
-  /* Whose request is that, and of which sort: user, sort, walk. @return false: it is none. */
+  const stream_door_config_t *door; /* NULL: those two; else the ports of this, and neither `socket` nor `group` */
+  uint64_t held_bytes_max;          /* of what is published */
+  uint32_t rest;                    /* while agents ask, answers wait so many times as long as the last ones took */
+  void *context;                    /* of all of these */
+  /* A message arrived at the XPUB. @return false: who sent it is none of ours; over TCP its connection is ended */
+  bool (*subscribed)(void *context, vesta_bytes_t message);
+  /* Over TCP only, else NULL: a request has come. */
+  stream_came_t (*came)(void *context, const stream_guest_t *guest, vesta_bytes_t request);
+  /* Whose request is that (known already over TCP), and of which sort: user, sort, walk. @return false: it is none. */
   bool (*judged)(void *context, vesta_bytes_t request, answer_request_t *judgement);
   /* It is its turn. @return false: no answer. */
   bool (*asked)(void *context, vesta_bytes_t request, stream_answer_t *answer);
@@ -49,8 +72,14 @@ vesta_err_t stream_sockets_open(const stream_sockets_config_t *config, loop_t *l
 /** Close them and remove their names. */
 void stream_sockets_close(stream_sockets_t **sockets);
 
-/** "ipc://...changes ipc://...requests"; lives as long as the sockets. */
+/** "ipc://...changes ipc://...requests"; lives as long as the sockets. Empty over TCP: who is there knows. */
 vesta_bytes_t stream_sockets_endpoints(const stream_sockets_t *sockets);
+
+/** Say something to a guest; lost when it is gone. */
+void stream_sockets_say(stream_sockets_t *sockets, vesta_bytes_t identity, vesta_bytes_t head);
+
+/** NULL: local ones. */
+const stream_door_t *stream_sockets_door(const stream_sockets_t *sockets);
 
 /** For the publisher; its context is `sockets`. */
 publisher_output_t stream_sockets_output(stream_sockets_t *sockets);

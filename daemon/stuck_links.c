@@ -15,7 +15,7 @@
 
 #include "daemon/accept_guard.h"
 
-static bool link_is_of(int fd, const char *path) {
+static bool link_is_local(int fd, const char *path) {
   struct sockaddr_un address = {0};
   socklen_t size = sizeof address;
   int listens = 0;
@@ -23,6 +23,10 @@ static bool link_is_of(int fd, const char *path) {
   return getsockname(fd, (struct sockaddr *)&address, &size) == 0 && address.sun_family == AF_UNIX &&
          strncmp(address.sun_path, path, sizeof address.sun_path) == 0 &&
          getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &listens_size) == 0 && listens == 0;
+}
+
+static bool link_is_of(int fd, stuck_place_t place) {
+  return place.path != NULL ? link_is_local(fd, place.path) : accept_guard_is_at(fd, place.port);
 }
 
 static bool link_is_full(int fd) {
@@ -59,12 +63,12 @@ static bool link_look(stuck_link_t *link, int fd, bool slow_too) {
   return link->still + 1 >= (int)STUCK_LINKS_LOOKS || (slow_too && link->full == STUCK_LINKS_LOOKS);
 }
 
-uint32_t stuck_links_look(stuck_links_t *links, const char *path, bool slow_too) {
+uint32_t stuck_links_look(stuck_links_t *links, stuck_place_t place, bool slow_too) {
   uint32_t cut = 0;
   links_grow(links, accept_guard_highest() + 1);
   for (int fd = 0; fd < links->count; fd++) {
     stuck_link_t *link = &links->links[fd];
-    if (!link_is_of(fd, path)) {
+    if (!link_is_of(fd, place)) {
       *link = (stuck_link_t){0};
     } else if (link_look(link, fd, slow_too)) {
       (void)shutdown(fd, SHUT_RDWR);

@@ -40,9 +40,15 @@ typedef struct stuck_links {
   int count;
 } stuck_links_t;
 
-/** Look at the connections that were accepted at a path. @param slow_too   not only those that are stuck
+/* Where connections were accepted. */
+typedef struct stuck_place {
+  const char *path; /* of a local socket; NULL: */
+  uint16_t port;    /* a TCP port */
+} stuck_place_t;
+
+/** Look at the connections that were accepted there. @param slow_too   not only those that are stuck
  *  @return how many were shut down */
-uint32_t stuck_links_look(stuck_links_t *links, const char *path, bool slow_too);
+uint32_t stuck_links_look(stuck_links_t *links, stuck_place_t place, bool slow_too);
 /** Not much is held any more. */
 void stuck_links_fini(stuck_links_t *links);
 

@@ -107,6 +107,15 @@ void member_role_resigned(member_role_t *role) {
   role_lost(role);
 }
 
+void member_role_cut_off(member_role_t *role) {
+  if (role->role == VESTA_ROLE_ACTIVE) {
+    role->role = VESTA_ROLE_STANDBY;
+    role->resigning = false;
+    role_tell(role, VESTA_ROLE_FENCED, VESTA_ROLE_NO_QUORUM);
+    role_tell(role, VESTA_ROLE_STANDBY, VESTA_ROLE_AGAIN);
+  }
+}
+
 bool member_role_next(member_role_t *role, member_role_event_t *event) {
   if (role->event_count == 0) {
     return false;

@@ -14,6 +14,7 @@
  *               | granted to another, or refused    | STANDBY (revoked)
  *   ACTIVE      | granted to another                | FENCED, STANDBY (again); after resigning STANDBY (resigned)
  *               | granted to me anew                | FENCED, STANDBY (again), PROMOTING
+ *               | my node has no quorum             | FENCED (no quorum), STANDBY (again)
  *   any         | I am another member now           | as granted to another
  *   ACTIVE      | resigned                          | STANDBY (resigned)
  *
@@ -29,7 +30,7 @@
 
 typedef struct member_role_event {
   vesta_role_t role;
-  vesta_role_reason_t reason; /* STANDBY */
+  vesta_role_reason_t reason; /* STANDBY, FENCED */
   uint64_t epoch;             /* PROMOTING, ACTIVE */
 } member_role_event_t;
 
@@ -71,6 +72,9 @@ void member_role_confirmed(member_role_t *role);
 void member_role_refused(member_role_t *role);
 /** The service took the role back as asked for. */
 void member_role_resigned(member_role_t *role);
+
+/** This node is cut off. Who is active may not be it any more; the service says when it is back. */
+void member_role_cut_off(member_role_t *role);
 
 /** The next event to tell. */
 bool member_role_next(member_role_t *role, member_role_event_t *event);

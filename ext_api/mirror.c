@@ -289,7 +289,8 @@ static vesta_position_t mirror_public_position(vesta_pos_t from) {
   return (vesta_position_t){.lineage = from.lineage, .epoch = from.epoch, .seq = from.seq};
 }
 
-static vesta_not_promotable_t mirror_reason(const vesta_mirror_t *mirror, const vesta_status_t *status, bool synced) {
+static vesta_not_promotable_t mirror_reason(const vesta_mirror_t *mirror, const vesta_status_t *status, bool synced,
+                                            bool no_quorum) {
   if (mirror->gone) {
     return VESTA_ENDED;
   }
@@ -298,6 +299,9 @@ static vesta_not_promotable_t mirror_reason(const vesta_mirror_t *mirror, const 
   }
   if (!synced || mirror->broken || mirror->has_pending) {
     return VESTA_NOT_SYNCED;
+  }
+  if (no_quorum) {
+    return VESTA_NO_QUORUM;
   }
   return status->lag > MIRROR_LAGGING_NS ? VESTA_LAGGING : VESTA_PROMOTABLE;
 }
@@ -328,14 +332,21 @@ SaAisErrorT vesta_mirror_status(vesta_mirror_t *mirror, vesta_status_t *status) 
   status->lag_bytes = level ? 0 : subscriber->held_bytes; /* what was handed out last is held until the next call */
   status->lag = level ? 0 : mirror_lag_ns(mirror, &standing);
   status->silence = stream_steady_ns() - standing.heard_ns;
-  status->reason = mirror_reason(mirror, status, subscriber->synced);
+  status->reason = mirror_reason(mirror, status, subscriber->synced, subscriber->no_quorum);
   status->promotable = status->reason == VESTA_PROMOTABLE ? SA_TRUE : SA_FALSE;
   return SA_AIS_OK;
 }
 
 /* ---- life ---- */
 
-static SaAisErrorT mirror_open(SaCkptCheckpointHandleT checkpoint, const vesta_mirror_options_t *options, bool of_pair,
+/* What is mirrored: an open checkpoint, or one of a service on another machine. */
+typedef struct mirror_source {
+  SaCkptCheckpointHandleT checkpoint;
+  const vesta_server_t *server;
+  const char *name; /* NULL: the former */
+} mirror_source_t;
+
+static SaAisErrorT mirror_open(const mirror_source_t *source, const vesta_mirror_options_t *options, bool of_pair,
                                vesta_mirror_t **mirror) {
   static const vesta_mirror_options_t defaults;
   options = options == NULL ? &defaults : options;
@@ -356,7 +367,8 @@ static SaAisErrorT mirror_open(SaCkptCheckpointHandleT checkpoint, const vesta_m
                                         .prefixes = options->prefixes,
                                         .prefix_count = options->prefix_count,
                                         .when_slow = options->when_slow};
-    error = vesta_stream_open(checkpoint, &of_stream, &made->stream);
+    error = source->name == NULL ? vesta_stream_open(source->checkpoint, &of_stream, &made->stream)
+                                 : vesta_stream_open_at(source->server, source->name, &of_stream, &made->stream);
   }
   if (error != SA_AIS_OK) {
     mirror_destroy(&made);
@@ -368,12 +380,20 @@ static SaAisErrorT mirror_open(SaCkptCheckpointHandleT checkpoint, const vesta_m
 
 SaAisErrorT vesta_mirror_open(SaCkptCheckpointHandleT checkpoint, const vesta_mirror_options_t *options,
                               vesta_mirror_t **mirror) {
-  return mirror_open(checkpoint, options, false, mirror);
+  return mirror_open(&(mirror_source_t){.checkpoint = checkpoint}, options, false, mirror);
+}
+
+SaAisErrorT vesta_mirror_open_at(const vesta_server_t *server, const char *checkpoint,
+                                 const vesta_mirror_options_t *options, vesta_mirror_t **mirror) {
+  if (checkpoint == NULL) {
+    return SA_AIS_ERR_INVALID_PARAM;
+  }
+  return mirror_open(&(mirror_source_t){.server = server, .name = checkpoint}, options, false, mirror);
 }
 
 SaAisErrorT mirror_open_for_pair(SaCkptCheckpointHandleT checkpoint, const vesta_mirror_options_t *options,
                                  vesta_mirror_t **mirror) {
-  return mirror_open(checkpoint, options, true, mirror);
+  return mirror_open(&(mirror_source_t){.checkpoint = checkpoint}, options, true, mirror);
 }
 
 SaAisErrorT vesta_mirror_fd(vesta_mirror_t *mirror, SaSelectionObjectT *fd) {

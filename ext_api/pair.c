@@ -7,6 +7,9 @@
  *   promoting   the same, until it has handed out everything up to its barrier; the next call of vesta_pair_next()
  *               says that the application has dealt with it: CONFIRM. The answer makes it active. Who asked for the
  *               role (vesta_pair_promote()) confirms without the rest when its time is up and nothing more is there
+ *   cut off     the service's node has no quorum, so nobody knows who has the role: an active is none any more, nobody
+ *               asks or confirms. When the node is back it is asked. If the role was not granted to another, it is granted
+ *               to the same member anew: with a barrier behind all that it wrote, which its mirror has to have
  *   active      hears of roles only, its mirror stands still. With a heartbeat it says that it lives (PROGRESS, ALIVE).
  *               When the role goes to another it follows the changes again, from where the mirror stands, and the
  *               stream resyncs what has changed since
@@ -43,10 +46,12 @@ struct vesta_pair {
   vesta_mirror_t *mirror;
   SaCkptCheckpointHandleT checkpoint;
   member_role_t role;
-  bool roles_only;  /* what the stream follows; lags behind role.role only within a call */
-  bool ask;         /* the group is to be asked who has the role */
-  int64_t retry_ns; /* no call to the service before that; 0: at once */
-  int64_t say_ns;   /* when to say something again; INT64_MAX: not for time's sake */
+  bool roles_only;   /* what the stream follows; lags behind role.role only within a call */
+  bool ask;          /* the group is to be asked who has the role */
+  bool cut_off;      /* this node has no quorum: what it would say of roles may be long since wrong */
+  uint64_t given_up; /* the grant that it was active by when that came; 0: none */
+  int64_t retry_ns;  /* no call to the service before that; 0: at once */
+  int64_t say_ns;    /* when to say something again; INT64_MAX: not for time's sake */
   char name[VESTA_MEMBER_NAME_BYTES_MAX + 1];
   wire_message_t join; /* the request; its text is `name` */
   /* what was said last about progress */
@@ -102,9 +107,17 @@ static SaAisErrorT pair_ask(vesta_pair_t *pair) {
   vesta_agent_reply_t reply = {0};
   vesta_err_t err;
   SaAisErrorT error = pair_call(pair, &pair->join, PAIR_CALL_TIMEOUT_NS, &reply, &err);
+  bool mine = error == SA_AIS_OK && pair->given_up != 0 && reply.message.member == pair->role.member &&
+              reply.message.epoch == pair->given_up && reply.message.state != MEMBER_NOT_GRANTED;
+  if (mine) {
+    wire_message_t anew = {.kind = WIRE_PROMOTE, .epoch = pair->given_up};
+    vesta_agent_reply_free(&reply);
+    error = pair_call(pair, &anew, PAIR_CALL_TIMEOUT_NS, &reply, &err);
+  }
   if (error != SA_AIS_OK) {
     return pair_again(pair, error);
   }
+  pair->given_up = 0;
   pair_answered(pair, &reply.message);
   vesta_agent_reply_free(&reply);
   return SA_AIS_OK;
@@ -154,9 +167,23 @@ static void pair_follow(vesta_pair_t *pair) {
   }
 }
 
+/* Is this node a part of its cluster? Who is active is so no more when it is not, and asks when it is again. */
+static void pair_look(vesta_pair_t *pair) {
+  stream_standing_t standing;
+  stream_standing(mirror_stream(pair->mirror), false, &standing);
+  bool cut_off = standing.subscriber.no_quorum;
+  if (cut_off && !pair->cut_off) {
+    pair->given_up = pair->role.role == VESTA_ROLE_ACTIVE ? pair->role.epoch : pair->given_up;
+    member_role_cut_off(&pair->role);
+    pair_follow(pair);
+  }
+  pair->ask = pair->ask || (!cut_off && pair->cut_off);
+  pair->cut_off = cut_off;
+}
+
 /* What is due with the service, all events having been told. */
 static SaAisErrorT pair_act(vesta_pair_t *pair) {
-  if (!pair->ask && pair->role.role != VESTA_ROLE_PROMOTING) {
+  if (pair->cut_off || (!pair->ask && pair->role.role != VESTA_ROLE_PROMOTING)) {
     return SA_AIS_OK;
   }
   if (pair->retry_ns != 0) {
@@ -179,8 +206,8 @@ static SaAisErrorT pair_act(vesta_pair_t *pair) {
 /* Nothing more is there to take. Was the role asked for, and is the time for the rest over? */
 static bool pair_does_without(const vesta_pair_t *pair) {
   const member_role_t *role = &pair->role;
-  return role->role == VESTA_ROLE_PROMOTING && role->epoch == pair->asked_epoch && member_role_known(role) &&
-         (pair->join.flags & WIRE_JOIN_REQUIRE_SYNCED) == 0 && pair->retry_ns == 0 &&
+  return !pair->cut_off && role->role == VESTA_ROLE_PROMOTING && role->epoch == pair->asked_epoch &&
+         member_role_known(role) && (pair->join.flags & WIRE_JOIN_REQUIRE_SYNCED) == 0 && pair->retry_ns == 0 &&
          stream_steady_ns() >= pair->asked_until_ns;
 }
 
@@ -309,6 +336,10 @@ SaAisErrorT vesta_pair_next(vesta_pair_t *pair, SaTimeT timeout, vesta_event_t *
     SaAisErrorT error = pair_act(pair);
     if (error == SA_AIS_OK && pair->role.event_count == 0) {
       error = pair_try(pair, &change, &to_tell);
+    }
+    if (error == SA_AIS_ERR_TIMEOUT) { /* all that was heard is taken */
+      pair_look(pair);
+      error = pair->role.event_count > 0 || (pair->ask && !pair->cut_off && pair->retry_ns == 0) ? SA_AIS_OK : error;
     }
     if (to_tell) {
       memset(event, 0, sizeof *event);

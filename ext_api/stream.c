@@ -5,9 +5,13 @@
  * The agent link gives three things: the token and endpoints to subscribe with (STREAM); new ones when the
  * service was silent or does not know the token any more; and the session itself. Somebody who only follows makes
  * no calls, so the stream says now and then that it is there, which finds out that the link is broken, and brings it back.
+ *
+ * On a machine without a service there is no agent link: what it gives is asked of the service itself, over TCP
+ * (notify/zmq/stream_remote.h), and so is said how far the stream is.
  */
 #include "ext_api/stream.h"
 
+#include "notify/zmq/stream_remote.h"
 #include "notify/zmq/stream_subscriber.h"
 #include "saf_api/agent_extension.h"
 
@@ -40,10 +44,13 @@ static_assert((int)VESTA_CHANGE_RESYNC_END == (int)NOTIFY_RESYNC_END, "one numbe
 static_assert((int)VESTA_CHANGE_GONE == (int)NOTIFY_GONE, "one number for a word of the stream");
 static_assert((int)VESTA_CHANGE_COALESCED == (int)NOTIFY_COALESCED, "one number for a word of the stream");
 static_assert(VESTA_PREFIXES_MAX == VESTA_STREAM_PREFIXES_MAX, "what is promised is what the service takes");
+static_assert(VESTA_SERVERS_MAX == VESTA_STREAM_SERVERS_MAX, "what is promised is what is taken");
 static_assert(SA_TIME_END == INT64_MAX && SA_TIME_END == VESTA_TIME_END, "never is never");
 
 struct vesta_stream {
-  SaCkptCheckpointHandleT checkpoint;
+  SaCkptCheckpointHandleT checkpoint; /* of no use when there is: */
+  stream_remote_t *remote;            /* NULL: the service is here */
+  uint64_t handle;                    /* what the stream is known by there */
   stream_subscriber_t *subscriber;
   SaAisErrorT over; /* SA_AIS_OK while it goes on; else what every call returns from now on */
   int64_t renew_ns; /* the service is not asked for the subscription again before that */
@@ -113,13 +120,65 @@ void stream_change(const notify_change_t *from, vesta_change_t *to) {
   to->member = from->member;
 }
 
-/* ---- the agent link ---- */
+/* ---- the service ---- */
+
+/* What a stream is begun with. */
+typedef struct stream_offer {
+  vesta_token_t token;
+  uint64_t checkpoint, handle, number;
+  vesta_bytes_t endpoints;
+  const stream_curve_t *curve;
+  vesta_agent_reply_t reply; /* what these point into */
+} stream_offer_t;
+
+static SaAisErrorT stream_ask_agent(SaCkptCheckpointHandleT checkpoint, uint64_t number, SaTimeT timeout,
+                                    stream_offer_t *offer) {
+  wire_message_t request = {.kind = WIRE_STREAM, .member = number};
+  vesta_agent_reply_t reply = {0};
+  SaAisErrorT error = vesta_agent_call(checkpoint, &request, vesta_bytes(NULL, 0), timeout, &reply, NULL);
+  if (error == SA_AIS_OK) {
+    *offer = (stream_offer_t){.token = wire_token(&reply.message),
+                              .checkpoint = reply.message.checkpoint,
+                              .number = reply.message.member,
+                              .endpoints = reply.message.text,
+                              .reply = reply};
+  }
+  return error;
+}
+
+static SaAisErrorT stream_ask_remote(stream_remote_t *remote, uint64_t number, SaTimeT timeout, stream_offer_t *offer) {
+  stream_remote_answer_t answer;
+  vesta_err_t err = stream_remote_ask(remote, number, stream_steady_ns() + timeout, &answer);
+  switch (err) {
+    case VESTA_ERR_OK:
+      *offer = (stream_offer_t){.token = answer.token,
+                                .checkpoint = answer.checkpoint,
+                                .handle = answer.handle,
+                                .number = answer.member,
+                                .endpoints = answer.endpoints,
+                                .curve = answer.curve};
+      return SA_AIS_OK;
+    case VESTA_ERR_UNAVAILABLE: return SA_AIS_ERR_TRY_AGAIN;
+    case VESTA_ERR_DENIED: return SA_AIS_ERR_FAILED_OPERATION;
+    default: return vesta_agent_error(err);
+  }
+}
 
 /* `number` is what it was listed by before; 0: it is a new one. */
-static SaAisErrorT stream_ask(SaCkptCheckpointHandleT checkpoint, uint64_t number, SaTimeT timeout,
-                              vesta_agent_reply_t *reply) {
-  wire_message_t request = {.kind = WIRE_STREAM, .member = number};
-  return vesta_agent_call(checkpoint, &request, vesta_bytes(NULL, 0), timeout, reply, NULL);
+static SaAisErrorT stream_ask(SaCkptCheckpointHandleT checkpoint, stream_remote_t *remote, uint64_t number,
+                              SaTimeT timeout, stream_offer_t *offer) {
+  return remote != NULL ? stream_ask_remote(remote, number, timeout, offer)
+                        : stream_ask_agent(checkpoint, number, timeout, offer);
+}
+
+/* Something that has no answer. SA_AIS_ERR_TRY_AGAIN: it could not be said. */
+static SaAisErrorT stream_post(const vesta_stream_t *stream, const wire_message_t *progress) {
+  if (stream->remote == NULL) {
+    return vesta_agent_post(stream->checkpoint, progress);
+  }
+  wire_message_t message = *progress;
+  message.handle = stream->handle;
+  return stream_subscriber_post(stream->subscriber, &message) ? SA_AIS_OK : SA_AIS_ERR_TRY_AGAIN;
 }
 
 static void stream_wake_set(vesta_stream_t *stream) {
@@ -139,15 +198,21 @@ static bool stream_is_over(SaAisErrorT error) {
 }
 
 static SaAisErrorT stream_renew_now(vesta_stream_t *stream) {
-  vesta_agent_reply_t reply = {0};
-  SaAisErrorT error = stream_ask(stream->checkpoint, stream->number, STREAM_RENEW_TIMEOUT_NS, &reply);
+  stream_offer_t offer;
+  SaAisErrorT error = stream_ask(stream->checkpoint, stream->remote, stream->number, STREAM_RENEW_TIMEOUT_NS, &offer);
   if (error == SA_AIS_OK) {
-    stream->number = reply.message.member;
-    vesta_err_t err = stream_subscriber_renew(stream->subscriber, wire_token(&reply.message), reply.message.text);
+    stream->number = offer.number;
+    stream->handle = offer.handle;
+    vesta_err_t err = stream_subscriber_renew(stream->subscriber, offer.token, offer.endpoints, offer.curve);
     error = err == VESTA_OK ? SA_AIS_OK : vesta_agent_error(err);
-    vesta_agent_reply_free(&reply);
+    vesta_agent_reply_free(&offer.reply);
   }
-  return error;
+  if (stream->remote != NULL && error == SA_AIS_ERR_NOT_EXIST) { /* nobody had it open here, so it could go */
+    stream_subscriber_gone(stream->subscriber);
+    return SA_AIS_OK;
+  }
+  /* Who stands in for the service, without its key, does not end anything. */
+  return stream->remote != NULL && error == SA_AIS_ERR_FAILED_OPERATION ? SA_AIS_ERR_TRY_AGAIN : error;
 }
 
 /* The subscription must be made anew. SA_AIS_ERR_TIMEOUT: not yet, the stream will wake up for it. */
@@ -167,12 +232,12 @@ static SaAisErrorT stream_renew(vesta_stream_t *stream) {
 }
 
 bool stream_tell(vesta_stream_t *stream, const wire_message_t *progress) {
-  SaAisErrorT error = vesta_agent_post(stream->checkpoint, progress);
-  if (error == SA_AIS_ERR_TRY_AGAIN && stream_steady_ns() >= stream->renew_ns) {
-    vesta_agent_reply_t reply = {0};
-    if (stream_ask(stream->checkpoint, stream->number, STREAM_RENEW_TIMEOUT_NS, &reply) == SA_AIS_OK) {
-      stream->number = reply.message.member;
-      vesta_agent_reply_free(&reply);
+  SaAisErrorT error = stream_post(stream, progress);
+  if (error == SA_AIS_ERR_TRY_AGAIN && stream->remote == NULL && stream_steady_ns() >= stream->renew_ns) {
+    stream_offer_t offer;
+    if (stream_ask(stream->checkpoint, NULL, stream->number, STREAM_RENEW_TIMEOUT_NS, &offer) == SA_AIS_OK) {
+      stream->number = offer.number;
+      vesta_agent_reply_free(&offer.reply);
     } else {
       stream->renew_ns = stream_steady_ns() + STREAM_RENEW_AGAIN_NS;
     }
@@ -202,9 +267,9 @@ static void stream_tell_sometimes(vesta_stream_t *stream, int64_t now_ns) {
 
 /* It is not listed any longer. Should the link be broken, it is until its handle is closed. */
 static void stream_tell_end(const vesta_stream_t *stream) {
-  if (stream->number != 0 && stream_mine(stream)) {
+  if (stream_mine(stream) && (stream->number != 0 || stream->remote != NULL)) {
     wire_message_t end = {.kind = WIRE_PROGRESS, .state = WIRE_PROGRESS_STREAM_END, .member = stream->number};
-    (void)vesta_agent_post(stream->checkpoint, &end);
+    (void)stream_post(stream, &end);
   }
 }
 
@@ -318,10 +383,10 @@ static bool stream_options_valid(const vesta_stream_options_t *options) {
 }
 
 /* `prefixes` is room for VESTA_PREFIXES_MAX of them. */
-static subscriber_config_t stream_config(const vesta_stream_options_t *options, const wire_message_t *reply,
+static subscriber_config_t stream_config(const vesta_stream_options_t *options, const stream_offer_t *offer,
                                          wire_element_t *prefixes) {
-  subscriber_config_t config = {.checkpoint_id = reply->checkpoint,
-                                .token = wire_token(reply),
+  subscriber_config_t config = {.checkpoint_id = offer->checkpoint,
+                                .token = offer->token,
                                 .start = SUBSCRIBER_FROM_SNAPSHOT,
                                 .buffer_bytes = options->buffer_bytes,
                                 .keys_only = options->keys_only == SA_TRUE,
@@ -342,15 +407,11 @@ static subscriber_config_t stream_config(const vesta_stream_options_t *options, 
   return config;
 }
 
-SaAisErrorT vesta_stream_open(SaCkptCheckpointHandleT checkpoint, const vesta_stream_options_t *options,
-                              vesta_stream_t **stream) {
-  static const vesta_stream_options_t defaults;
-  options = options == NULL ? &defaults : options;
-  if (stream == NULL || !stream_options_valid(options)) {
-    return SA_AIS_ERR_INVALID_PARAM;
-  }
-  vesta_agent_reply_t reply = {0};
-  SaAisErrorT error = stream_ask(checkpoint, 0, STREAM_OPEN_TIMEOUT_NS, &reply);
+/* `remote` is the stream's when this succeeds. */
+static SaAisErrorT stream_open(SaCkptCheckpointHandleT checkpoint, stream_remote_t *remote,
+                               const vesta_stream_options_t *options, vesta_stream_t **stream) {
+  stream_offer_t offer;
+  SaAisErrorT error = stream_ask(checkpoint, remote, 0, STREAM_OPEN_TIMEOUT_NS, &offer);
   if (error != SA_AIS_OK) {
     return error;
   }
@@ -359,22 +420,79 @@ SaAisErrorT vesta_stream_open(SaCkptCheckpointHandleT checkpoint, const vesta_st
   if (made != NULL) {
     int64_t now_ns = stream_steady_ns();
     *made = (vesta_stream_t){.checkpoint = checkpoint,
+                             .remote = remote,
+                             .handle = offer.handle,
                              .over = SA_AIS_OK,
                              .owner_wake_ns = INT64_MAX,
                              .drained_ns = now_ns,
-                             .number = reply.message.member,
+                             .number = offer.number,
                              .tell_ns = now_ns};
     wire_element_t prefixes[VESTA_PREFIXES_MAX];
-    subscriber_config_t config = stream_config(options, &reply.message, prefixes);
-    err = stream_subscriber_open(&config, reply.message.text, &made->subscriber);
+    subscriber_config_t config = stream_config(options, &offer, prefixes);
+    err = stream_subscriber_open(&config, offer.endpoints, offer.curve, &made->subscriber);
   }
-  vesta_agent_reply_free(&reply);
+  vesta_agent_reply_free(&offer.reply);
   if (err != VESTA_OK) {
     free(made);
     return vesta_agent_error(err);
   }
   *stream = made;
   return SA_AIS_OK;
+}
+
+SaAisErrorT vesta_stream_open(SaCkptCheckpointHandleT checkpoint, const vesta_stream_options_t *options,
+                              vesta_stream_t **stream) {
+  static const vesta_stream_options_t defaults;
+  options = options == NULL ? &defaults : options;
+  if (stream == NULL || !stream_options_valid(options)) {
+    return SA_AIS_ERR_INVALID_PARAM;
+  }
+  return stream_open(checkpoint, NULL, options, stream);
+}
+
+/* ---- another machine's ---- */
+
+static const char *server_text(const char *given, const char *variable) {
+  const char *text = given != NULL ? given : secure_getenv(variable);
+  return text == NULL || text[0] == '\0' ? NULL : text;
+}
+
+/* INVALID_PARAM also when what `server` and the environment say does not make a whole. */
+static vesta_err_t server_open(const vesta_server_t *server, const char *checkpoint, stream_remote_t **remote) {
+  static const vesta_server_t nothing;
+  server = server == NULL ? &nothing : server;
+  const char *insecure = server_text(NULL, "VESTA_STREAM_INSECURE");
+  stream_remote_config_t config = {.servers = server_text(server->endpoints, "VESTA_STREAM_SERVER"),
+                                   .server_keys = server_text(server->server_keys, "VESTA_STREAM_SERVER_KEY"),
+                                   .key = server_text(server->key, "VESTA_STREAM_KEY"),
+                                   .name = vesta_bytes(checkpoint, strlen(checkpoint))};
+  bool open = server->insecure == SA_TRUE || (insecure != NULL && strcmp(insecure, "1") == 0);
+  bool keys = config.server_keys != NULL && config.key != NULL;
+  bool half = !keys && (config.server_keys != NULL || config.key != NULL);
+  if (config.servers == NULL || half || (!keys && !open) || !RESERVED_IS_ZERO(server) ||
+      (server->insecure != SA_FALSE && server->insecure != SA_TRUE)) {
+    return VESTA_ERR_INVALID_PARAM;
+  }
+  return stream_remote_open(&config, remote);
+}
+
+SaAisErrorT vesta_stream_open_at(const vesta_server_t *server, const char *checkpoint,
+                                 const vesta_stream_options_t *options, vesta_stream_t **stream) {
+  static const vesta_stream_options_t defaults;
+  stream_remote_t *remote = NULL;
+  options = options == NULL ? &defaults : options;
+  if (stream == NULL || checkpoint == NULL || !stream_options_valid(options)) {
+    return SA_AIS_ERR_INVALID_PARAM;
+  }
+  vesta_err_t err = server_open(server, checkpoint, &remote);
+  if (err != VESTA_OK) {
+    return vesta_agent_error(err);
+  }
+  SaAisErrorT error = stream_open(0, remote, options, stream);
+  if (error != SA_AIS_OK) {
+    stream_remote_close(&remote, true);
+  }
+  return error;
 }
 
 SaAisErrorT vesta_stream_fd(vesta_stream_t *stream, SaSelectionObjectT *fd) {
@@ -420,6 +538,7 @@ SaAisErrorT vesta_stream_close(vesta_stream_t **stream) {
   }
   if (*stream != NULL) {
     stream_tell_end(*stream);
+    stream_remote_close(&(*stream)->remote, stream_mine(*stream));
     stream_subscriber_close(&(*stream)->subscriber);
     free(*stream);
     *stream = NULL;

@@ -18,7 +18,7 @@
  *   Objects   An object is used by one thread at a time; different objects by any threads. It needs its checkpoint
  *             handle, opened with SA_CKPT_CHECKPOINT_READ (those that write: _WRITE), for as long as it lives: when the
  *             handle is closed or its library handle is finalized, calls that need the service return
- *             SA_AIS_ERR_BAD_HANDLE.
+ *             SA_AIS_ERR_BAD_HANDLE. Streams and mirrors of another machine's service (..._open_at()) need none.
  *   Results   An out-parameter is written on SA_AIS_OK only, and a call that fails changes nothing. NULL where a
  *             pointer must be is SA_AIS_ERR_INVALID_PARAM.
  *   Time      Timeouts and durations are nanoseconds. A timeout of 0 never waits, SA_TIME_END waits for ever, a
@@ -211,6 +211,59 @@ typedef struct vesta_stream_options {
 SaAisErrorT vesta_stream_open(SaCkptCheckpointHandleT checkpoint, const vesta_stream_options_t *options,
                               vesta_stream_t **stream);
 
+/** A stream over TCP may choose from so many endpoints. */
+#define VESTA_SERVERS_MAX 8
+
+/**
+ * A service on another machine, one that was started with --stream-listen; doc/OPERATIONS.md, "Subscribing from another
+ * machine". Zero, or NULL in the place of all of it: as the environment says.
+ *
+ * Streams and mirrors can be opened there, which is to say read. All else needs a service on this machine.
+ */
+typedef struct vesta_server {
+  const char *
+      endpoints; /**< "tcp://ADDRESS:PORT"; or several (VESTA_SERVERS_MAX), with spaces between, nodes of one cluster: who can't be
+                              reached is passed over for the next, then and later; the stream goes on where it was,
+                              or says LOST where that node's history does not reach. NULL: $VESTA_STREAM_SERVER */
+  const char *server_keys; /**< path of a file with the service's public key (node.pub of `vesta keygen` there), or as
+                                many as endpoints with spaces between. NULL: $VESTA_STREAM_SERVER_KEY */
+  const char *key;       /**< path of the file with the keys of this side (node.key of `vesta keygen` here; 0600), whose
+                                public key is in the service's --stream-keys. NULL: $VESTA_STREAM_KEY */
+  SaBoolT insecure;      /**< SA_TRUE: no keys, nothing is encrypted, whoever answers is believed; for a service that
+                                was started with --insecure. SA_FALSE: only if $VESTA_STREAM_INSECURE is 1 */
+  SaUint64T reserved[4]; /**< zero */
+} vesta_server_t;
+
+/**
+ * Begin to follow a checkpoint of a service on another machine. No handle is needed, nor a service here, and the stream
+ * is as any other. When that service ends or is not reached the stream waits; when it is back it goes on, or says LOST
+ * and resyncs.
+ *
+ * @param server       NULL: as the environment says; copied, files are read now
+ * @param checkpoint   its name, NUL-terminated
+ * @param options      NULL: the defaults; copied
+ * @param[out] stream  set on SA_AIS_OK only; free with vesta_stream_close(). Its calls do not return
+ *                     SA_AIS_ERR_BAD_HANDLE but in a forked child, and vesta_stream_next() returns SA_AIS_ERR_ACCESS
+ *                     when the service does not let this key in any more
+ * @return SA_AIS_OK
+ *         SA_AIS_ERR_INVALID_PARAM     checkpoint or stream is NULL; an option is out of its range; a reserved member is
+ *                                      not zero; there is no endpoint, or it is none; a file of keys is missing or holds
+ *                                      none; others can read the one with the secret key; no keys, and not `insecure`
+ *         SA_AIS_ERR_ACCESS            the service does not know the key of this side
+ *         SA_AIS_ERR_FAILED_OPERATION  who answers does not prove to have the service's key: it has another one, or none,
+ *                                      or is no such service
+ *         SA_AIS_ERR_TRY_AGAIN         nobody answers there now
+ *         SA_AIS_ERR_TIMEOUT           there is no answer within 10 seconds
+ *         SA_AIS_ERR_NOT_EXIST         the service has no such checkpoint
+ *         SA_AIS_ERR_NO_RESOURCES      too few free descriptors, or the service serves as many as it may (--guests-max)
+ *         SA_AIS_ERR_NO_MEMORY         out of memory
+ *         SA_AIS_ERR_VERSION           the service speaks another version of the protocol
+ *
+ * Threads: any.   Blocks: 10 seconds at most; vesta_stream_close() of such a stream 0.1 second at most
+ */
+SaAisErrorT vesta_stream_open_at(const vesta_server_t *server, const char *checkpoint,
+                                 const vesta_stream_options_t *options, vesta_stream_t **stream);
+
 /**
  * A descriptor for poll(), select() or epoll: readable while vesta_stream_next() would do something, level-triggered.
  * It may wake up for the stream's own needs: then vesta_stream_next() returns SA_AIS_ERR_TIMEOUT.
@@ -296,6 +349,9 @@ typedef enum vesta_not_promotable {
   VESTA_DIVERGED = 3,   /**< what it has belongs to another history, or was found to differ by vesta_mirror_verify(); a
                              resync is under way */
   VESTA_ENDED = 4,      /**< the checkpoint is gone */
+  VESTA_NO_QUORUM = 5, /**< the service's node is cut off from the other nodes of its cluster, or from too many of them:
+                             they may go on without it. What the mirror has is a consistent state of before, and can be
+                             read. Over when the node is back */
 } vesta_not_promotable_t;
 
 /** How far a mirror is. "Lag 0" alone is never the answer: who has received nothing lags behind nothing. */
@@ -327,6 +383,21 @@ typedef struct vesta_status {
  */
 SaAisErrorT vesta_mirror_open(SaCkptCheckpointHandleT checkpoint, const vesta_mirror_options_t *options,
                               vesta_mirror_t **mirror);
+
+/**
+ * Begin to mirror a checkpoint of a service on another machine.
+ *
+ * @param server       as for vesta_stream_open_at()
+ * @param checkpoint   its name, NUL-terminated
+ * @param options      NULL: the defaults; copied
+ * @param[out] mirror  set on SA_AIS_OK only; free with vesta_mirror_close()
+ * @return SA_AIS_OK
+ *         and the errors of vesta_stream_open_at()
+ *
+ * Threads: any.   Blocks: as vesta_stream_open_at()
+ */
+SaAisErrorT vesta_mirror_open_at(const vesta_server_t *server, const char *checkpoint,
+                                 const vesta_mirror_options_t *options, vesta_mirror_t **mirror);
 
 /**
  * A descriptor for poll(), select() or epoll: readable while vesta_mirror_next() would do something, as
@@ -513,15 +584,20 @@ typedef enum vesta_role {
   VESTA_ROLE_PROMOTING = 2, /**< granted; take the events that are left, ACTIVE follows them */
   VESTA_ROLE_ACTIVE = 3,    /**< has everything; serves, and writes from now on */
   VESTA_ROLE_FENCED = 4,    /**< was active, another was granted the role: it asked for it, or this one was silent for
-                                 its heartbeat. Writes are refused; stop serving. STANDBY follows */
+                                 its heartbeat. Writes are refused; stop serving. STANDBY follows. Or this node is cut
+                                 off from the others (reason NO_QUORUM), who may grant the role to another any moment.
+                                 If they did not, PROMOTING and ACTIVE come again when it is back, by a new grant */
 } vesta_role_t;
 
-/** Why a member is STANDBY. */
+/** Why a member is STANDBY, or FENCED. */
 typedef enum vesta_role_reason {
   VESTA_ROLE_JOINED = 1,   /**< as every member at first */
   VESTA_ROLE_REVOKED = 2,  /**< the promotion was taken back: the barrier was not reached in time */
   VESTA_ROLE_RESIGNED = 3, /**< it handed over by vesta_pair_resign() */
   VESTA_ROLE_AGAIN = 4,    /**< after FENCED */
+  /** of FENCED, in a cluster: this node has not been heard by a majority for half a second. Nothing is written through it
+   *  until it is. corosync takes longer to give a node up, and only then the role goes to another */
+  VESTA_ROLE_NO_QUORUM = 5,
 } vesta_role_reason_t;
 
 /** How complete a promotion is. */
@@ -549,7 +625,7 @@ typedef enum vesta_event_kind {
 typedef struct vesta_event {
   vesta_event_kind_t kind;
   vesta_role_t role;           /**< the member's role from this event on; of a CHANGE the role it has */
-  vesta_role_reason_t reason;  /**< ROLE, STANDBY */
+  vesta_role_reason_t reason;  /**< ROLE, STANDBY; ROLE, FENCED: NO_QUORUM, or 0: another was granted the role */
   vesta_promotion_t promotion; /**< ROLE, ACTIVE: DIRTY only after vesta_pair_promote() */
   SaUint64T role_epoch;        /**< ROLE, PROMOTING and ACTIVE: the epoch of the grant. It only ever rises: a fencing
                                     token, to show to resources outside */

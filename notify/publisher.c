@@ -37,11 +37,13 @@ typedef struct audience {
   uint64_t checkpoint_id;
   int64_t told_ns;      /* everybody here was told something at that time, or later */
   uint64_t awaited_seq; /* somebody waits for operations up to here */
-  uint32_t subscriptions[CLASS_COUNT];
+  uint32_t subscriptions[PUBLISHER_DOORS_MAX][CLASS_COUNT];
 } audience_t;
 
 struct publisher {
-  publisher_output_t output;
+  publisher_output_t outputs[PUBLISHER_DOORS_MAX];
+  uint32_t doors;
+  uint64_t subscriptions[PUBLISHER_DOORS_MAX];
   table_t audiences;
   audience_t *earliest, *latest;
   int64_t now_ns;
@@ -49,6 +51,7 @@ struct publisher {
   audience_t *batch_of; /* NULL: the batch is empty */
   vesta_pos_t batch_end;
   bool batch_has_epoch;
+  bool no_quorum;
   publisher_counters_t counters;
 };
 
@@ -59,12 +62,13 @@ void notify_topic(uint8_t topic[NOTIFY_TOPIC_BYTES], uint8_t class_byte, uint64_
   }
 }
 
-vesta_err_t publisher_new(const publisher_output_t *output, publisher_t **out) {
+vesta_err_t publisher_new(const publisher_output_t *outputs, uint32_t doors, publisher_t **out) {
   publisher_t *publisher = calloc(1, sizeof *publisher);
   if (publisher == NULL) {
     return VESTA_ERR_NO_MEMORY;
   }
-  publisher->output = *output;
+  memcpy(publisher->outputs, outputs, doors * sizeof *outputs);
+  publisher->doors = doors;
   if (!table_init(&publisher->audiences) || !change_batch_init(&publisher->batch)) {
     publisher_destroy(&publisher);
     return VESTA_ERR_NO_MEMORY;
@@ -134,9 +138,18 @@ static audience_t *audience_add(publisher_t *publisher, uint64_t checkpoint_id) 
   return audience;
 }
 
+/* Does anybody at any door listen to that topic? */
+static bool audience_has(const audience_t *audience, topic_class_t topic) {
+  uint32_t subscriptions = 0;
+  for (uint32_t door = 0; door < PUBLISHER_DOORS_MAX; door++) {
+    subscriptions |= audience->subscriptions[door][topic];
+  }
+  return subscriptions != 0;
+}
+
 static bool audience_empty(const audience_t *audience) {
-  return audience->subscriptions[CLASS_DATA] == 0 && audience->subscriptions[CLASS_KEYS] == 0 &&
-         audience->subscriptions[CLASS_ROLES] == 0;
+  return !audience_has(audience, CLASS_DATA) && !audience_has(audience, CLASS_KEYS) &&
+         !audience_has(audience, CLASS_ROLES);
 }
 
 static void audience_remove(publisher_t *publisher, audience_t *audience) {
@@ -147,49 +160,61 @@ static void audience_remove(publisher_t *publisher, audience_t *audience) {
 
 /* ---- sending ---- */
 
-static void emit(publisher_t *publisher, const audience_t *audience, topic_class_t topic, vesta_bytes_t head,
+/* A topic at a door. */
+typedef struct place {
+  uint32_t door;
+  topic_class_t topic;
+} place_t;
+
+static void emit(publisher_t *publisher, const audience_t *audience, place_t place, vesta_bytes_t head,
                  vesta_bytes_t payload) {
   uint8_t frame[NOTIFY_TOPIC_BYTES];
-  notify_topic(frame, class_bytes[topic], audience->checkpoint_id);
-  publisher->output.emit(publisher->output.context, frame, head, payload);
+  const publisher_output_t *output = &publisher->outputs[place.door];
+  notify_topic(frame, class_bytes[place.topic], audience->checkpoint_id);
+  output->emit(output->context, frame, head, payload);
   publisher->counters.messages++;
   publisher->counters.bytes += sizeof frame + head.size + payload.size;
 }
 
-static void emit_beacon_message(publisher_t *publisher, const audience_t *audience, topic_class_t topic,
+static void emit_beacon_message(publisher_t *publisher, const audience_t *audience, place_t place,
                                 wire_message_t *beacon) {
   beacon->kind = WIRE_BEACON;
+  beacon->state |= publisher->no_quorum ? WIRE_BEACON_NO_QUORUM : 0U;
   beacon->checkpoint = audience->checkpoint_id;
   uint8_t head[256];
   size_t size = 0;
   vesta_err_t err = wire_encode(beacon, head, sizeof head, &size);
   VESTA_ASSERT(err == VESTA_OK);
-  emit(publisher, audience, topic, vesta_bytes(head, size), (vesta_bytes_t){0});
+  emit(publisher, audience, place, vesta_bytes(head, size), (vesta_bytes_t){0});
   publisher->counters.beacons++;
 }
 
-static void emit_beacon(publisher_t *publisher, const audience_t *audience, topic_class_t topic, vesta_pos_t position,
+static void emit_beacon(publisher_t *publisher, const audience_t *audience, place_t place, vesta_pos_t position,
                         uint64_t state) {
   wire_message_t beacon = {.state = state};
   wire_pos_set(&beacon, position);
-  emit_beacon_message(publisher, audience, topic, &beacon);
+  emit_beacon_message(publisher, audience, place, &beacon);
 }
 
 static void emit_beacons(publisher_t *publisher, audience_t *audience, vesta_pos_t position, uint64_t state) {
-  for (topic_class_t topic = 0; topic < CLASS_COUNT; topic++) {
-    if (audience->subscriptions[topic] != 0) {
-      emit_beacon(publisher, audience, topic, position, state);
+  for (uint32_t door = 0; door < publisher->doors; door++) {
+    for (topic_class_t topic = 0; topic < CLASS_COUNT; topic++) {
+      if (audience->subscriptions[door][topic] != 0) {
+        emit_beacon(publisher, audience, (place_t){door, topic}, position, state);
+      }
     }
   }
   audience_told(publisher, audience);
 }
 
-/* Where the checkpoint stands; one that is not there is gone. */
-static void emit_standing(publisher_t *publisher, audience_t *audience, const topic_class_t *only,
-                          const replica_t *replica) {
+/* Where the checkpoint stands; one that is not there is gone, unless this node may know less than the others now. */
+static void emit_standing(publisher_t *publisher, audience_t *audience, const place_t *only, const replica_t *replica) {
   replica_status_t status = {0};
   if (replica != NULL) {
     replica_status(replica, &status);
+  } else if (publisher->no_quorum) {
+    audience_told(publisher, audience);
+    return;
   }
   uint64_t state = replica != NULL ? 0 : WIRE_BEACON_GONE;
   if (only != NULL) {
@@ -199,14 +224,19 @@ static void emit_standing(publisher_t *publisher, audience_t *audience, const to
   }
 }
 
-static void batch_emit_class(publisher_t *publisher, topic_class_t topic, bool withheld) {
+/* To all doors but those where too much waits. */
+static void batch_emit_class(publisher_t *publisher, topic_class_t topic, const bool *withheld) {
   const audience_t *audience = publisher->batch_of;
-  if (audience->subscriptions[topic] == 0) {
-    return;
+  bool wanted = false;
+  for (uint32_t door = 0; door < publisher->doors; door++) {
+    bool listened = audience->subscriptions[door][topic] != 0;
+    wanted |= listened && !withheld[door];
+    if (listened && withheld[door]) {
+      emit_beacon(publisher, audience, (place_t){door, topic}, publisher->batch_end, 0);
+      publisher->counters.withheld++;
+    }
   }
-  if (withheld) {
-    emit_beacon(publisher, audience, topic, publisher->batch_end, 0);
-    publisher->counters.withheld++;
+  if (!wanted) {
     return;
   }
   wire_message_t message = {
@@ -219,15 +249,19 @@ static void batch_emit_class(publisher_t *publisher, topic_class_t topic, bool w
     message.state |= WIRE_CHANGES_AWAITED;
   }
   vesta_bytes_t head = change_batch_encode(&publisher->batch, &message);
-  emit(publisher, audience, topic, head,
-       topic == CLASS_KEYS ? (vesta_bytes_t){0} : change_batch_data(&publisher->batch));
+  vesta_bytes_t data = topic == CLASS_KEYS ? (vesta_bytes_t){0} : change_batch_data(&publisher->batch);
+  for (uint32_t door = 0; door < publisher->doors; door++) {
+    if (audience->subscriptions[door][topic] != 0 && !withheld[door]) {
+      emit(publisher, audience, (place_t){door, topic}, head, data);
+    }
+  }
 }
 
 /* Changes of role go out alone, one message each; they are small, few, and never withheld. */
 static void batch_emit_roles(publisher_t *publisher) {
   const audience_t *audience = publisher->batch_of;
   const change_batch_t *batch = &publisher->batch;
-  for (uint32_t i = 0; i < batch->count && audience->subscriptions[CLASS_ROLES] != 0; i++) {
+  for (uint32_t i = 0; i < batch->count && audience_has(audience, CLASS_ROLES); i++) {
     if (batch->elements[i].kind != VESTA_KIND_EPOCH) {
       continue;
     }
@@ -238,7 +272,12 @@ static void batch_emit_roles(publisher_t *publisher) {
         .elements = &batch->elements[i],
         .element_count = 1,
     };
-    emit(publisher, audience, CLASS_ROLES, change_batch_encode_bare(&publisher->batch, &message), (vesta_bytes_t){0});
+    vesta_bytes_t head = change_batch_encode_bare(&publisher->batch, &message);
+    for (uint32_t door = 0; door < publisher->doors; door++) {
+      if (audience->subscriptions[door][CLASS_ROLES] != 0) {
+        emit(publisher, audience, (place_t){door, CLASS_ROLES}, head, (vesta_bytes_t){0});
+      }
+    }
   }
 }
 
@@ -247,13 +286,17 @@ static void batch_emit(publisher_t *publisher) {
   if (audience == NULL) {
     return;
   }
-  bool withheld = publisher->output.held_bytes(publisher->output.context) > VESTA_STREAM_QUEUE_BYTES_MAX;
+  bool withheld[PUBLISHER_DOORS_MAX] = {false};
+  for (uint32_t door = 0; door < publisher->doors; door++) {
+    const publisher_output_t *output = &publisher->outputs[door];
+    withheld[door] = output->held_bytes(output->context) > output->held_bytes_max;
+  }
   batch_emit_class(publisher, CLASS_DATA, withheld);
   batch_emit_class(publisher, CLASS_KEYS, withheld);
   if (publisher->batch_has_epoch) {
     batch_emit_roles(publisher);
     emit_beacons(publisher, audience, publisher->batch_end, 0);
-  } else if (audience->subscriptions[CLASS_ROLES] == 0) {
+  } else if (!audience_has(audience, CLASS_ROLES)) {
     audience_told(publisher, audience);
   }
   change_batch_clear(&publisher->batch);
@@ -301,7 +344,7 @@ void publisher_committed(publisher_t *publisher, uint64_t checkpoint_id, const r
   if (publisher->batch_of != audience) {
     batch_emit(publisher);
   }
-  bool roles_only = audience->subscriptions[CLASS_DATA] == 0 && audience->subscriptions[CLASS_KEYS] == 0;
+  bool roles_only = !audience_has(audience, CLASS_DATA) && !audience_has(audience, CLASS_KEYS);
   for (uint64_t seq = first_seq; seq <= last_seq; seq++) {
     replica_record_t record;
     vesta_err_t err = replica_record(replica, seq, &record);
@@ -332,7 +375,7 @@ void publisher_flush(publisher_t *publisher, int64_t steady_ns) {
 
 void publisher_content(publisher_t *publisher, uint64_t checkpoint_id, const content_t *content) {
   const audience_t *audience = audience_find(publisher, checkpoint_id);
-  if (audience == NULL || audience->subscriptions[CLASS_DATA] == 0) {
+  if (audience == NULL || !audience_has(audience, CLASS_DATA)) {
     return;
   }
   batch_emit(publisher);
@@ -340,14 +383,18 @@ void publisher_content(publisher_t *publisher, uint64_t checkpoint_id, const con
   content_hash_write(content->hash, hash);
   wire_message_t beacon = {.hash = vesta_bytes(hash, sizeof hash), .count = content->section_count};
   wire_pos_set(&beacon, content->position);
-  emit_beacon_message(publisher, audience, CLASS_DATA, &beacon);
+  for (uint32_t door = 0; door < publisher->doors; door++) {
+    if (audience->subscriptions[door][CLASS_DATA] != 0) {
+      emit_beacon_message(publisher, audience, (place_t){door, CLASS_DATA}, &beacon);
+    }
+  }
 }
 
 void publisher_removed(publisher_t *publisher, uint64_t checkpoint_id) {
   audience_t *audience = audience_find(publisher, checkpoint_id);
   if (audience != NULL) {
     batch_emit(publisher);
-    emit_standing(publisher, audience, NULL, NULL);
+    emit_beacons(publisher, audience, (vesta_pos_t){0}, WIRE_BEACON_GONE);
   }
 }
 
@@ -370,46 +417,60 @@ static bool subscription_parse(vesta_bytes_t message, bool *begins, topic_class_
   return false;
 }
 
-static void subscription_end(publisher_t *publisher, audience_t *audience, topic_class_t topic) {
-  if (audience == NULL || audience->subscriptions[topic] == 0) {
+static void subscription_end(publisher_t *publisher, audience_t *audience, place_t place) {
+  if (audience == NULL || audience->subscriptions[place.door][place.topic] == 0) {
     return; /* of one that was dropped */
   }
-  audience->subscriptions[topic]--;
+  audience->subscriptions[place.door][place.topic]--;
+  publisher->subscriptions[place.door]--;
   publisher->counters.subscriptions--;
-  publisher->counters.topics -= audience->subscriptions[topic] == 0;
+  publisher->counters.topics -= !audience_has(audience, place.topic);
   if (audience_empty(audience)) {
     audience_remove(publisher, audience);
   }
 }
 
-void publisher_subscription(publisher_t *publisher, vesta_bytes_t message,
+bool publisher_subscription(publisher_t *publisher, uint32_t door, vesta_bytes_t message,
                             const replica_t *(*replica)(void *context, uint64_t checkpoint_id), void *context,
                             int64_t steady_ns) {
   publisher->now_ns = steady_ns;
   batch_emit(publisher); /* to those who were there; the new one begins with its beacon */
   bool begins;
-  topic_class_t topic;
+  place_t place = {.door = door};
   uint64_t checkpoint_id;
-  if (!subscription_parse(message, &begins, &topic, &checkpoint_id)) {
+  if (!subscription_parse(message, &begins, &place.topic, &checkpoint_id)) {
     publisher->counters.dropped_input++;
-    return;
+    return false;
   }
   audience_t *audience = audience_find(publisher, checkpoint_id);
   if (!begins) {
-    subscription_end(publisher, audience, topic);
-    return;
+    subscription_end(publisher, audience, place);
+    return true;
   }
   if (audience == NULL) {
     audience = audience_add(publisher, checkpoint_id);
   }
   if (audience == NULL) {
     publisher->counters.dropped_input++;
-    return;
+    return false;
   }
-  publisher->counters.topics += audience->subscriptions[topic] == 0;
+  publisher->counters.topics += !audience_has(audience, place.topic);
   publisher->counters.subscriptions++;
-  audience->subscriptions[topic]++;
-  emit_standing(publisher, audience, &topic, replica(context, checkpoint_id));
+  publisher->subscriptions[door]++;
+  audience->subscriptions[door][place.topic]++;
+  emit_standing(publisher, audience, &place, replica(context, checkpoint_id));
+  return true;
+}
+
+uint64_t publisher_subscriptions(const publisher_t *publisher, uint32_t door) { return publisher->subscriptions[door]; }
+
+uint64_t publisher_listeners(const publisher_t *publisher, uint32_t door, uint64_t checkpoint_id) {
+  const audience_t *audience = audience_find(publisher, checkpoint_id);
+  uint64_t listeners = 0;
+  for (topic_class_t topic = 0; audience != NULL && topic < CLASS_COUNT; topic++) {
+    listeners += audience->subscriptions[door][topic];
+  }
+  return listeners;
 }
 
 bool publisher_wanted(const publisher_t *publisher, uint64_t checkpoint_id) {
@@ -423,6 +484,16 @@ void publisher_time(publisher_t *publisher, int64_t steady_ns,
   publisher->now_ns = steady_ns;
   batch_emit(publisher);
   while (publisher_wake_ns(publisher) <= steady_ns) {
+    audience_t *audience = publisher->earliest;
+    emit_standing(publisher, audience, NULL, replica(context, audience->checkpoint_id));
+  }
+}
+
+void publisher_quorum(publisher_t *publisher, bool has_quorum,
+                      const replica_t *(*replica)(void *context, uint64_t checkpoint_id), void *context) {
+  batch_emit(publisher);
+  publisher->no_quorum = !has_quorum;
+  for (size_t left = publisher->audiences.count; left > 0; left--) { /* who was told stands last */
     audience_t *audience = publisher->earliest;
     emit_standing(publisher, audience, NULL, replica(context, audience->checkpoint_id));
   }

@@ -10,6 +10,8 @@
  * When ZeroMQ holds too many bytes for slow subscribers, beacons go out in place of the changes: who is slow sees that
  * it lacks them and fetches them from the history at its own pace; writers never wait.
  *
+ * It has one or two *doors*, each a socket: what waits for slow ones behind one is no matter of the other's.
+ *
  * Pure: messages go to `emit`, which owns the socket.
  */
 #ifndef VESTA_NOTIFY_PUBLISHER_H
@@ -26,24 +28,29 @@ void notify_topic(uint8_t topic[NOTIFY_TOPIC_BYTES], uint8_t class_byte, uint64_
 
 typedef struct publisher publisher_t;
 
+#define PUBLISHER_DOORS_MAX 2U
+
+/* A door. */
 typedef struct publisher_output {
   void *context;
   /* Take over one message for a topic. `head` and `payload` are copied before it returns. */
   void (*emit)(void *context, const uint8_t topic[NOTIFY_TOPIC_BYTES], vesta_bytes_t head, vesta_bytes_t payload);
   /* Bytes that the socket holds for slow subscribers now. */
   uint64_t (*held_bytes)(void *context);
+  uint64_t held_bytes_max; /* beyond, beacons go out there in place of changes */
 } publisher_output_t;
 
-/** @return OK; NO_MEMORY */
-vesta_err_t publisher_new(const publisher_output_t *output, publisher_t **out);
+/** @param outputs   copied; `doors` of them, 1 to PUBLISHER_DOORS_MAX   @return OK; NO_MEMORY */
+vesta_err_t publisher_new(const publisher_output_t *outputs, uint32_t doors, publisher_t **out);
 void publisher_destroy(publisher_t **publisher);
 
 /**
- * A message arrived at the XPUB: a subscription (byte 1, topic) or its end (byte 0, topic). Anything else is dropped
- * and counted. `replica` finds the replica of a checkpoint (NULL: unknown checkpoint; its beacon then says
+ * A message arrived at the XPUB of a door: a subscription (byte 1, topic) or its end (byte 0, topic). Anything else is
+ * dropped and counted. `replica` finds the replica of a checkpoint (NULL: unknown checkpoint; its beacon then says
  * position 0 and WIRE_BEACON_GONE).
+ * @return false: it was dropped
  */
-void publisher_subscription(publisher_t *publisher, vesta_bytes_t message,
+bool publisher_subscription(publisher_t *publisher, uint32_t door, vesta_bytes_t message,
                             const replica_t *(*replica)(void *context, uint64_t checkpoint_id), void *context,
                             int64_t steady_ns);
 
@@ -68,6 +75,12 @@ void publisher_removed(publisher_t *publisher, uint64_t checkpoint_id);
 /** Beacons that are due. */
 void publisher_time(publisher_t *publisher, int64_t steady_ns,
                     const replica_t *(*replica)(void *context, uint64_t checkpoint_id), void *context);
+/**
+ * This node is cut off from the other nodes of its cluster, or is so no more: everybody who listens is told at once, and
+ * every beacon says it from now on (WIRE_BEACON_NO_QUORUM).
+ */
+void publisher_quorum(publisher_t *publisher, bool has_quorum,
+                      const replica_t *(*replica)(void *context, uint64_t checkpoint_id), void *context);
 /** When publisher_time() is due; INT64_MAX: never. */
 int64_t publisher_wake_ns(const publisher_t *publisher);
 
@@ -77,6 +90,9 @@ typedef struct publisher_counters {
   uint64_t topics, subscriptions; /* now */
 } publisher_counters_t;
 void publisher_counters(const publisher_t *publisher, publisher_counters_t *counters);
+/** Subscriptions at one door, now; and those of one checkpoint. */
+uint64_t publisher_subscriptions(const publisher_t *publisher, uint32_t door);
+uint64_t publisher_listeners(const publisher_t *publisher, uint32_t door, uint64_t checkpoint_id);
 
 /* ---- answers to SNAPSHOT_GET and HISTORY_GET (notify/stream_server.c) ---- */
 

@@ -353,5 +353,6 @@ void subscriber_status(const subscriber_t *subscriber, subscriber_status_t *stat
   status->published = subscriber->published;
   status->synced = subscriber->consistent && subscriber->mode == SUBSCRIBER_LIVE && !subscriber->hole &&
                    subscriber->doubt == 0 && !subscriber->catching_up;
+  status->no_quorum = subscriber->no_quorum;
   status->held_bytes = subscriber_held_bytes(subscriber);
 }

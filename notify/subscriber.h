@@ -63,6 +63,9 @@ vesta_err_t subscriber_answered(subscriber_t *subscriber, vesta_bytes_t head, ve
 /** The subscription was made anew (sockets rebuilt, token renewed): begin with waiting for its beacon. */
 void subscriber_resubscribed(subscriber_t *subscriber, vesta_token_t token, int64_t steady_ns);
 
+/** Another topic of the same service has a beacon with this state. */
+void subscriber_beacon_state(subscriber_t *subscriber, uint64_t state);
+
 /** The request to send on the DEALER now; false: none. At most one is outstanding; it is repeated after a second. */
 bool subscriber_request(subscriber_t *subscriber, int64_t steady_ns, wire_message_t *request);
 /** True once when the subscription has been silent for too long, or its token was refused: rebuild the sockets with
@@ -83,6 +86,9 @@ void subscriber_want_hash(subscriber_t *subscriber, int64_t steady_ns);
 /** Why it will not come: VESTA_OK, or what the service said to the last wish, which is given up then. */
 vesta_err_t subscriber_hash_refusal(const subscriber_t *subscriber);
 
+/** The checkpoint is no more, as is known from elsewhere: NOTIFY_GONE. */
+void subscriber_gone(subscriber_t *subscriber);
+
 /** What was handed out has turned out to be wrong: NOTIFY_LOST with reason MALFORMED, and everything anew. */
 void subscriber_resync(subscriber_t *subscriber);
 
@@ -91,6 +97,7 @@ typedef struct subscriber_status {
   vesta_pos_t received;   /* the last one received without a gap */
   vesta_pos_t published;  /* the last one that the service said it has */
   bool synced;            /* handed out a consistent state: not before or inside a snapshot, resync or repair */
+  bool no_quorum;         /* the service's node is cut off from the others; what is here stays as it is */
   uint64_t held_bytes;
   uint64_t holes, repairs, resyncs, lost, malformed, duplicates, overflows, rebuilt; /* counters */
   uint64_t coalesced; /* resyncs that were begun because the consumer was slow and wanted it so */

@@ -123,7 +123,10 @@ void subscriber_advance(subscriber_t *subscriber) {
   note_hole(subscriber);
 }
 
-static void gone(subscriber_t *subscriber) {
+void subscriber_gone(subscriber_t *subscriber) {
+  if (subscriber->mode == SUBSCRIBER_GONE) {
+    return;
+  }
   subscriber->mode = SUBSCRIBER_GONE;
   subscriber->outstanding = false;
   subscriber_walk_unpark(subscriber);
@@ -230,8 +233,13 @@ static void started(subscriber_t *subscriber, vesta_pos_t now) {
   }
 }
 
+void subscriber_beacon_state(subscriber_t *subscriber, uint64_t state) {
+  subscriber->no_quorum = (state & WIRE_BEACON_NO_QUORUM) != 0;
+}
+
 static void beacon_published(subscriber_t *subscriber, const wire_message_t *message) {
   vesta_pos_t now = wire_pos(message);
+  subscriber_beacon_state(subscriber, message->state);
   if (!subscriber->subscribed) {
     subscriber->subscribed = true;
     subscriber->heard = subscriber->held.first != NULL ? subscriber->held.last->position : subscriber->received;
@@ -266,7 +274,7 @@ vesta_err_t subscriber_published(subscriber_t *subscriber, vesta_bytes_t head, v
   }
   subscriber->heard_ns = steady_ns;
   if (is_gone) {
-    gone(subscriber);
+    subscriber_gone(subscriber);
   } else if (is_beacon) {
     beacon_published(subscriber, &message);
   } else if (subscriber->subscribed) { /* before its beacon nothing is certain */
@@ -302,10 +310,10 @@ static void history_answered(subscriber_t *subscriber, change_block_t *block, ve
 /* An answer that says no. */
 static void refused(subscriber_t *subscriber, const wire_message_t *message, int64_t steady_ns) {
   switch (message->error) {
-    case VESTA_ERR_NOT_EXIST: gone(subscriber); return;
+    case VESTA_ERR_NOT_EXIST: subscriber_gone(subscriber); return;
     case VESTA_ERR_ACCESS:
       if (subscriber->refused) {
-        gone(subscriber);
+        subscriber_gone(subscriber);
         return;
       }
       subscriber->refused = true; /* a restarted service may not know the token; with a new one it has to be right */

@@ -70,6 +70,7 @@ struct subscriber {
   bool subscribed;   /* its beacon came: what is published arrives here */
   vesta_pos_t heard; /* the last position heard on it; epoch 0: none */
   int64_t heard_ns;
+  bool no_quorum;  /* said the last beacon */
   bool renew;      /* the token was refused: sockets and token are to be made anew */
   bool renew_told; /* that, or silence, was told: nothing to do until it is done */
   bool refused;    /* no good answer since a refusal */

@@ -62,9 +62,10 @@ vesta_err_t agent_checkpoint_read(agent_checkpoint_t *checkpoint, vesta_bytes_t 
 /** The same into new memory, all there is from `offset` on. *to is NULL when that is nothing. Also NO_MEMORY. */
 vesta_err_t agent_checkpoint_read_rest(agent_checkpoint_t *checkpoint, vesta_bytes_t id, uint64_t offset, void **to,
                                        size_t *read_size);
-/** The size of a section as the local replica has it now. @return OK; NOT_EXIST; TRY_AGAIN when it can't be told
- * locally */
-vesta_err_t agent_checkpoint_section_size(agent_checkpoint_t *checkpoint, vesta_bytes_t id, uint64_t *size);
+/** The size of a section as the local replica has it now, which was there as of `seq`.
+ *  @return OK; NOT_EXIST; TRY_AGAIN when it can't be told locally, or not yet */
+vesta_err_t agent_checkpoint_section_size(agent_checkpoint_t *checkpoint, vesta_bytes_t id, uint64_t seq,
+                                          uint64_t *size);
 /** The next of these that finds no local replica asks for one, however often that was in vain. */
 void agent_checkpoint_map_soon(agent_checkpoint_t *checkpoint);
 /** Undo the mapping; nobody reads any more. */

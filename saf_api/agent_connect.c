@@ -123,10 +123,7 @@ static vesta_err_t link_greet(agent_session_t *session, agent_link_t *link, wire
                               int64_t deadline_ns, wire_message_t *reply) {
   vesta_err_t err = agent_endpoint_connect(&session->endpoint, &link->fd);
   if (err == VESTA_ERR_UNAVAILABLE && !atomic_load(&session->ending)) {
-    err = agent_spawn(&session->endpoint, deadline_ns);
-    if (err == VESTA_OK) {
-      err = agent_endpoint_connect(&session->endpoint, &link->fd);
-    }
+    err = agent_spawn(&session->endpoint, deadline_ns, &link->fd);
   }
   if (err != VESTA_OK) {
     return err;

@@ -210,11 +210,15 @@ vesta_err_t agent_checkpoint_read_rest(agent_checkpoint_t *checkpoint, vesta_byt
   return err;
 }
 
-vesta_err_t agent_checkpoint_section_size(agent_checkpoint_t *checkpoint, vesta_bytes_t id, uint64_t *size) {
+vesta_err_t agent_checkpoint_section_size(agent_checkpoint_t *checkpoint, vesta_bytes_t id, uint64_t seq,
+                                          uint64_t *size) {
   if (!region_ready(checkpoint)) {
     return VESTA_ERR_TRY_AGAIN;
   }
   agent_region_read_t read = agent_region_read_begin(&checkpoint->region);
+  if (replica_reader_applied(&checkpoint->region.reader) < seq) { /* before it is looked at */
+    return VESTA_ERR_TRY_AGAIN;
+  }
   vesta_err_t err = replica_reader_size(&checkpoint->region.reader, id, agent_wall_ns(), size);
   return region_holds(checkpoint, read) ? err : VESTA_ERR_TRY_AGAIN;
 }

@@ -165,7 +165,7 @@ static vesta_err_t spawn_lock(const agent_endpoint_t *endpoint, int64_t deadline
   return VESTA_OK;
 }
 
-vesta_err_t agent_spawn(const agent_endpoint_t *endpoint, int64_t deadline_ns) {
+vesta_err_t agent_spawn(const agent_endpoint_t *endpoint, int64_t deadline_ns, int *fd) {
   const char *wanted = secure_getenv("VESTA_AUTOSPAWN");
   if (!endpoint->own || (wanted != NULL && strcmp(wanted, "0") == 0)) {
     return VESTA_ERR_UNAVAILABLE;
@@ -182,12 +182,10 @@ vesta_err_t agent_spawn(const agent_endpoint_t *endpoint, int64_t deadline_ns) {
     if (attempt > 0) {
       pause_ms(PAUSE_MS);
     }
-    int fd;
-    if (agent_endpoint_connect(endpoint, &fd) == VESTA_OK) {
-      (void)close(fd); /* another process was faster */
-      err = VESTA_OK;
-    } else {
+    err = agent_endpoint_connect(endpoint, fd); /* another process may have been faster */
+    if (err != VESTA_OK) {
       err = spawn_once(endpoint, deadline_ns);
+      err = err == VESTA_OK ? agent_endpoint_connect(endpoint, fd) : err;
     }
   }
   (void)close(lock_fd);

@@ -104,6 +104,18 @@ static vesta_err_t write_send(agent_checkpoint_t *checkpoint, const SaCkptIOVect
   return found;
 }
 
+/* The end of a call on a vector of `count` elements; `bad` is the one to blame, `count` if none is. */
+static SaAisErrorT vector_end(agent_checkpoint_t *checkpoint, vesta_err_t err, uint32_t bad, uint32_t count,
+                              SaUint32T *erroneous) {
+  if (checkpoint != NULL) {
+    agent_checkpoint_release(checkpoint);
+  }
+  if (err != VESTA_OK && bad < count && erroneous != NULL) {
+    *erroneous = bad;
+  }
+  return sa_error(err);
+}
+
 static vesta_err_t checkpoint_write(agent_checkpoint_t *checkpoint, const SaCkptIOVectorElementT *vector,
                                     uint32_t count, uint32_t *bad) {
   if (count > VESTA_VECTOR_ELEMENTS_MAX) {
@@ -139,13 +151,7 @@ SaAisErrorT saCkptCheckpointWrite(SaCkptCheckpointHandleT checkpointHandle, cons
   } else {
     err = checkpoint_write(checkpoint, ioVector, numberOfElements, &bad);
   }
-  if (checkpoint != NULL) {
-    agent_checkpoint_release(checkpoint);
-  }
-  if (err != VESTA_OK && bad < numberOfElements && erroneousVectorIndex != NULL) {
-    *erroneousVectorIndex = bad;
-  }
-  return sa_error(err);
+  return vector_end(checkpoint, err, bad, numberOfElements, erroneousVectorIndex);
 }
 
 /* ---- overwrite ---- */
@@ -268,13 +274,7 @@ SaAisErrorT saCkptCheckpointRead(SaCkptCheckpointHandleT checkpointHandle, SaCkp
   } else {
     err = checkpoint_read(checkpoint, ioVector, numberOfElements, &bad);
   }
-  if (checkpoint != NULL) {
-    agent_checkpoint_release(checkpoint);
-  }
-  if (err != VESTA_OK && bad < numberOfElements && erroneousVectorIndex != NULL) {
-    *erroneousVectorIndex = bad;
-  }
-  return sa_error(err);
+  return vector_end(checkpoint, err, bad, numberOfElements, erroneousVectorIndex);
 }
 
 SaAisErrorT saCkptIOVectorElementDataFree(SaCkptCheckpointHandleT checkpointHandle, void *data) {

@@ -3,8 +3,9 @@
  * Iterations over sections (AIS-CKPT-B.02.02 3.6.4 to 3.6.6; COMPLIANCE 14).
  *
  * Descriptors come in chunks. The daemon walks its section slots, in which a section stays all its life, and leaves out
- * what was created after the first chunk: so every section is shown once at most. What was deleted after its chunk was
- * fetched is skipped, as far as the local replica can tell; the size shown is the one of now, too.
+ * what was created after the first chunk: so every section is shown once at most. Another node may go on with it, since slots
+ * are the same in every replica. What was deleted after its chunk was fetched is skipped, as far as the local replica can
+ * tell, which may be behind the one that the chunk is from; the size shown is the one of now, too.
  */
 #include <stdlib.h>
 
@@ -68,6 +69,7 @@ static vesta_err_t chunk_fetch(agent_iteration_t *iteration) {
       .kind = WIRE_ITERATE, .flags = (uint64_t)iteration->chosen, .expiry_ns = iteration->expiry_ns};
   if (iteration->chunk != NULL) {
     message.cursor = iteration->chunk->message.cursor;
+    message.epoch = iteration->chunk->message.epoch;
     message.seq = iteration->chunk->message.seq;
   }
   vesta_err_t err = agent_checkpoint_call(iteration->checkpoint, &message, NULL, 0, chunk);
@@ -146,7 +148,8 @@ static vesta_err_t iteration_next(agent_iteration_t *iteration, SaCkptSectionDes
     if (iteration->next_element < chunk->element_count) {
       const wire_element_t *element = &chunk->elements[iteration->next_element++];
       uint64_t size = element->offset; /* where ITERATE says it */
-      if (agent_checkpoint_section_size(iteration->checkpoint, element->id, &size) == VESTA_ERR_NOT_EXIST) {
+      if (agent_checkpoint_section_size(iteration->checkpoint, element->id, element->seq, &size) ==
+          VESTA_ERR_NOT_EXIST) {
         continue; /* deleted or expired since */
       }
       descriptor_set(descriptor, element, size);

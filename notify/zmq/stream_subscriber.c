@@ -28,6 +28,8 @@
 #define STREAM_PUMPS_MAX 16         /* bursts in one call, if nothing of them is to be handed out */
 #define STREAM_ENDPOINT_BYTES_MAX 256
 #define STREAM_FRAMES_MAX 3
+#define STREAM_REFUSAL_BYTES_MAX 64U
+#define STREAM_GOODBYE_MS 100 /* the last word may take so long on its way */
 #define STREAM_SILENCE_NS ((int64_t)VESTA_SILENCE_PERIODS * VESTA_BEACON_PERIOD_MS * 1000000)
 
 struct stream_subscriber {
@@ -46,6 +48,7 @@ struct stream_subscriber {
   bool keys_only;
   bool coalesce;
   bool roles_only;
+  bool unknown;  /* the service does not know this stream (any more): it is to be asked for again */
   bool unread;   /* messages were left in the sockets: not to be waited for */
   bool unheard;  /* nothing came on the subscription since it was made: it proves nothing yet */
   bool has_word; /* `word` is to be handed out (roles only) */
@@ -98,15 +101,13 @@ static void stream_sockets_close(stream_subscriber_t *stream) {
   stream_socket_close(stream, &stream->dealer, &stream->dealer_fd);
 }
 
-static vesta_err_t stream_socket_open(stream_subscriber_t *stream, int type, const char *endpoint, void **socket,
-                                      int *fd) {
+static vesta_err_t stream_socket_open(stream_subscriber_t *stream, int type, const char *endpoint,
+                                      const stream_curve_t *curve, void **socket, int *fd) {
   static const struct {
     int option, value;
-  } options[] = {{ZMQ_LINGER, 0},
-                 {ZMQ_RCVHWM, STREAM_MESSAGES_MAX},
-                 {ZMQ_SNDHWM, STREAM_MESSAGES_MAX},
-                 {ZMQ_RECONNECT_IVL, STREAM_RECONNECT_MS},
-                 {ZMQ_RECONNECT_IVL_MAX, STREAM_RECONNECT_MS_MAX}};
+  } options[] = {
+      {ZMQ_LINGER, 0}, {ZMQ_RCVHWM, STREAM_MESSAGES_MAX},        {ZMQ_SNDHWM, STREAM_MESSAGES_MAX},
+      {ZMQ_IPV6, 1},   {ZMQ_RECONNECT_IVL, STREAM_RECONNECT_MS}, {ZMQ_RECONNECT_IVL_MAX, STREAM_RECONNECT_MS_MAX}};
   *socket = zmq_socket(stream->context, type);
   if (*socket == NULL) {
     return errno == ENOMEM ? VESTA_ERR_NO_MEMORY : VESTA_ERR_NO_RESOURCES;
@@ -116,6 +117,9 @@ static vesta_err_t stream_socket_open(stream_subscriber_t *stream, int type, con
   }
   int64_t size_max = VESTA_FRAME_BYTES_MAX;
   VESTA_ASSERT(zmq_setsockopt(*socket, ZMQ_MAXMSGSIZE, &size_max, sizeof size_max) == 0);
+  if (curve != NULL && !stream_curve_apply(curve, *socket)) {
+    return VESTA_ERR_NO_RESOURCES;
+  }
   if (zmq_connect(*socket, endpoint) != 0) {
     return errno == EINVAL || errno == EPROTONOSUPPORT ? VESTA_ERR_MALFORMED : VESTA_ERR_NO_RESOURCES;
   }
@@ -124,7 +128,8 @@ static vesta_err_t stream_socket_open(stream_subscriber_t *stream, int type, con
   return stream_watch(stream, *fd) ? VESTA_OK : VESTA_ERR_NO_RESOURCES;
 }
 
-static vesta_err_t stream_sockets_open(stream_subscriber_t *stream, vesta_bytes_t endpoints) {
+static vesta_err_t stream_sockets_open(stream_subscriber_t *stream, vesta_bytes_t endpoints,
+                                       const stream_curve_t *curve) {
   char xpub[STREAM_ENDPOINT_BYTES_MAX] = "";
   char router[STREAM_ENDPOINT_BYTES_MAX] = "";
   const uint8_t *space = endpoints.size == 0 ? NULL : memchr(endpoints.data, ' ', endpoints.size);
@@ -138,9 +143,9 @@ static vesta_err_t stream_sockets_open(stream_subscriber_t *stream, vesta_bytes_
   if (!stream_context_headroom()) {
     return VESTA_ERR_NO_RESOURCES;
   }
-  vesta_err_t err = stream_socket_open(stream, ZMQ_SUB, xpub, &stream->sub, &stream->sub_fd);
+  vesta_err_t err = stream_socket_open(stream, ZMQ_SUB, xpub, curve, &stream->sub, &stream->sub_fd);
   if (err == VESTA_OK) {
-    err = stream_socket_open(stream, ZMQ_DEALER, router, &stream->dealer, &stream->dealer_fd);
+    err = stream_socket_open(stream, ZMQ_DEALER, router, curve, &stream->dealer, &stream->dealer_fd);
   }
   if (err == VESTA_OK && !stream_topic_set(stream, ZMQ_SUBSCRIBE, stream->roles_only)) {
     err = VESTA_ERR_NO_RESOURCES;
@@ -276,6 +281,9 @@ static void stream_roles_published(stream_subscriber_t *stream, vesta_bytes_t he
       stream_word(stream, VESTA_KIND_EPOCH, position, element->member, element->time_ns);
     }
   }
+  if (message.kind == WIRE_BEACON) {
+    subscriber_beacon_state(stream->subscriber, message.state);
+  }
   if (message.kind == WIRE_BEACON && (message.state & WIRE_BEACON_GONE) != 0) {
     stream_word(stream, NOTIFY_GONE, wire_pos(&message), 0, 0);
   } else if (message.kind == WIRE_BEACON && (message.epoch > stream->epoch_seen || message.lineage == 0)) {
@@ -303,9 +311,21 @@ static vesta_err_t stream_published(stream_subscriber_t *stream, zmq_msg_t *fram
   return subscriber_published(stream->subscriber, stream_frame(&frames[1]), stream_frame(&frames[2]), now_ns);
 }
 
+/* "Who are you?", unasked, over TCP. It is small; answers with data are not decoded twice for it. */
+static bool stream_is_unknown(stream_subscriber_t *stream, vesta_bytes_t head) {
+  wire_message_t message;
+  return head.size < STREAM_REFUSAL_BYTES_MAX &&
+         wire_decode(stream->decoder, head.data, head.size, &message) == VESTA_OK &&
+         message.kind == WIRE_FOLLOW_REPLY && message.error != 0;
+}
+
 static vesta_err_t stream_answered(stream_subscriber_t *stream, zmq_msg_t *frames, size_t count, int64_t now_ns) {
   if (count < 1 || count > 2) {
     stream->malformed++;
+    return VESTA_OK;
+  }
+  if (stream_is_unknown(stream, stream_frame(&frames[0]))) {
+    stream->unknown = true;
     return VESTA_OK;
   }
   if (stream->roles_only) {
@@ -367,7 +387,7 @@ static vesta_err_t stream_pump(stream_subscriber_t *stream, uint32_t burst, bool
   if (err == VESTA_OK && (burst > 1 || !*progress)) {
     err = stream_read(stream, stream->dealer, stream_answered, burst, progress);
   }
-  if (err == VESTA_OK && !*progress && stream_silent(stream)) {
+  if (err == VESTA_OK && (stream->unknown || (!*progress && stream_silent(stream)))) {
     err = VESTA_ERR_ACCESS;
   }
   if (err == VESTA_ERR_ACCESS) {
@@ -492,10 +512,12 @@ void stream_subscriber_follow_roles(stream_subscriber_t *stream, bool roles_only
   stream_raise(stream);
 }
 
-vesta_err_t stream_subscriber_renew(stream_subscriber_t *stream, vesta_token_t token, vesta_bytes_t endpoints) {
+vesta_err_t stream_subscriber_renew(stream_subscriber_t *stream, vesta_token_t token, vesta_bytes_t endpoints,
+                                    const stream_curve_t *curve) {
   stream_sockets_close(stream);
-  vesta_err_t err = stream_sockets_open(stream, endpoints);
+  vesta_err_t err = stream_sockets_open(stream, endpoints, curve);
   if (err == VESTA_OK) {
+    stream->unknown = false;
     stream->token = token;
     stream->unheard = true;
     stream->heard_ns = stream_steady_ns();
@@ -507,18 +529,41 @@ vesta_err_t stream_subscriber_renew(stream_subscriber_t *stream, vesta_token_t t
   return err;
 }
 
+/* Afterwards both sockets have to be read before they are waited for: the next call does that. */
+bool stream_subscriber_post(stream_subscriber_t *stream, const wire_message_t *message) {
+  size_t size;
+  if (stream->dealer == NULL) {
+    return false;
+  }
+  VESTA_ASSERT(wire_encode(message, stream->request, sizeof stream->request, &size) == VESTA_OK);
+  if (message->state == WIRE_PROGRESS_STREAM_END) {
+    int linger = STREAM_GOODBYE_MS;
+    VESTA_ASSERT(zmq_setsockopt(stream->dealer, ZMQ_LINGER, &linger, sizeof linger) == 0);
+  }
+  stream->unread = true;
+  stream_raise(stream);
+  return zmq_send(stream->dealer, stream->request, size, ZMQ_DONTWAIT) >= 0;
+}
+
+void stream_subscriber_gone(stream_subscriber_t *stream) {
+  subscriber_gone(stream->subscriber);
+  stream_raise(stream);
+}
+
 void stream_subscriber_status(stream_subscriber_t *stream, bool take_in, subscriber_status_t *status,
                               int64_t *heard_ns) {
-  bool progress = take_in;
+  bool progress = take_in, took = false;
+  vesta_err_t err = VESTA_OK;
   subscriber_status(stream->subscriber, status);
-  while (progress && status->held_bytes < stream->buffer_bytes / 2 && !stream->has_word) {
-    if (stream_pump(stream, STREAM_BURST, &progress) != VESTA_OK) {
-      break;
-    }
+  while (err == VESTA_OK && progress && status->held_bytes < stream->buffer_bytes / 2 && !stream->has_word) {
+    err = stream_pump(stream, STREAM_BURST, &progress);
+    took = took || progress;
     subscriber_status(stream->subscriber, status);
   }
-  if (take_in) {
+  if (took || err != VESTA_OK) {
     stream_raise(stream); /* what was taken in is not in the sockets any more */
+  } else if (take_in) {
+    stream_arm(stream);
   }
   status->malformed += stream->malformed;
   status->synced = status->synced && stream->sub != NULL && !stream->unheard;
@@ -526,7 +571,7 @@ void stream_subscriber_status(stream_subscriber_t *stream, bool take_in, subscri
 }
 
 vesta_err_t stream_subscriber_open(const subscriber_config_t *config, vesta_bytes_t endpoints,
-                                   stream_subscriber_t **out) {
+                                   const stream_curve_t *curve, stream_subscriber_t **out) {
   stream_subscriber_t *stream = calloc(1, sizeof *stream);
   if (stream == NULL) {
     return VESTA_ERR_NO_MEMORY;
@@ -565,7 +610,7 @@ vesta_err_t stream_subscriber_open(const subscriber_config_t *config, vesta_byte
     err = VESTA_ERR_NO_RESOURCES;
     goto out;
   }
-  err = stream_sockets_open(stream, endpoints);
+  err = stream_sockets_open(stream, endpoints, curve);
 out:
   if (err == VESTA_OK) {
     *out = stream;

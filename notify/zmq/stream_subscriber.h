@@ -25,16 +25,18 @@
 #define VESTA_NOTIFY_ZMQ_STREAM_SUBSCRIBER_H
 
 #include "notify/subscriber.h"
+#include "notify/zmq/stream_remote.h"
 
 typedef struct stream_subscriber stream_subscriber_t;
 
 /**
  * @param config      copied
  * @param endpoints   "XPUB-ENDPOINT ROUTER-ENDPOINT", as the daemon said; copied
+ * @param curve       NULL: nothing is encrypted
  * @return OK; MALFORMED when the endpoints are none; NO_RESOURCES; NO_MEMORY
  */
 vesta_err_t stream_subscriber_open(const subscriber_config_t *config, vesta_bytes_t endpoints,
-                                   stream_subscriber_t **out);
+                                   const stream_curve_t *curve, stream_subscriber_t **out);
 /** NULL is allowed. In a forked child ZeroMQ's part is left alone. */
 void stream_subscriber_close(stream_subscriber_t **stream);
 
@@ -67,7 +69,15 @@ void stream_subscriber_resync(stream_subscriber_t *stream);
 void stream_subscriber_wait(stream_subscriber_t *stream, int64_t until_ns);
 
 /** Make the sockets anew and go on where the subscriber stood. @return OK; MALFORMED; NO_RESOURCES; NO_MEMORY */
-vesta_err_t stream_subscriber_renew(stream_subscriber_t *stream, vesta_token_t token, vesta_bytes_t endpoints);
+vesta_err_t stream_subscriber_renew(stream_subscriber_t *stream, vesta_token_t token, vesta_bytes_t endpoints,
+                                    const stream_curve_t *curve);
+
+/** Say something to the service that has no answer; over TCP, where there is no agent link for it. @return false: not
+ *  now */
+bool stream_subscriber_post(stream_subscriber_t *stream, const wire_message_t *message);
+
+/** The checkpoint is no more: NOTIFY_GONE comes. */
+void stream_subscriber_gone(stream_subscriber_t *stream);
 
 /** Follow the roles' topic instead of the changes' topic, or the changes again. */
 void stream_subscriber_follow_roles(stream_subscriber_t *stream, bool roles_only);

@@ -6,11 +6,16 @@
 //     node subscribe.js counters         follow the checkpoint safCkpt=counters of the daemon at $VESTA_SOCKET
 //     node subscribe.js counters done    the same until it has a section "done"; then print the table
 //
+// On a machine without a daemon, of one that listens at an address (vestad --stream-listen), with keys of `vesta keygen`:
+//
+//     node subscribe.js --server tcp://10.0.0.1:7430 --server-key their/node.pub --key my/node.key counters
+//
 // Why each thing is done is in doc/PROTOCOL.md: "step" here is a step of its section 5. Nothing is kept back in this
 // program: what is published during a walk or a repair waits in the SUB socket, and what finds no room there is a hole
 // like any other.
 "use strict";
-const { KINDS, ERRORS, STATES, CHANGE, KIND_NAMES, Lost, Service } = require("./vesta_stream.js");
+const { parseArgs } = require("node:util");
+const { KINDS, ERRORS, STATES, CHANGE, KIND_NAMES, Lost, Service, RemoteService } = require("./vesta_stream.js");
 
 const NOWHERE = { lineage: 0n, epoch: 0n, seq: 0n };
 const position = ({ lineage, epoch, seq }) => ({ lineage, epoch, seq });
@@ -118,12 +123,12 @@ class Mirror {
   }
 }
 
-async function main(checkpoint, until) {
+async function main(remote, checkpoint, until) {
   const mirror = new Mirror();
   while (!mirror.has(until)) {
     let service;
     try {
-      service = await Service.open(checkpoint);
+      service = await (remote.server ? RemoteService : Service).open(checkpoint, remote);
       await mirror.follow(service, until);
     } catch (error) {
       if (!(error instanceof Lost)) throw error;
@@ -138,7 +143,10 @@ async function main(checkpoint, until) {
   }
 }
 
-main(...process.argv.slice(2)).catch((error) => {
+const string = { type: "string" };
+const { values, positionals } = parseArgs({ allowPositionals: true,
+  options: { server: string, "server-key": string, key: string } });
+main({ ...values, serverKey: values["server-key"] }, ...positionals).catch((error) => {
   console.error(error.message);
   process.exitCode = 1;
 });

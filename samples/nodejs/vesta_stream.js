@@ -4,13 +4,16 @@
 // Needs zeromq and @msgpack/msgpack from npm, nothing of Vesta. doc/PROTOCOL.md defines what is done here. Numbers of
 // messages are 64 bits wide, so all of them are BigInt here; what counts bytes is a plain number.
 "use strict";
+const fs = require("node:fs");
 const net = require("node:net");
 const zmq = require("zeromq");
 const msgpack = require("@msgpack/msgpack");
 
 const VERSION = 1n << 16n;
-const KINDS = { HELLO: 1, OPEN: 4, STREAM: 15, CHANGES: 80, BEACON: 81, SNAPSHOT_GET: 82, HISTORY_GET: 84 };
-const ERRORS = { LOST: 21n, DIVERGED: 22n };
+const KINDS = { HELLO: 1, OPEN: 4, STREAM: 15, CHANGES: 80, BEACON: 81, SNAPSHOT_GET: 82, HISTORY_GET: 84,
+  PROGRESS: 20, FOLLOW_GET: 88, FOLLOW_REPLY: 89 }; // of the last three, what there is over TCP only
+const ERRORS = { ACCESS: 5n, LOST: 21n, DIVERGED: 22n };
+const ALIVE = 2; // a state of PROGRESS
 const READ = 1; // a flag of OPEN
 const STATES = { LAST: 1n, FULL: 2n, GONE: 1n }; // of a SNAPSHOT_CHUNK, and GONE of a BEACON
 const CHANGE = { CREATED: 1, WRITTEN: 2, OVERWRITTEN: 3, DELETED: 4, EXPIRED: 5, EPOCH: 9 }; // kinds of elements ...
@@ -75,22 +78,30 @@ class Service {
     const opened = await service.call({ kind: KINDS.OPEN, name: Buffer.from(`safCkpt=${checkpoint}`), flags: READ });
     service.stream = await service.call({ kind: KINDS.STREAM, handle: opened.handle });
     const [changes, requests] = service.stream.text.toString().split(" ");
-    service.sub = new zmq.Subscriber({ linger: 0, receiveTimeout: 3000 });
-    service.dealer = new zmq.Dealer({ linger: 0, receiveTimeout: 1000 });
-    service.sub.connect(changes);
-    service.dealer.connect(requests);
-    const topic = Buffer.alloc(9, "D");
-    topic.writeBigUInt64BE(service.stream.checkpoint, 1);
-    service.sub.subscribe(topic);
+    service.connect(requests);
+    service.subscribe(changes);
     return service;
+  }
+
+  connect(endpoint, keys = {}) {
+    this.dealer = new zmq.Dealer({ linger: 0, receiveTimeout: 1000, ...keys });
+    this.dealer.connect(endpoint);
+  }
+
+  subscribe(endpoint, keys = {}) {
+    this.sub = new zmq.Subscriber({ linger: 0, receiveTimeout: 3000, ...keys });
+    this.sub.connect(endpoint);
+    const topic = Buffer.alloc(9, "D");
+    topic.writeBigUInt64BE(this.stream.checkpoint, 1);
+    this.sub.subscribe(topic);
   }
 
   close() {
     this.closed = true;
-    this.link.destroy();
+    this.link?.destroy();
     this.sub?.close();
     this.dealer?.close();
-    for (const { reject } of this.answered.splice(0)) reject(new Lost("the link ended"));
+    for (const { reject } of this.answered?.splice(0) ?? []) reject(new Lost("the link ended"));
   }
 
   received(data) {
@@ -117,24 +128,31 @@ class Service {
   }
 
   // One request to the ROUTER, again after a second without an answer; the answer.
-  async ask(kind, cursor, since) {
-    const { token_hi, token_lo, checkpoint } = this.stream;
+  async request(fields) {
     const number = ++this.number;
-    const request = encode({ kind, number, token_hi, token_lo, checkpoint, cursor,
-      from_lineage: since.lineage, from_epoch: since.epoch, from_seq: since.seq });
+    const request = encode({ number, ...fields });
     for (let again = 0; again < 3 && !this.closed; again++) {
       await this.dealer.send(request);
       try {
         for (;;) {
           const answer = decode(...await this.dealer.receive());
+          if (answer.error === ERRORS.ACCESS) throw new Lost("the session is no more");
           const refused = ![0n, ERRORS.LOST, ERRORS.DIVERGED].includes(answer.error);
-          if (answer.number === BigInt(number) && !refused) return answer;
+          if (answer.number !== BigInt(number)) continue;
+          if (!refused) return answer;
+          if (answer.kind === KINDS.FOLLOW_REPLY) throw new Error(`the service says no: error ${answer.error}`);
         }
       } catch (error) {
         if (error.code !== "EAGAIN" && !this.closed) throw error;
       }
     }
-    throw new Lost(this.closed ? "the link ended" : "no answer"); // or only refusals: the session is no more
+    throw new Lost(this.closed ? "the link ended" : "no answer"); // or only refusals
+  }
+
+  ask(kind, cursor, since) {
+    const { token_hi, token_lo, checkpoint } = this.stream;
+    return this.request({ kind, token_hi, token_lo, checkpoint, cursor,
+      from_lineage: since.lineage, from_epoch: since.epoch, from_seq: since.seq });
   }
 
   // The next message of the topic.
@@ -149,4 +167,39 @@ class Service {
   }
 }
 
-module.exports = { KINDS, ERRORS, STATES, CHANGE, KIND_NAMES, FIELDS, ELEMENTS, ITEMS, decode, Lost, Service };
+// The same over TCP: no session of one's own, and each second a word that one is there. `server` is tcp://ADDRESS:PORT;
+// `serverKey` and `key` are files of `vesta keygen`: its public key, one's own pair. Without them nothing is encrypted,
+// which a service has to allow.
+class RemoteService extends Service {
+  static async open(checkpoint, { server, serverKey, key }) {
+    const service = new RemoteService();
+    const words = (path) => fs.readFileSync(path, "latin1").split("\n").map((line) => line.split(" ").at(-1));
+    const [publicKey, secretKey] = key ? words(key) : [];
+    const keys = key ? { curvePublicKey: publicKey, curveSecretKey: secretKey, curveServerKey: words(serverKey)[0] } : {};
+    const [, address, port] = /^(.*):(\d+)$/.exec(server);
+    service.number = 0;
+    try {
+      service.connect(server, keys);
+      service.stream = await service.request({ kind: KINDS.FOLLOW_GET, name: Buffer.from(`safCkpt=${checkpoint}`) });
+      service.subscribe(`${address}:${Number(port) + 1}`, keys);
+      service.alive = setInterval(() => service.tell(), 1000);
+    } catch (error) {
+      service.close();
+      throw error;
+    }
+    return service;
+  }
+
+  // A send that waits for another is left out: there will be one a second later.
+  tell() {
+    this.dealer.send(encode({ kind: KINDS.PROGRESS, handle: this.stream.handle, state: ALIVE })).catch(() => {});
+  }
+
+  close() {
+    clearInterval(this.alive);
+    super.close();
+  }
+}
+
+module.exports = { KINDS, ERRORS, STATES, CHANGE, KIND_NAMES, FIELDS, ELEMENTS, ITEMS, decode, Lost, Service,
+  RemoteService };

@@ -5,11 +5,15 @@
     ./subscribe.py counters            follow the checkpoint safCkpt=counters of the daemon at $VESTA_SOCKET
     ./subscribe.py counters done       the same until it has a section "done"; then print the table
 
+On a machine without a daemon, of one that listens at an address (vestad --stream-listen), with keys of `vesta keygen`:
+
+    ./subscribe.py --server tcp://10.0.0.1:7430 --server-key their/node.pub --key my/node.key counters
+
 Why each thing is done is in doc/PROTOCOL.md: "step" here is a step of its section 5. Nothing is kept back in this
 program: what is published during a walk or a repair waits in the SUB socket, and what finds no room there is a hole
 like any other.
 """
-import re, sys, time
+import argparse, re, sys, time
 from vesta_stream import *
 
 NOWHERE = Position(0, 0, 0)
@@ -89,12 +93,13 @@ class Mirror:
                 self.catch_up(service, message.elements[-1].seq)
 
 
-def main(checkpoint, until=None):
+def main(checkpoint, until, **server):
     mirror = Mirror()
     done = lambda: until and until.encode() in mirror.table and mirror.position.seq >= mirror.whole_seq
     while not done():
         try:
-            mirror.follow(Service(checkpoint), done)
+            service = RemoteService(checkpoint, **server) if server["server"] else Service(checkpoint)
+            mirror.follow(service, done)
         except (ConnectionError, FileNotFoundError) as error:  # the daemon is being restarted
             print("again:", error, file=sys.stderr)
             time.sleep(0.1)
@@ -106,4 +111,10 @@ def main(checkpoint, until=None):
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(line_buffering=True)
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--server")
+    parser.add_argument("--server-key")
+    parser.add_argument("--key")
+    parser.add_argument("checkpoint")
+    parser.add_argument("until", nargs="?")
+    main(**vars(parser.parse_args()))

@@ -3,15 +3,16 @@
 
 Needs python3-zmq and python3-msgpack, nothing of Vesta. doc/PROTOCOL.md defines what is done here.
 """
-import os, socket, struct
+import os, socket, struct, time
 from collections import namedtuple
 from types import SimpleNamespace
 import msgpack, zmq
 
 VERSION = 1 << 16
 HELLO, OPEN, STREAM, CHANGES, BEACON, SNAPSHOT_GET, HISTORY_GET = 1, 4, 15, 80, 81, 82, 84  # kinds of messages
-LOST, DIVERGED = 21, 22  # errors
-READ, LAST, FULL, GONE = 1, 1, 2, 1  # a flag of OPEN; states of a SNAPSHOT_CHUNK; a state of a BEACON
+PROGRESS, FOLLOW_GET, FOLLOW_REPLY = 20, 88, 89  # of those, what there is over TCP only
+ACCESS, LOST, DIVERGED = 5, 21, 22  # errors
+READ, LAST, FULL, GONE, ALIVE = 1, 1, 2, 1, 2  # a flag of OPEN; states of SNAPSHOT_CHUNK (2), BEACON, PROGRESS
 CREATED, WRITTEN, OVERWRITTEN, DELETED, EXPIRED, EPOCH = 1, 2, 3, 4, 5, 9  # kinds of elements, and the names of all
 KINDS = "- created written overwritten deleted expired expiry-set unlinked retention-set epoch".split()
 FIELDS = {"version": 1, "kind": 2, "number": 3, "error": 4, "token_hi": 6, "token_lo": 7, "handle": 8, "checkpoint": 9,
@@ -51,10 +52,18 @@ class Service:
         self.call(kind=HELLO)
         handle = self.call(kind=OPEN, name=b"safCkpt=" + checkpoint.encode(), flags=READ).handle
         self.stream = self.call(kind=STREAM, handle=handle)
-        self.sub, self.dealer = zmq.Context.instance().socket(zmq.SUB), zmq.Context.instance().socket(zmq.DEALER)
-        for zmq_socket, endpoint in zip((self.sub, self.dealer), self.stream.text.decode().split()):
-            zmq_socket.linger = 0
-            zmq_socket.connect(endpoint)
+        changes, requests = self.stream.text.decode().split()
+        self.dealer = self.connect(zmq.DEALER, requests)
+        self.subscribe(changes)
+
+    def connect(self, kind, endpoint):
+        zmq_socket = zmq.Context.instance().socket(kind)
+        zmq_socket.linger = 0
+        zmq_socket.connect(endpoint)
+        return zmq_socket
+
+    def subscribe(self, endpoint):
+        self.sub = self.connect(zmq.SUB, endpoint)
         self.sub.subscribe(b"D" + struct.pack(">Q", self.stream.checkpoint))
 
     def call(self, **fields):
@@ -77,19 +86,26 @@ class Service:
             raise ConnectionError("the link ended")
         return zmq_socket in ready
 
-    def ask(self, kind, cursor, since):
+    def request(self, **fields):
         """One request to the ROUTER, again after a second without an answer; the answer."""
         self.number += 1
-        request = encode(kind=kind, number=self.number, token_hi=self.stream.token_hi, token_lo=self.stream.token_lo,
-                         checkpoint=self.stream.checkpoint, cursor=cursor,
-                         from_lineage=since.lineage, from_epoch=since.epoch, from_seq=since.seq)
+        request = encode(number=self.number, **fields)
         for _ in range(3):
             self.dealer.send(request)
             while self.readable(self.dealer, 1):
                 answer = decode(*self.dealer.recv_multipart())
+                if answer.error == ACCESS:
+                    raise ConnectionError("the session is no more")
                 if answer.number == self.number and answer.error in (0, LOST, DIVERGED):
                     return answer
-        raise ConnectionError("no answer")  # or only refusals: the session is no more
+                if answer.number == self.number and answer.kind == FOLLOW_REPLY:
+                    raise ValueError(f"the service says no: error {answer.error}")
+        raise ConnectionError("no answer")  # or only refusals
+
+    def ask(self, kind, cursor, since):
+        return self.request(kind=kind, token_hi=self.stream.token_hi, token_lo=self.stream.token_lo,
+                            checkpoint=self.stream.checkpoint, cursor=cursor,
+                            from_lineage=since.lineage, from_epoch=since.epoch, from_seq=since.seq)
 
     def published(self):
         """The next message of the topic."""
@@ -97,3 +113,41 @@ class Service:
             raise ConnectionError("the topic was silent for three periods")
         topic, *frames = self.sub.recv_multipart()
         return decode(*frames)
+
+
+class RemoteService(Service):
+    """The same over TCP: no session of one's own, and each second a word that one is there.
+
+    server is tcp://ADDRESS:PORT; server_key and key are files of `vesta keygen`: its public key, one's own pair. Without
+    them nothing is encrypted, which a service has to allow.
+    """
+
+    def __init__(self, checkpoint, server, server_key=None, key=None):
+        self.number, self.told = 0, time.monotonic()
+        self.keys = [line.split()[-1].encode() for path in (key, server_key) if path for line in open(path)]
+        self.dealer = self.connect(zmq.DEALER, server)
+        self.stream = self.request(kind=FOLLOW_GET, name=b"safCkpt=" + checkpoint.encode())
+        address, port = server.rsplit(":", 1)
+        self.subscribe(f"{address}:{int(port) + 1}")
+
+    def connect(self, kind, endpoint):
+        zmq_socket = zmq.Context.instance().socket(kind)
+        zmq_socket.linger = 0
+        if self.keys:
+            zmq_socket.curve_publickey, zmq_socket.curve_secretkey, zmq_socket.curve_serverkey = self.keys
+        zmq_socket.connect(endpoint)
+        return zmq_socket
+
+    def readable(self, zmq_socket, seconds):
+        deadline = time.monotonic() + seconds
+        while True:
+            if time.monotonic() - self.told >= 1 and hasattr(self, "stream"):
+                self.told = time.monotonic()
+                self.dealer.send(encode(kind=PROGRESS, handle=self.stream.handle, state=ALIVE))
+            if zmq_socket is not self.dealer and self.dealer.poll(0):
+                if decode(*self.dealer.recv_multipart()).error == ACCESS:
+                    raise ConnectionError("the service does not know us any more")
+            if zmq_socket.poll(max(0, min(1, deadline - time.monotonic())) * 1000):
+                return True
+            if time.monotonic() >= deadline:
+                return False

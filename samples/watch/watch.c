@@ -5,6 +5,9 @@
  *   ./watch counters                 what is there first
  *   ./watch counters POSITION        go on from a position that an earlier run printed
  *
+ * With VESTA_STREAM_SERVER=tcp://ADDRESS:PORT in the environment (and VESTA_STREAM_SERVER_KEY, VESTA_STREAM_KEY) it is
+ * that service's checkpoint, on a machine that needs none of its own.
+ *
  * A line is: position, what happened, and what it happened to. Ids are printed in quotes; a byte that is no printable
  * ASCII character comes as \xNN, and a quote or backslash with a backslash before it, so that no two ids look the same.
  */
@@ -79,28 +82,36 @@ static void print_change(const vesta_change_t *change) {
   fflush(stdout);
 }
 
+/* Of the service on this machine: a library handle, and a handle of the checkpoint. */
+static void open_here(const SaNameT *name, const vesta_stream_options_t *options, SaCkptHandleT *library,
+                      vesta_stream_t **stream) {
+  SaVersionT version = {'B', 2, 2};
+  SaCkptCheckpointHandleT checkpoint;
+  check(saCkptInitialize(library, NULL, &version), "initialize");
+  check(saCkptCheckpointOpen(*library, name, NULL, SA_CKPT_CHECKPOINT_READ, 10 * SA_TIME_ONE_SECOND, &checkpoint),
+        "open checkpoint");
+  check(vesta_stream_open(checkpoint, options, stream), "open stream");
+}
+
 int main(int argc, char **argv) {
   if (argc < 2 || argc > 3 || strlen(argv[1]) > SA_MAX_NAME_LENGTH - sizeof "safCkpt=") {
     fprintf(stderr, "usage: watch CHECKPOINT [POSITION]\n");
     return 2;
   }
-  SaCkptHandleT library;
-  SaVersionT version = {'B', 2, 2};
-  check(saCkptInitialize(&library, NULL, &version), "initialize");
-
   SaNameT name = {0};
   name.length = (SaUint16T)snprintf((char *)name.value, sizeof name.value, "safCkpt=%s", argv[1]);
-  SaCkptCheckpointHandleT checkpoint;
-  check(saCkptCheckpointOpen(library, &name, NULL, SA_CKPT_CHECKPOINT_READ, 10 * SA_TIME_ONE_SECOND, &checkpoint),
-        "open checkpoint");
-
   vesta_stream_options_t options = {0};
   if (argc == 3) {
     options.from = VESTA_FROM_POSITION;
     check(vesta_position_parse(argv[2], &options.position), "position");
   }
+  SaCkptHandleT library = 0;
   vesta_stream_t *stream;
-  check(vesta_stream_open(checkpoint, &options, &stream), "open stream");
+  if (getenv("VESTA_STREAM_SERVER") != NULL) {
+    check(vesta_stream_open_at(NULL, (const char *)name.value, &options, &stream), "open stream");
+  } else {
+    open_here(&name, &options, &library, &stream);
+  }
 
   vesta_change_t change = {0};
   while (change.kind != VESTA_CHANGE_GONE) {
@@ -108,6 +119,8 @@ int main(int argc, char **argv) {
     print_change(&change);
   }
   vesta_stream_close(&stream);
-  saCkptFinalize(library);
+  if (library != 0) {
+    saCkptFinalize(library);
+  }
   return 0;
 }

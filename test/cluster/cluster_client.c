@@ -1,73 +1,101 @@
 /* SPDX-License-Identifier: BSD-2-Clause
  *
- * An application on a node of a cluster, for test/cluster: what it was told goes to standard output, line by line, so
- * that what is found later can be compared with it.
+ * An application on a node of a cluster, for test/cluster (see cluster_client.h): what it was told goes to standard
+ * output, line by line, so that what is found later can be compared with it.
  *
- *   cluster_client write NAME MODE SECTIONS FROM COUNT   write the numbers from FROM on, COUNT of them, into sections
- *                                                        in turn. MODE: all, active, weak, collocated
+ *   cluster_client write NAME MODE SECTIONS FROM COUNT [BYTES]
+ *        the numbers from FROM on, COUNT of them, into sections in turn, each made BYTES long.
+ *        MODE: all, active, weak, collocated (ALL_REPLICAS), collocated-active
  *        ok SECTION NUMBER | unknown SECTION NUMBER | failed SECTION NUMBER ERROR
- *   cluster_client read NAME                             SECTION NUMBER for each section there is
+ *   cluster_client read NAME                  SECTION NUMBER for each section there is, or SECTION corrupted
+ *   cluster_client judge NAME GOAL            see cluster_judge.c
+ *   cluster_client member NAME MODE SECTIONS MEMBER HEARTBEAT_MS [APPLIED]     see cluster_member.c
  *
  * TRY_AGAIN is tried again, for CLIENT_PATIENCE_S at most; TIMEOUT is `unknown`. SIGTERM ends writing after the write
  * that is under way. Exit code 1 when it could not even begin, or not read all.
  */
+#include "test/cluster/cluster_client.h"
+
 #include <inttypes.h>
 #include <signal.h>
-#include <stdbool.h>
-#include <stdio.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include <saCkpt.h>
+#include "test/support/call_again.h"
 
-#define CLIENT_PATIENCE_S 40
-#define CLIENT_SECTIONS_MAX 1024U
-#define CLIENT_SECTION_BYTES 4096U
 #define CLIENT_CALL_LIMIT (10 * SA_TIME_ONE_SECOND)
 
-static time_t deadline_s;
+static int64_t deadline_ns;
 static volatile sig_atomic_t ended;
+static sig_atomic_t ended_before; /* patience began */
 static SaCkptHandleT library;
 
-static time_t now_s(void) {
+/* ---- patience ---- */
+
+static void end(int signal) {
+  (void)signal;
+  ended = 1;
+}
+
+bool client_ended(void) { return ended != 0; }
+
+void client_patience_begin(void) {
   struct timespec now;
   (void)clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec;
+  deadline_ns = (int64_t)(now.tv_sec + CLIENT_PATIENCE_S) * 1000000000 + now.tv_nsec;
+  ended_before = ended;
 }
 
-static void patience_begin(void) { deadline_s = now_s() + CLIENT_PATIENCE_S; }
+bool client_again(SaAisErrorT error) { return ended == ended_before && call_again(error, deadline_ns); }
 
-/* Again? Not at once: that would keep the machine from what it is waited for. */
-static bool again(SaAisErrorT error) {
-  const struct timespec pause = {.tv_nsec = 2000000};
-  if (error != SA_AIS_ERR_TRY_AGAIN || now_s() >= deadline_s) {
-    return false;
-  }
-  (void)nanosleep(&pause, NULL);
-  return true;
+void client_fail(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  (void)fputs("cluster_client: ", stderr);
+  (void)vfprintf(stderr, format, arguments);
+  (void)fputc('\n', stderr);
+  va_end(arguments);
+  exit(1);
 }
 
-static void must(SaAisErrorT error, const char *what) {
+void client_must(SaAisErrorT error, const char *what) {
   if (error != SA_AIS_OK) {
-    (void)fprintf(stderr, "cluster_client: %s: error %d\n", what, (int)error);
-    exit(1);
+    client_fail("%s: error %d", what, (int)error);
   }
 }
+
+/* ---- the checkpoint ---- */
 
 static SaCkptCheckpointCreationFlagsT mode_flags(const char *mode) {
-  if (strcmp(mode, "all") == 0) {
-    return SA_CKPT_WR_ALL_REPLICAS;
+  static const struct {
+    const char *name;
+    SaCkptCheckpointCreationFlagsT flags;
+  } modes[] = {{"all", SA_CKPT_WR_ALL_REPLICAS},
+               {"active", SA_CKPT_WR_ACTIVE_REPLICA},
+               {"weak", SA_CKPT_WR_ACTIVE_REPLICA_WEAK},
+               {"collocated", SA_CKPT_WR_ALL_REPLICAS | SA_CKPT_CHECKPOINT_COLLOCATED},
+               {"collocated-active", SA_CKPT_WR_ACTIVE_REPLICA | SA_CKPT_CHECKPOINT_COLLOCATED}};
+  for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+    if (strcmp(mode, modes[i].name) == 0) {
+      return modes[i].flags;
+    }
   }
-  if (strcmp(mode, "weak") == 0) {
-    return SA_CKPT_WR_ACTIVE_REPLICA_WEAK;
-  }
-  return strcmp(mode, "collocated") == 0 ? SA_CKPT_WR_ALL_REPLICAS | SA_CKPT_CHECKPOINT_COLLOCATED
-                                         : SA_CKPT_WR_ACTIVE_REPLICA;
+  client_fail("there is no mode %s", mode);
 }
 
-static SaCkptCheckpointHandleT checkpoint_open(const char *name, const char *mode) {
+static void library_initialize(void) {
   SaVersionT version = {.releaseCode = 'B', .majorVersion = 2, .minorVersion = 2};
+  SaAisErrorT error;
+  client_patience_begin();
+  do {
+    error = saCkptInitialize(&library, NULL, &version);
+  } while (client_again(error));
+  client_must(error, "saCkptInitialize");
+}
+
+SaCkptCheckpointHandleT client_open(const char *name, const char *mode) {
   SaCkptCheckpointHandleT checkpoint;
   SaNameT full = {0};
   SaAisErrorT error;
@@ -76,123 +104,91 @@ static SaCkptCheckpointHandleT checkpoint_open(const char *name, const char *mod
                                                     .retentionDuration = SA_TIME_ONE_HOUR,
                                                     .maxSections = CLIENT_SECTIONS_MAX,
                                                     .maxSectionSize = CLIENT_SECTION_BYTES,
-                                                    .maxSectionIdSize = 16};
+                                                    .maxSectionIdSize = CLIENT_ID_BYTES};
+  library_initialize();
   full.length = (SaUint16T)snprintf((char *)full.value, sizeof full.value, "safCkpt=%s", name);
-  patience_begin();
-  do {
-    error = saCkptInitialize(&library, NULL, &version);
-  } while (again(error));
-  must(error, "saCkptInitialize");
-  patience_begin();
+  client_patience_begin();
   do {
     error = saCkptCheckpointOpen(library, &full, mode == NULL ? NULL : &attributes,
                                  SA_CKPT_CHECKPOINT_READ | SA_CKPT_CHECKPOINT_WRITE |
                                      (mode == NULL ? 0 : SA_CKPT_CHECKPOINT_CREATE),
                                  CLIENT_CALL_LIMIT, &checkpoint);
-  } while (again(error) || (error == SA_AIS_ERR_TIMEOUT && again(SA_AIS_ERR_TRY_AGAIN)));
-  must(error, "saCkptCheckpointOpen");
-  if (mode != NULL && strcmp(mode, "collocated") == 0) {
+  } while (client_again(error) || (error == SA_AIS_ERR_TIMEOUT && client_again(SA_AIS_ERR_TRY_AGAIN)));
+  client_must(error, "saCkptCheckpointOpen");
+  if (mode != NULL && strcmp(mode, "collocated-active") == 0) {
     do {
       error = saCkptActiveReplicaSet(checkpoint);
-    } while (again(error));
-    must(error, "saCkptActiveReplicaSet");
+    } while (client_again(error));
+    client_must(error, "saCkptActiveReplicaSet");
   }
   return checkpoint;
 }
 
-/* ---- write ---- */
+/* ---- writing ---- */
 
-static void end(int signal) {
-  (void)signal;
-  ended = 1;
-}
-
-static SaAisErrorT write_once(SaCkptCheckpointHandleT checkpoint, char *section, const char *data) {
+static SaAisErrorT write_once(SaCkptCheckpointHandleT checkpoint, char *section, const char *data, size_t size) {
   SaCkptSectionIdT id = {.idLen = (SaUint16T)strlen(section), .id = (SaUint8T *)section};
   SaCkptSectionCreationAttributesT attributes = {.sectionId = &id, .expirationTime = SA_TIME_END};
-  SaAisErrorT error = saCkptSectionOverwrite(checkpoint, &id, data, strlen(data));
+  SaAisErrorT error = saCkptSectionOverwrite(checkpoint, &id, data, size);
   if (error == SA_AIS_ERR_NOT_EXIST) {
-    error = saCkptSectionCreate(checkpoint, &attributes, data, strlen(data));
+    error = saCkptSectionCreate(checkpoint, &attributes, data, size);
   }
   return error;
 }
 
-/* A write that was not acknowledged may still take effect. It is repeated with the same number, so that is no harm. */
-static void write_number(SaCkptCheckpointHandleT checkpoint, uint64_t sections, uint64_t number) {
-  char section[32];
-  char data[32];
-  SaAisErrorT error;
-  (void)snprintf(section, sizeof section, "s%" PRIu64, number % sections);
-  (void)snprintf(data, sizeof data, "%" PRIu64, number);
-  patience_begin();
-  do {
-    error = write_once(checkpoint, section, data);
-  } while (again(error));
+client_outcome_t client_told(SaAisErrorT error, const char *section, uint64_t number) {
+  client_outcome_t outcome = CLIENT_FAILED;
+  if (error == SA_AIS_ERR_TRY_AGAIN) {
+    return CLIENT_NOT_YET;
+  }
   if (error == SA_AIS_OK) {
-    (void)printf("ok %s %s\n", section, data);
+    outcome = CLIENT_OK;
+    (void)printf("ok %s %" PRIu64 "\n", section, number);
   } else if (error == SA_AIS_ERR_TIMEOUT) {
-    (void)printf("unknown %s %s\n", section, data);
+    outcome = CLIENT_UNKNOWN;
+    (void)printf("unknown %s %" PRIu64 "\n", section, number);
   } else {
-    (void)printf("failed %s %s %d\n", section, data, (int)error);
+    (void)printf("failed %s %" PRIu64 " %d\n", section, number, (int)error);
   }
   (void)fflush(stdout);
+  return outcome;
 }
 
-/* ---- read ---- */
-
-static SaAisErrorT read_section(SaCkptCheckpointHandleT checkpoint, const SaCkptSectionIdT *id) {
+client_outcome_t client_write(SaCkptCheckpointHandleT checkpoint, uint64_t sections, uint64_t number,
+                              uint64_t padding) {
+  char section[CLIENT_ID_BYTES];
   char data[CLIENT_SECTION_BYTES];
-  SaCkptIOVectorElementT vector = {.sectionId = *id, .dataBuffer = data, .dataSize = sizeof data};
-  SaUint32T index;
-  SaAisErrorT error;
-  do {
-    error = saCkptCheckpointRead(checkpoint, &vector, 1, &index);
-  } while (again(error));
-  if (error == SA_AIS_OK) {
-    (void)printf("%.*s %.*s\n", id->idLen, (const char *)id->id, (int)vector.readSize, data);
+  (void)snprintf(section, sizeof section, "s%" PRIu64, number % sections);
+  size_t size = (size_t)snprintf(data, sizeof data, "%" PRIu64 " ", number);
+  if (padding > size && padding <= sizeof data) {
+    memset(data + size, '.', padding - size);
+    size = padding;
   }
-  return error;
+  return client_told(write_once(checkpoint, section, data, size), section, number);
 }
 
-static void read_all(SaCkptCheckpointHandleT checkpoint) {
-  SaCkptSectionIterationHandleT walk;
-  SaCkptSectionDescriptorT descriptor;
-  SaAisErrorT error;
-  patience_begin();
-  do {
-    error = saCkptSectionIterationInitialize(checkpoint, SA_CKPT_SECTIONS_ANY, 0, &walk);
-  } while (again(error));
-  must(error, "saCkptSectionIterationInitialize");
-  for (;;) {
-    do {
-      error = saCkptSectionIterationNext(walk, &descriptor);
-    } while (again(error));
-    if (error == SA_AIS_ERR_NO_SECTIONS) {
-      break;
-    }
-    must(error, "saCkptSectionIterationNext");
-    must(read_section(checkpoint, &descriptor.sectionId), "saCkptCheckpointRead");
-  }
-}
+/* ---- which of them ---- */
+
+static uint64_t number_of(const char *text) { return strtoull(text, NULL, 10); }
 
 int main(int argc, char **argv) {
-  if (argc == 7 && strcmp(argv[1], "write") == 0) {
-    SaCkptCheckpointHandleT checkpoint = checkpoint_open(argv[2], argv[3]);
-    uint64_t sections = strtoull(argv[4], NULL, 10);
-    uint64_t from = strtoull(argv[5], NULL, 10);
-    uint64_t count = strtoull(argv[6], NULL, 10);
-    (void)signal(SIGTERM, end);
-    for (uint64_t i = 0; i < count && !ended; i++) {
-      write_number(checkpoint, sections, from + i);
-    }
-    (void)saCkptFinalize(library);
-    return EXIT_SUCCESS;
+  const struct sigaction action = {.sa_handler = end};
+  (void)sigaction(SIGTERM, &action, NULL);
+  const char *what = argc > 2 ? argv[1] : "";
+  if ((argc == 7 || argc == 8) && strcmp(what, "write") == 0) {
+    writer_run(client_open(argv[2], argv[3]), number_of(argv[4]), number_of(argv[5]), number_of(argv[6]),
+               argc == 8 ? number_of(argv[7]) : 0);
+  } else if (argc == 3 && strcmp(what, "read") == 0) {
+    reader_run(client_open(argv[2], NULL));
+  } else if (argc == 4 && strcmp(what, "judge") == 0) {
+    judge_run(client_open(argv[2], NULL), argv[3]);
+  } else if ((argc == 7 || argc == 8) && strcmp(what, "member") == 0) {
+    member_run(client_open(argv[2], argv[3]), argv[5], number_of(argv[4]), number_of(argv[6]),
+               argc == 8 ? number_of(argv[7]) : 0);
+  } else {
+    client_fail("usage: cluster_client write NAME MODE SECTIONS FROM COUNT [BYTES] | read NAME | judge NAME GOAL | "
+                "member NAME MODE SECTIONS MEMBER HEARTBEAT_MS [APPLIED]");
   }
-  if (argc == 3 && strcmp(argv[1], "read") == 0) {
-    read_all(checkpoint_open(argv[2], NULL));
-    (void)saCkptFinalize(library);
-    return EXIT_SUCCESS;
-  }
-  (void)fprintf(stderr, "Usage: cluster_client write NAME MODE SECTIONS FROM COUNT | read NAME\n");
-  return EXIT_FAILURE;
+  (void)saCkptFinalize(library);
+  return EXIT_SUCCESS;
 }

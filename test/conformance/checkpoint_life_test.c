@@ -13,7 +13,7 @@ static SaCkptCheckpointHandleT checkpoint_retained(const char *text, SaTimeT ret
 
 /* Until the name is looked up in vain; false: it was found for ten seconds. */
 static bool is_gone_soon(const char *text, SaTimeT retention) {
-  int64_t deadline_ns = daemon_fixture_now_ns() + 10 * SECOND;
+  int64_t deadline_ns = daemon_fixture_now_ns() + TEST_DEADLINE_NS;
   while (daemon_fixture_now_ns() < deadline_ns) {
     SaNameT name = name_of(text);
     SaCkptCheckpointHandleT checkpoint;

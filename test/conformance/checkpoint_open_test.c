@@ -8,7 +8,7 @@ static SaAisErrorT open_with(const char *text, const SaCkptCheckpointCreationAtt
                              SaCkptCheckpointOpenFlagsT flags) {
   SaCkptCheckpointHandleT checkpoint = 4711;
   SaNameT name = name_of(text);
-  SaAisErrorT result = saCkptCheckpointOpen(lib, &name, attributes, flags, 10 * SECOND, &checkpoint);
+  SaAisErrorT result = saCkptCheckpointOpen(lib, &name, attributes, flags, TEST_DEADLINE_NS, &checkpoint);
   if (result == SA_AIS_OK) {
     OK(saCkptCheckpointClose(checkpoint));
   } else {
@@ -231,7 +231,7 @@ static SaCkptHandleT library_async(SaUint8T major, SaSelectionObjectT *object) {
 
 static void dispatch_until(SaCkptHandleT handle, SaSelectionObjectT object, int count) {
   while (opened_count < count) {
-    assert_true(is_readable(object, SOON_MS));
+    assert_true(is_readable(object, TEST_DEADLINE_MS));
     OK(saCkptDispatch(handle, SA_DISPATCH_ALL));
   }
 }

@@ -134,10 +134,10 @@ static void a_daemon_that_stands_still_is_a_timeout(void **state) {
   SaCkptCheckpointHandleT checkpoint;
   attributes.retentionDuration = 0;
   assert_int_equal(kill(test_daemon.pid, SIGSTOP), 0);
-  EXPECT(SA_AIS_ERR_TIMEOUT, saCkptCheckpointOpen(lib, &name, &attributes, READ_WRITE_CREATE, SECOND / 5, &checkpoint));
+  EXPECT(SA_AIS_ERR_TIMEOUT, saCkptCheckpointOpen(lib, &name, &attributes, READ_WRITE_CREATE, SECOND, &checkpoint));
   assert_int_equal(kill(test_daemon.pid, SIGCONT), 0);
   /* It took effect after all; the handle that nobody got is closed again, and the retention of 0 ends it. */
-  int64_t deadline_ns = daemon_fixture_now_ns() + 10 * SECOND;
+  int64_t deadline_ns = daemon_fixture_now_ns() + TEST_DEADLINE_NS;
   SaAisErrorT found;
   while ((found = checkpoint_try(lib, "stopped")) == SA_AIS_OK && daemon_fixture_now_ns() < deadline_ns) {
     (void)sched_yield();
@@ -181,7 +181,7 @@ static void note_opened(SaInvocationT invocation, SaCkptCheckpointHandleT checkp
 
 /* Wait in the application's own epoll set, dispatch as a program does, until something was called back. */
 static void own_loop(int own, SaCkptHandleT library) {
-  int64_t deadline_ns = daemon_fixture_now_ns() + 20 * SECOND;
+  int64_t deadline_ns = daemon_fixture_now_ns() + TEST_DEADLINE_NS;
   while (opened_count == 0 && daemon_fixture_now_ns() < deadline_ns) {
     struct epoll_event event;
     if (epoll_wait(own, &event, 1, 1000) == 1) {

@@ -214,7 +214,7 @@ static void synchronize_async_calls_back_once_with_its_invocation(void **state) 
   EXPECT(SA_AIS_ERR_ACCESS,
          saCkptCheckpointSynchronizeAsync(checkpoint_again(library, "synchronize-async", SA_CKPT_CHECKPOINT_READ), 1));
   OK(saCkptCheckpointSynchronizeAsync(checkpoint, 0x123456789abcdefULL));
-  assert_true(is_readable(object, SOON_MS));
+  assert_true(is_readable(object, TEST_DEADLINE_MS));
   assert_int_equal(synchronized_count, 0);
   OK(saCkptDispatch(library, SA_DISPATCH_ALL));
   assert_int_equal(synchronized_count, 1);
@@ -238,7 +238,7 @@ static void closing_a_handle_drops_its_pending_callbacks_and_no_others(void **st
   OK(saCkptCheckpointSynchronizeAsync(stays, 2));
   OK(saCkptCheckpointClose(closed));
   while (synchronized_count == 0) {
-    assert_true(is_readable(object, SOON_MS));
+    assert_true(is_readable(object, TEST_DEADLINE_MS));
     OK(saCkptDispatch(library, SA_DISPATCH_ALL));
   }
   assert_int_equal(synchronized_count, 1);

@@ -99,7 +99,7 @@ static void a_callback_runs_in_the_thread_that_dispatches(void **state) {
     SaSelectionObjectT object;
     dispatcher_t dispatcher = {.library = library_called_back(2, &object), .flags = flags[i]};
     open_async_missing(dispatcher.library);
-    assert_true(is_readable(object, SOON_MS));
+    assert_true(is_readable(object, TEST_DEADLINE_MS));
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, dispatch, &dispatcher), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
@@ -120,7 +120,7 @@ static void a_blocking_dispatch_runs_callbacks_as_they_come_until_another_thread
     assert_int_equal(pthread_create(&thread, NULL, dispatch, &dispatcher), 0);
     for (int i = 1; i <= 10; i++) {
       open_async_missing(dispatcher.library);
-      int64_t deadline_ns = daemon_fixture_now_ns() + 10 * SECOND;
+      int64_t deadline_ns = daemon_fixture_now_ns() + TEST_DEADLINE_NS;
       while (atomic_load(&opened_count) < i && daemon_fixture_now_ns() < deadline_ns) {
         (void)sched_yield();
       }
@@ -144,7 +144,7 @@ static void a_synchronize_callback_comes_to_the_library_handle_that_opened_the_c
   SaCkptCheckpointHandleT checkpoint = checkpoint_create(library, "whose-callback", &attributes);
   (void)checkpoint_again(other, "whose-callback", READ_WRITE);
   OK(saCkptCheckpointSynchronizeAsync(checkpoint, 1));
-  assert_true(is_readable(object, SOON_MS));
+  assert_true(is_readable(object, TEST_DEADLINE_MS));
   assert_false(is_readable(object_of_other, 0));
   OK(saCkptDispatch(other, SA_DISPATCH_ALL));
   assert_int_equal(synchronized_count, 0);
@@ -164,7 +164,7 @@ static void a_synchronize_callback_comes_although_the_checkpoint_was_unlinked(vo
   SaNameT name = name_of("unlinked-callback");
   OK(saCkptCheckpointSynchronizeAsync(checkpoint, 1));
   OK(saCkptCheckpointUnlink(library, &name));
-  assert_true(is_readable(object, SOON_MS));
+  assert_true(is_readable(object, TEST_DEADLINE_MS));
   OK(saCkptDispatch(library, SA_DISPATCH_ALL));
   assert_int_equal(synchronized_count, 1);
   OK(synchronized_error);

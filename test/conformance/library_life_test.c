@@ -141,7 +141,7 @@ static void selection_object_is_readable_exactly_while_a_callback_is_pending(voi
     OK(saCkptCheckpointOpenAsync(library, i, &name, NULL, SA_CKPT_CHECKPOINT_READ));
   }
   for (int dispatched = 0; dispatched < 3; dispatched++) {
-    assert_true(is_readable(object, SOON_MS));
+    assert_true(is_readable(object, TEST_DEADLINE_MS));
     assert_int_equal(opened_count, dispatched); /* only inside Dispatch */
     OK(saCkptDispatch(library, SA_DISPATCH_ONE));
     assert_int_equal(opened_count, dispatched + 1); /* one, not more */
@@ -222,7 +222,7 @@ static void a_callback_may_finalize_the_handle_that_is_being_dispatched(void **s
     SaNameT name = name_of("not-there");
     OK(saCkptCheckpointOpenAsync(finalized_by_callback, 1, &name, NULL, SA_CKPT_CHECKPOINT_READ));
     OK(saCkptCheckpointOpenAsync(finalized_by_callback, 2, &name, NULL, SA_CKPT_CHECKPOINT_READ));
-    assert_true(is_readable(object, SOON_MS));
+    assert_true(is_readable(object, TEST_DEADLINE_MS));
     OK(saCkptDispatch(finalized_by_callback, flags[i]));
     EXPECT(SA_AIS_ERR_BAD_HANDLE, saCkptDispatch(finalized_by_callback, flags[i]));
   }
@@ -254,7 +254,7 @@ static void a_callback_may_call_everything_dispatch_included(void **state) {
     OK(saCkptCheckpointOpenAsync(library, i, &name, NULL, SA_CKPT_CHECKPOINT_READ));
   }
   OK(saCkptCheckpointClose(checkpoint_usual(library, "made-before"))); /* answered after the three */
-  assert_true(is_readable(object, SOON_MS));
+  assert_true(is_readable(object, TEST_DEADLINE_MS));
   OK(saCkptDispatch(library, SA_DISPATCH_ONE));
   assert_int_equal(depth, 0);
   assert_int_equal(depth_max, 3);

@@ -87,7 +87,7 @@ static SaAisErrorT life_call_back(life_t *life) {
   SaNameT name = name_of("no-memory");
   opened_count = 0;
   SaAisErrorT result = saCkptCheckpointOpenAsync(life->library, 1, &name, NULL, SA_CKPT_CHECKPOINT_READ);
-  while (result == SA_AIS_OK && opened_count == 0 && is_readable(life->object, SOON_MS)) {
+  while (result == SA_AIS_OK && opened_count == 0 && is_readable(life->object, TEST_DEADLINE_MS)) {
     result = saCkptDispatch(life->library, SA_DISPATCH_ALL);
   }
   if (result == SA_AIS_OK) {

@@ -243,7 +243,7 @@ static void a_callback_may_fork(void **state) {
   for (SaInvocationT i = 0; i < 3; i++) {
     OK(saCkptCheckpointOpenAsync(library, i, &name, NULL, SA_CKPT_CHECKPOINT_READ));
   }
-  assert_true(is_readable(object, SOON_MS));
+  assert_true(is_readable(object, TEST_DEADLINE_MS));
   forked_in_callback = 0;
   (void)saCkptDispatch(library, SA_DISPATCH_ALL);
   if (in_child_of_callback) {
@@ -282,7 +282,7 @@ static pid_t opener_start(const char *text, bool grandchild, pid_t *lives_on) {
 }
 
 static void expect_gone_soon(const char *text) {
-  int64_t deadline_ns = daemon_fixture_now_ns() + 10 * SECOND;
+  int64_t deadline_ns = daemon_fixture_now_ns() + TEST_DEADLINE_NS;
   SaAisErrorT found;
   while ((found = checkpoint_try(lib, text)) == SA_AIS_OK && daemon_fixture_now_ns() < deadline_ns) {
     (void)sched_yield();

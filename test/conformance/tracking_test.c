@@ -84,7 +84,7 @@ static void await(SaCkptHandleT library, const calls_t *calls, unsigned count) {
   SaSelectionObjectT object;
   OK(saCkptSelectionObjectGet(library, &object));
   while (calls->count < count) {
-    assert_true(is_readable(object, SOON_MS));
+    assert_true(is_readable(object, TEST_DEADLINE_MS));
     OK(saCkptDispatch(library, SA_DISPATCH_ALL));
   }
   assert_int_equal(calls->count, count);
@@ -96,7 +96,7 @@ static void await_section(SaCkptHandleT library, const calls_t *calls, const cha
     unsigned before = calls->count;
     SaSelectionObjectT object;
     OK(saCkptSelectionObjectGet(library, &object));
-    assert_true(is_readable(object, SOON_MS));
+    assert_true(is_readable(object, TEST_DEADLINE_MS));
     OK(saCkptDispatch(library, SA_DISPATCH_ONE));
     assert_true(calls->count <= before + 1);
   }
@@ -204,7 +204,7 @@ static void a_section_that_expires_is_told(void **state) {
   SaCkptCheckpointHandleT writer, reader;
   both_open(library, "track-expiry", &writer, &reader);
   OK(saCkptTrack(library));
-  OK(section_create_expiring(writer, "s", "hello", 5, wall_now() + SECOND / 5));
+  OK(section_create_expiring(writer, "s", "hello", 5, wall_now() + SECOND));
   await(library, &tracked, 2);
   assert_call(&tracked, 0, "s", 0, 5);
   assert_call(&tracked, 1, "s", 0, 0);
@@ -381,7 +381,7 @@ static void dispatch_one_runs_one_callback(void **state) {
   OK(saCkptSelectionObjectGet(library, &object));
   OK(section_create(writer, "s", "x")); /* one for each callback */
   for (unsigned count = 1; count <= 2; count++) {
-    assert_true(is_readable(object, SOON_MS));
+    assert_true(is_readable(object, TEST_DEADLINE_MS));
     OK(saCkptDispatch(library, SA_DISPATCH_ONE));
     assert_int_equal(tracked.count + arrived.count, count);
   }
@@ -473,7 +473,7 @@ static void arrival_needs_no_other_callback_and_a_poll_that_began_before_wakes(v
   both_open(library, "arrival-alone", &writer, &reader);
   OK(ncsCkptRegisterCkptArrivalCallback(library, on_arrival));
   OK(section_create(writer, "s", "hello"));
-  assert_true(is_readable(object, SOON_MS));
+  assert_true(is_readable(object, TEST_DEADLINE_MS));
   await(library, &arrived, 1);
   assert_true(arrived.items[0].checkpoint == reader);
   OK(saCkptFinalize(library));
@@ -678,7 +678,7 @@ static void a_dispatcher_alone_brings_the_registrations_back(void **state) {
   OK(saCkptSelectionObjectGet(library, &object));
   daemon_fixture_kill(&test_daemon);
   daemon_fixture_start(&test_daemon);
-  int64_t deadline_ns = daemon_fixture_now_ns() + SOON_MS * INT64_C(1000000);
+  int64_t deadline_ns = daemon_fixture_now_ns() + TEST_DEADLINE_NS;
   for (unsigned i = 0; tracked.count == 0; i++) { /* what is written before it is back is not told */
     assert_true(daemon_fixture_now_ns() < deadline_ns);
     (void)is_readable(object, 20);
@@ -728,7 +728,7 @@ static void who_never_dispatches_loses_callbacks_and_nothing_else(void **state) 
   OK(saCkptTrack(library));
   SaSelectionObjectT object;
   OK(saCkptSelectionObjectGet(library, &object));
-  int64_t deadline_ns = daemon_fixture_now_ns() + SOON_MS * INT64_C(1000000);
+  int64_t deadline_ns = daemon_fixture_now_ns() + TEST_DEADLINE_NS;
   while (tracked.count < 2) {
     assert_true(daemon_fixture_now_ns() < deadline_ns);
     OK(section_overwrite(writer, "short", "again"));

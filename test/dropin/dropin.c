@@ -60,7 +60,7 @@ static void await_callback(handle_t library) {
   DONE(saCkptSelectionObjectGet(library, &object));
   struct pollfd readable = {.fd = (int)object, .events = POLLIN};
   while (callbacks_count == before) {
-    EXPECT(poll(&readable, 1, 10000) == 1);
+    EXPECT(poll(&readable, 1, 60000) == 1);
     DONE(saCkptDispatch(library, DISPATCH_ONE));
   }
 }

@@ -3,9 +3,10 @@
  * A subscriber in another language, against a real vestad: whatever happens, the table that it mirrors is the one that
  * our own mirror has.
  *
- *   foreign_subscriber_test COMMAND...      e.g. node samples/nodejs/subscribe.js
+ *   foreign_subscriber_test [--tcp] COMMAND...      e.g. node samples/nodejs/subscribe.js
  *
- * The command gets two more arguments: a checkpoint, and the id of a section that ends it. It prints a line for each
+ * The command gets two more arguments: a checkpoint, and the id of a section that ends it; before them, with --tcp,
+ * --server tcp://ADDRESS:PORT --server-key FILE --key FILE. It prints a line for each
  * operation ("SEQ created ..."), for each walk ("SEQ walked: ...") and where history did not reach ("SEQ lost"), and at
  * its end the table, each section as = "id" "data", with \xNN for what is no printable character.
  */
@@ -30,16 +31,19 @@
 #include "test/support/daemon_fixture.h"
 #include "test/support/printed.h"
 #include "test/support/raw_link.h"
+#include "test/support/tcp_guest.h"
 
 #define CHECKPOINT "foreign"
 #define IDS 3000U
 #define DATA_BYTES_MAX 800U
 #define LARGE_BYTES 60000U
 #define QUEUE_MESSAGES 85000U /* more than both ends of a connection hold together */
-#define WORDS_MAX 8
+#define WORDS_MAX 16
 #define TABLE_LINES_MAX (IDS + 2U) /* one that ends it, and another */
 
 static const char *command[WORDS_MAX + 1];
+static bool over_tcp;
+static tcp_place_t place;
 static daemon_fixture_t vestad;
 static application_t application;
 static uint64_t seed;
@@ -270,7 +274,11 @@ static int set_up(void **state) {
   (void)state;
   seed = 4;
   memset(there, 0, sizeof there);
-  daemon_fixture_open(&vestad);
+  static const char *options[8];
+  const char *const tcp[] = {"--stream-listen", place.endpoint,  "--key", place.server_key,
+                             "--stream-keys",   place.known_dir, NULL};
+  memcpy(options, tcp, sizeof tcp);
+  daemon_fixture_open_with(&vestad, over_tcp ? options : NULL);
   application_open(&application, CHECKPOINT, APPLICATION_ALL);
   return 0;
 }
@@ -309,7 +317,7 @@ static void a_walk_that_is_cut_off_begins_again(void **state) {
     overwrite(id, LARGE_BYTES);
   }
   subscriber_start(&subscriber);
-  assert_true(raw_counter_reaches(vestad.socket, "stream_requests", 5));
+  assert_true(raw_counter_reaches(vestad.socket, over_tcp ? "guest_stream_requests" : "stream_requests", 5));
   restart();
   subscriber_words_t words = subscriber_finish(&subscriber);
   assert_int_equal(words.walks, 1);
@@ -343,7 +351,7 @@ static void what_found_no_room_in_its_queue_is_repaired_from_the_history(void **
   subscriber_stop(&subscriber);
   overwrite_many("small", QUEUE_MESSAGES, 5);
   subscriber_continue(&subscriber);
-  const struct timespec pace = {.tv_nsec = 2000000}; /* not faster, since history has to reach over the hole */
+  const struct timespec pace = {.tv_nsec = 20000000}; /* history has to reach over the hole, however slow it is */
   unsigned more = 0;
   while (!printed_holds(subscriber.path, "60000 overwritten")) { /* long after there is room again, and no beacon due */
     write_many(1, IDS);
@@ -410,13 +418,21 @@ static void whatever_happens_the_table_is_the_same_in_the_end(void **state) {
 }
 
 int main(int argc, char **argv) {
-  if (argc < 2 || argc > WORDS_MAX - 1) {
-    (void)fprintf(stderr, "usage: foreign_subscriber_test COMMAND...\n");
+  if (argc < 2 || argc > WORDS_MAX - 8) {
+    (void)fprintf(stderr, "usage: foreign_subscriber_test [--tcp] COMMAND...\n");
     return 2;
   }
   int words = 0;
-  for (; words < argc - 1; words++) {
-    command[words] = argv[words + 1];
+  over_tcp = strcmp(argv[1], "--tcp") == 0;
+  for (int word = over_tcp ? 2 : 1; word < argc; word++) {
+    command[words++] = argv[word];
+  }
+  if (over_tcp) {
+    tcp_place_make(&place);
+    const char *tcp[] = {"--server", place.endpoint, "--server-key", place.server_public, "--key", place.guest_key};
+    for (size_t i = 0; i < sizeof tcp / sizeof tcp[0]; i++) {
+      command[words++] = tcp[i];
+    }
   }
   command[words++] = CHECKPOINT;
   command[words] = "done";
@@ -429,5 +445,9 @@ int main(int argc, char **argv) {
       cmocka_unit_test_setup_teardown(what_deletes_are_no_longer_known_of_is_walked_from_the_start, set_up, tear_down),
       cmocka_unit_test_setup_teardown(whatever_happens_the_table_is_the_same_in_the_end, set_up, tear_down),
   };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  int failed = cmocka_run_group_tests(tests, NULL, NULL);
+  if (over_tcp) {
+    tcp_place_remove(&place);
+  }
+  return failed;
 }

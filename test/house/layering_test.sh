@@ -30,8 +30,9 @@ judge() {
       # 2. header -> the only folders and files that may include it
       only("zmq[.]h", "notify/zmq/|daemon/|cli/|bench/|test/")
       only("czmq[.]h", "daemon/|cli/|bench/|test/")
-      only("corosync/.*", "daemon/|test/")
+      only("corosync/.*", "daemon/|bench/|test/")
       only("systemd/.*|ini[.]h", "daemon/|test/")
+      only("sodium[.]h", "daemon/peer_stream|test/")
       only("jansson[.]h", "cli/|bench/|test/")
       only("msgpack.*", "core/wire|notify/[a-z_]*(codec|wire)|test/")
       only("cmocka[.]h", "test/")

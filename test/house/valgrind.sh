@@ -39,12 +39,12 @@ judge() { # name log...
 }
 
 wait_for() { # text file
-  for _ in $(seq 1200); do
+  for _ in $(seq 2400); do
     grep -q "$1" "$2" 2>/dev/null && return
-    sleep 0.05
+    sleep 0.1
   done
   cat "$2" >&2
-  die "no \"$1\" in a minute"
+  die "no \"$1\" in four minutes"
 }
 
 for program in library_life checkpoint_life data_read data_write section_life section_iteration; do
@@ -77,6 +77,6 @@ wait_for counter- "$place/watched"
 kill -9 "$one"
 wait_for "two ACTIVE" "$place/two"
 kill "$two" "$watch"
-wait "$two" "$watch" || true
+wait "$two" "$watch" 2>/dev/null || true # the shell would tell that they were terminated
 judge "pair" "$place"/pair.two.*
 judge "watch" "$place"/watch.*

@@ -43,7 +43,7 @@ static SaAisErrorT initialize(SaCkptHandleT *library) {
 
 /* When the daemon has seen that the link before is closed. */
 static void initialize_soon(SaCkptHandleT *library) {
-  int64_t until_ns = daemon_fixture_now_ns() + 20 * SA_TIME_ONE_SECOND;
+  int64_t until_ns = daemon_fixture_now_ns() + TEST_DEADLINE_NS;
   SaAisErrorT error;
   while ((error = initialize(library)) == SA_AIS_ERR_NO_RESOURCES && daemon_fixture_now_ns() < until_ns) {
   }

@@ -175,7 +175,7 @@ static void agent_greeted(sim_agent_t *agent, const wire_message_t *reply) {
   bool resumes = !vesta_token_is_none(agent->token);
   vesta_err_t err = (vesta_err_t)reply->error;
   if (err == VESTA_ERR_BAD_HANDLE && resumes) {
-    if (agent->watched && !agent->finalizing && !sim_witness_may_end(agent, 0)) {
+    if (agent->watched && !agent->finalizing && !sim_witness_may_end(agent, agent->session_ns)) {
       sim_fail(world, "SESSION", "process %" PRIu32 " lives and its session is gone", agent->index);
     }
     sim_say(world, "process %" PRIu32 " has lost its session", agent->index);
@@ -191,6 +191,7 @@ static void agent_greeted(sim_agent_t *agent, const wire_message_t *reply) {
     sim_fail(world, "SESSION", "another session was resumed than asked for");
   }
   agent->token = wire_token(reply);
+  agent->session_ns = resumes && err == VESTA_OK ? agent->session_ns : world->now_ns;
   agent->state = SIM_AGENT_UP;
   agent->due_ns = world->now_ns + sim_span(&world->random, SIM_US, world->plan.pause_ns_max);
   for (uint32_t i = 0; i < agent->in_flight_count; i++) {

@@ -29,7 +29,10 @@ typedef struct sim_request {
   uint32_t name;   /* OPEN, UNLINK */
   uint64_t epoch;  /* CONFIRM */
   int64_t asked_ns;
-  uint64_t floor_seq;   /* READ: what it has written itself was acknowledged so far */
+  uint64_t
+      floor_seq; /* READ: what it has written itself was acknowledged so far. SYNCHRONIZE: what was committed. CONFIRM: what it
+                         * has; UINT64_MAX: not all, it says */
+  uint32_t cuts;        /* SYNCHRONIZE: how often the checkpoint had gone back */
   uint32_t wall_jumps;  /* when it was asked */
   bool callback;        /* the answer is to go to the callback link */
   bool resubscribes;    /* STREAM: for a subscriber that is there already */
@@ -51,7 +54,9 @@ typedef struct sim_member {
   uint32_t flags;
   uint64_t epoch;        /* of the last grant heard of, whoever got it */
   uint64_t barrier;      /* its seq, if it is ours; 0: not known */
+  bool hurries;          /* it has asked for the role, and takes it without everything if need be */
   bool asking;           /* CONFIRM, RESIGN or JOIN is under way */
+  bool ask;              /* a resync may have swallowed a grant: it asks, even if it is active */
   int64_t heartbeat_ns;  /* 0: gives no signs of life */
   int64_t mute_until_ns; /* does not confirm, and as active says nothing: hung */
   int64_t due_ns;        /* when to say how far it is, and to ask how things are */
@@ -60,7 +65,8 @@ typedef struct sim_member {
 typedef struct sim_iteration {
   bool under_way;
   uint32_t chosen;
-  uint64_t as_of;
+  uint64_t cursor, epoch, as_of;
+  uint32_t cuts; /* of the history, when it began */
   uint32_t wall_jumps;
   sim_table_t seen;
 } sim_iteration_t;
@@ -69,6 +75,7 @@ typedef struct sim_handle {
   bool open;    /* known to be */
   bool closing; /* its end was asked for */
   uint64_t id, checkpoint;
+  int64_t opened_ns;
   uint32_t name, flags;
   sim_member_t member;
   sim_iteration_t iteration;
@@ -85,6 +92,7 @@ typedef struct sim_agent {
   uint64_t start;
   bool watched;
   vesta_token_t token; /* none: no session yet */
+  int64_t session_ns;  /* since when */
   uint64_t number_last;
   sim_link_t *link;
   sim_link_t *callbacks;
@@ -92,7 +100,7 @@ typedef struct sim_agent {
   sim_request_t in_flight[VESTA_SESSION_WINDOW];
   uint32_t in_flight_count, in_flight_max;
   bool finalizing;
-  uint32_t handles_lost; /* opened, and there was no room to note it */
+  uint32_t handles_lost; /* opened, and there was no room to note it; or maybe opened */
   sim_handle_t handles[SIM_HANDLES_MAX];
   int64_t due_ns;
   int64_t stopped_until_ns; /* as by SIGSTOP */

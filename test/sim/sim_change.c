@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "test/sim/sim_witness.h"
 #include "test/sim/sim_world.h"
 
 #define ELEMENTS_MAX 200U
@@ -178,6 +179,9 @@ void sim_change_answered(sim_agent_t *agent, const sim_request_t *request, const
   }
   if (reply->error != VESTA_OK) {
     wrong = sim_ledger_refuse(&world->ledger, agent->token, request->number);
+    if (sim_clustered(world)) {
+      sim_witness_refused(agent, agent->handles[request->handle].checkpoint, request->number);
+    }
   } else {
     const sim_handle_t *handle = &agent->handles[request->handle];
     const sim_history_t *history = sim_histories_find(&world->histories, handle->checkpoint);

@@ -147,6 +147,7 @@ static void take_synced(sim_subscriber_t *s, const notify_change_t *change) {
   s->mode = SIM_STREAM_FOLLOWING;
   s->position = change->position;
   s->synced = true;
+  s->handle->member.ask = true;
   must_be_state(s, change);
 }
 
@@ -160,7 +161,9 @@ static void take_lost(sim_subscriber_t *s, const notify_change_t *change) {
 
 static void take_gone(sim_subscriber_t *s, const notify_change_t *change) {
   const sim_node_t *node = sim_home(s->agent);
-  bool allowed = node->node != NULL && node_stream_allowed(node->node, s->agent->token, s->history->id);
+  bool knows =
+      node->node != NULL && node_caught_up(node->node); /* else it was told by an earlier life, see node_emit() */
+  bool allowed = knows && node_stream_check(node->node, s->agent->token, s->history->id) == VESTA_OK;
   must(s, s->history->removed || !allowed, "STREAM-GONE", "it is told to be gone and is not", change);
   s->mode = SIM_STREAM_OVER;
 }

@@ -45,6 +45,7 @@ static void region_protect(const sim_region_t *region, uint64_t first, uint64_t 
   }
 }
 
+/* Pages are asked for. */
 static bool disk_fails(sim_disk_t *disk) {
   bool fails = disk->full || sim_chance(disk->random, disk->fail_chance);
   disk->failures += fails;
@@ -166,11 +167,20 @@ static void disk_rename(void *context, uint64_t from, uint64_t to) {
     disk_remove(disk, to);
   }
   region->id = to;
+  if ((to & NODE_REGION_DIVERGED) != 0 && disk->may_die && !disk->is_frozen && sim_percent(disk->random, 30)) {
+    sim_disk_freeze(disk);
+  }
 }
 
+static bool disk_has(void *context, uint64_t id) { return *region_find(context, id) != NULL; }
+
 node_storage_t sim_disk_storage(sim_disk_t *disk) {
-  return (node_storage_t){
-      .context = disk, .create = disk_create, .open = disk_open, .remove = disk_remove, .rename = disk_rename};
+  return (node_storage_t){.context = disk,
+                          .create = disk_create,
+                          .open = disk_open,
+                          .remove = disk_remove,
+                          .rename = disk_rename,
+                          .has = disk_has};
 }
 
 void sim_disk_let_go(sim_disk_t *disk) {
@@ -279,6 +289,28 @@ void sim_journal_add(sim_journal_t *journal, const wire_message_t *op) {
     journal->ops = sim_memory_grow(journal->ops, journal->capacity * sizeof *journal->ops);
   }
   journal->ops[journal->count++] = vesta_bytes(bytes, size);
+  journal->size_bytes += size;
+}
+
+static int rows_order(const void *a, const void *b) {
+  const vesta_bytes_t *x = a, *y = b;
+  size_t size = x->size < y->size ? x->size : y->size;
+  int order = memcmp(x->data, y->data, size);
+  return order != 0 ? order : (x->size > y->size) - (x->size < y->size);
+}
+
+void sim_journal_sort(sim_journal_t *journal) {
+  if (journal->count > 0) {
+    qsort(journal->ops, journal->count, sizeof *journal->ops, rows_order);
+  }
+}
+
+bool sim_journal_equal(const sim_journal_t *a, const sim_journal_t *b) {
+  bool same = a->count == b->count;
+  for (uint32_t i = 0; same && i < a->count; i++) {
+    same = vesta_bytes_equal(a->ops[i], b->ops[i]);
+  }
+  return same;
 }
 
 void sim_journal_fini(sim_journal_t *journal) {
@@ -289,8 +321,12 @@ void sim_journal_fini(sim_journal_t *journal) {
   *journal = (sim_journal_t){0};
 }
 
+/* On a full disk there is room left in the journal's last page. */
 vesta_err_t sim_disk_append(sim_disk_t *disk, const wire_message_t *op) {
-  if (disk_fails(disk)) {
+  uint64_t end = disk->journal.size_bytes + wire_encoded_size_max(op);
+  bool full = disk->full && end / PAGE_BYTES != disk->journal.size_bytes / PAGE_BYTES;
+  if (full || sim_chance(disk->random, disk->fail_chance)) {
+    disk->failures++;
     return VESTA_ERR_NO_SPACE;
   }
   sim_journal_add(&disk->journal, op);

@@ -29,6 +29,7 @@ typedef struct sim_region {
 typedef struct sim_journal {
   vesta_bytes_t *ops; /* encoded */
   uint32_t count, capacity;
+  uint64_t size_bytes;
 } sim_journal_t;
 
 typedef struct sim_disk {
@@ -40,6 +41,7 @@ typedef struct sim_disk {
   sim_journal_t journal;
   uint32_t fail_chance; /* of one reservation, creation or append, in a million */
   bool full;            /* nothing can be reserved */
+  bool may_die;         /* the node, where it puts aside what has diverged */
   uint64_t failures;
 } sim_disk_t;
 
@@ -66,5 +68,8 @@ vesta_err_t sim_disk_append(sim_disk_t *disk, const wire_message_t *op);
 void sim_disk_rewrite(sim_disk_t *disk, sim_journal_t *ops);
 void sim_journal_add(sim_journal_t *journal, const wire_message_t *op);
 void sim_journal_fini(sim_journal_t *journal);
+/** In an order of their own; so two that hold the same rows are equal. */
+void sim_journal_sort(sim_journal_t *journal);
+bool sim_journal_equal(const sim_journal_t *a, const sim_journal_t *b);
 
 #endif

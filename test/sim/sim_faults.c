@@ -20,20 +20,85 @@ typedef enum fault {
   FAULT_CLOCK,      /* the wall clock is set */
   FAULT_FULL,       /* the disk is full for a while */
   /* of a cluster */
-  FAULT_CUT,   /* the network, into parts */
-  FAULT_HEAL,  /* it is whole */
-  FAULT_FLAP,  /* the group's ring forms anew */
-  FAULT_BREAK, /* the link of two nodes */
-  FAULT_BLOCK, /* one way between two nodes, for a while */
-  FAULT_HOLD,  /* a node is stopped for a while */
-  FAULT_WIPE,  /* a machine loses all it has */
-  FAULT_FENCE, /* a node is killed, and the others are told that it is dead */
+  FAULT_CUT,     /* the network, into parts */
+  FAULT_HEAL,    /* it is whole */
+  FAULT_FLAP,    /* the group's ring forms anew */
+  FAULT_BREAK,   /* the link of two nodes */
+  FAULT_BLOCK,   /* one way between two nodes, for a while */
+  FAULT_HOLD,    /* a node is stopped for a while */
+  FAULT_WIPE,    /* a machine loses all it has */
+  FAULT_FENCE,   /* a node is killed, and the others are told that it is dead */
+  FAULT_GHOST,   /* a node is killed, and for a while a process is in the group in its place that says nothing */
+  FAULT_UPGRADE, /* a node is stopped, and started as one that speaks a newer protocol */
 } fault_t;
-_Static_assert(FAULT_FENCE + 1 == SIM_FAULT_KINDS && FAULT_FULL + 1 == SIM_FAULT_KINDS_ALONE, "a weight for each kind");
+_Static_assert(FAULT_UPGRADE + 1 == SIM_FAULT_KINDS && FAULT_FULL + 1 == SIM_FAULT_KINDS_ALONE,
+               "a weight for each kind");
 
 /* None in half of the runs; otherwise somewhere between a most and a 64th of it. */
 static uint32_t odds_draw(sim_world_t *world, uint32_t most) {
   return sim_percent(&world->random, 50) ? 0 : most >> sim_below(&world->random, 7);
+}
+
+/* ---- climates ---- */
+
+#define CLIMATE_WEIGHTS 8U
+
+typedef struct climate {
+  struct {
+    fault_t fault;
+    uint32_t weight;
+  } weights[CLIMATE_WEIGHTS]; /* of weight 0: no more */
+  int64_t pause_ns_max;
+} climate_t;
+
+static const climate_t climates[SIM_CLIMATES] = {
+    [SIM_CLIMATE_FULL] = {.weights = {{FAULT_FULL, 8},
+                                      {FAULT_BLOCK, 4},
+                                      {FAULT_CRASH, 3},
+                                      {FAULT_BREAK, 2},
+                                      {FAULT_HOLD, 1},
+                                      {FAULT_CUT, 1},
+                                      {FAULT_HEAL, 2}},
+                          .pause_ns_max = 300 * SIM_MS},
+    [SIM_CLIMATE_SPLITS] = {.weights = {{FAULT_CUT, 4},
+                                        {FAULT_HEAL, 4},
+                                        {FAULT_FLAP, 3},
+                                        {FAULT_GHOST, 3},
+                                        {FAULT_UPGRADE, 1},
+                                        {FAULT_CRASH, 1}},
+                            .pause_ns_max = 1500 * SIM_MS},
+    [SIM_CLIMATE_LATE] = {.weights = {{FAULT_BLOCK, 10},
+                                      {FAULT_HOLD, 3},
+                                      {FAULT_FLAP, 2},
+                                      {FAULT_CUT, 1},
+                                      {FAULT_HEAL, 2},
+                                      {FAULT_UPGRADE, 1}},
+                          .pause_ns_max = 400 * SIM_MS},
+    [SIM_CLIMATE_ALONE] = {.weights = {{FAULT_BLOCK, 4},
+                                       {FAULT_CRASH, 4},
+                                       {FAULT_CUT, 3},
+                                       {FAULT_HEAL, 3},
+                                       {FAULT_BREAK, 2},
+                                       {FAULT_FENCE, 1}},
+                           .pause_ns_max = 1000 * SIM_MS},
+};
+
+sim_climate_t sim_climate_of(uint64_t seed) {
+  sim_random_t random = {.state = ~seed};
+  return sim_percent(&random, 50) ? SIM_CLIMATE_NONE
+                                  : (sim_climate_t)sim_between(&random, SIM_CLIMATE_NONE + 1, SIM_CLIMATES - 1);
+}
+
+static void climate_set(sim_world_t *world, const climate_t *climate) {
+  sim_faults_t *faults = &world->faults;
+  memset(faults->weights, 0, sizeof faults->weights);
+  faults->weight_sum = 0;
+  for (uint32_t i = 0; i < CLIMATE_WEIGHTS; i++) {
+    faults->weights[climate->weights[i].fault] += climate->weights[i].weight;
+    faults->weight_sum += climate->weights[i].weight;
+  }
+  faults->pause_ns_max = climate->pause_ns_max;
+  faults->due_ns = world->now_ns + SIM_SECOND_NS / 2;
 }
 
 void sim_faults_draw(sim_world_t *world) {
@@ -65,9 +130,12 @@ void sim_faults_draw(sim_world_t *world) {
       world->odds.disk = 0;
     }
   }
-  faults->of_disk = world->odds.disk != 0 || faults->weights[FAULT_FULL] != 0;
   faults->pause_ns_max = sim_span(random, 20 * SIM_MS, 3 * SIM_SECOND_NS);
   faults->due_ns = faults->weight_sum == 0 ? INT64_MAX : world->now_ns + SIM_SECOND_NS;
+  if (world->climate != SIM_CLIMATE_NONE) {
+    climate_set(world, &climates[world->climate]);
+  }
+  faults->of_disk = world->odds.disk != 0 || faults->weights[FAULT_FULL] != 0;
 }
 
 void sim_faults_cease(sim_world_t *world) {
@@ -159,6 +227,13 @@ static void fence(sim_world_t *world, sim_node_t *node) {
   }
 }
 
+/* It dies, and until it starts again something is in the group in its place that never says anything. */
+static void haunt(sim_world_t *world, sim_node_t *node) {
+  sim_node_crash(node, "and its ghost is in the group");
+  node->start_ns = world->now_ns + sim_between(&world->random, 500, 8000) * SIM_MS;
+  sim_group_join(world->network.group, node->id, world->now_ns);
+}
+
 static void strike_cluster(sim_world_t *world, fault_t fault, sim_node_t *node) {
   bool may_split = world->plan.policy == ORDER_TRUST; /* whoever set that has seen to it that it does not happen */
   if (fault == FAULT_CUT && !may_split) {
@@ -172,11 +247,18 @@ static void strike_cluster(sim_world_t *world, fault_t fault, sim_node_t *node) 
   } else if (fault == FAULT_BLOCK) {
     sim_network_block(world);
   } else if (fault == FAULT_HOLD && node->node != NULL && node->held_until_ns == 0) {
-    sim_node_hold(node, world->now_ns + sim_span(&world->random, SIM_MS, 12 * SIM_SECOND_NS));
+    bool long_enough =
+        world->climate == SIM_CLIMATE_LATE && sim_percent(&world->random, 50); /* to lose its primaries */
+    sim_node_hold(node, world->now_ns + (long_enough ? sim_between(&world->random, 5, 9) * SIM_SECOND_NS
+                                                     : sim_span(&world->random, SIM_MS, 12 * SIM_SECOND_NS)));
   } else if (fault == FAULT_WIPE && sim_witness_may_wipe(node)) {
     sim_node_wipe(node);
   } else if (fault == FAULT_FENCE && may_kill(world, node)) {
     fence(world, node);
+  } else if (fault == FAULT_GHOST && node->node != NULL && may_kill(world, node)) {
+    haunt(world, node);
+  } else if (fault == FAULT_UPGRADE && node->node != NULL && may_kill(world, node)) {
+    sim_node_upgrade(node);
   }
 }
 
@@ -198,8 +280,13 @@ static void strike(sim_world_t *world, fault_t fault) {
       break;
     case FAULT_CLOCK: clock_set(world); break;
     case FAULT_FULL:
+      if (world->plan.policy == ORDER_TRUST) {
+        break; /* it would leave the group at any time: see may_kill() */
+      }
       node->disk.full = true;
-      world->faults.full_until_ns = world->now_ns + sim_span(&world->random, SIM_MS, SIM_SECOND_NS);
+      world->faults.full_until_ns =
+          world->now_ns + (world->climate == SIM_CLIMATE_FULL ? sim_between(&world->random, 100, 1500) * SIM_MS
+                                                              : sim_span(&world->random, SIM_MS, SIM_SECOND_NS));
       sim_say(world, "the disk of node %" PRIu32 " is full", node->id);
       break;
     case FAULT_CUT:
@@ -209,7 +296,9 @@ static void strike(sim_world_t *world, fault_t fault) {
     case FAULT_BLOCK:
     case FAULT_HOLD:
     case FAULT_WIPE:
-    case FAULT_FENCE: strike_cluster(world, fault, node); break;
+    case FAULT_FENCE:
+    case FAULT_GHOST:
+    case FAULT_UPGRADE: strike_cluster(world, fault, node); break;
   }
 }
 

@@ -2,6 +2,9 @@
  *
  * What goes wrong, and how often. Every likelihood is itself drawn from the seed, so that some runs have one kind of
  * fault in plenty and others none of it.
+ *
+ * What needs several rare things in a row is hardly ever met that way, so half of the clusters have a *climate*: a few
+ * kinds of fault that go together, often, and applications that do what these strike.
  */
 #ifndef VESTA_TEST_SIM_FAULTS_H
 #define VESTA_TEST_SIM_FAULTS_H
@@ -26,7 +29,16 @@ typedef struct sim_odds {
 } sim_odds_t;
 
 #define SIM_FAULT_KINDS_ALONE 9U /* the first ones */
-#define SIM_FAULT_KINDS 17U
+#define SIM_FAULT_KINDS 19U
+
+typedef enum sim_climate {
+  SIM_CLIMATE_NONE,   /* whatever was drawn */
+  SIM_CLIMATE_FULL,   /* a disk is full now and then, so that what others can do one replica can't */
+  SIM_CLIMATE_SPLITS, /* rings form and break, quorum news comes late, members say nothing */
+  SIM_CLIMATE_LATE,   /* what one node sends to another comes very late, and nodes stand still */
+  SIM_CLIMATE_ALONE,  /* primaries that answer for themselves alone are cut off, die and come back */
+  SIM_CLIMATES
+} sim_climate_t;
 
 /* Those that strike at a time, one after the other. */
 typedef struct sim_faults {
@@ -38,6 +50,8 @@ typedef struct sim_faults {
   bool of_disk;          /* it is full at times, or fails */
 } sim_faults_t;
 
+/** What kind of run it is, by its seed. */
+sim_climate_t sim_climate_of(uint64_t seed);
 /** Draw what this run will suffer. */
 void sim_faults_draw(struct sim_world *world);
 /** They cease. */

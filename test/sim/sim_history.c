@@ -44,6 +44,7 @@ sim_history_t *sim_histories_add(sim_histories_t *histories, const replica_t *re
   history->attributes = identity.attributes;
   history->retention_ns = identity.attributes.retention_ns;
   history->epoch = 1;
+  history->fenced_since_ns = INT64_MAX;
   history->synchronous = (identity.attributes.creation_flags & VESTA_CREATE_ALL_REPLICAS) != 0;
   sim_table_init(&history->table);
   if (history->attributes.sections_max == 1) {
@@ -126,6 +127,9 @@ static void change_make(sim_history_t *history, const sim_change_t *change, uint
     section->epoch = epoch;
     section->seq = seq;
     section->created_seq = change->kind == VESTA_KIND_CREATED ? seq : section->created_seq;
+    section->slot = change->kind == VESTA_KIND_CREATED ? change->slot : section->slot;
+    bool expires = change->kind == VESTA_KIND_CREATED || change->kind == VESTA_KIND_EXPIRY_SET;
+    section->expiry_seq = expires ? seq : section->expiry_seq;
   }
   history->unlinked = history->unlinked || change->kind == VESTA_KIND_UNLINKED;
   if (change->kind == VESTA_KIND_RETENTION_SET) {
@@ -133,6 +137,7 @@ static void change_make(sim_history_t *history, const sim_change_t *change, uint
   }
   if (change->kind == VESTA_KIND_EPOCH && change->member != VESTA_MEMBER_SAME) {
     history->granted = change->member;
+    history->granted_epoch = epoch;
   }
 }
 
@@ -176,7 +181,8 @@ static sim_change_t change_of(const replica_change_t *element, int64_t time_ns) 
                         .data = element->element.data,
                         .expiry_ns = element->element.expiry_ns,
                         .member = element->element.member,
-                        .time_ns = time_ns};
+                        .time_ns = time_ns,
+                        .slot = element->slot};
 }
 
 static void record_note(sim_record_t *record, uint32_t index, const sim_change_t *change) {
@@ -197,9 +203,11 @@ const char *sim_history_take(sim_history_t *history, const replica_t *replica) {
   if (wrong != NULL) {
     return wrong;
   }
+  uint64_t epoch_before = history->epoch;
   history->epoch = from.epoch;
   sim_record_t *record = record_put(&history->records, &history->count, &history->capacity);
   record_make(record, &from);
+  record->epoch_before = epoch_before;
   replica_change_t element;
   uint32_t index = 0;
   for (replica_record_t walk = from; replica_record_next(&walk, &element); index++) {
@@ -227,6 +235,9 @@ static const char *section_compare(const sim_section_t *section, const replica_s
   }
   if (section->expiry_ns != there->expiry_ns || section->time_ns != there->last_update_ns) {
     return "a section's expiry or time of change differs";
+  }
+  if (section->slot != there->slot) {
+    return "a section is in another slot";
   }
   bool same =
       section->epoch == there->epoch && section->seq == there->seq && section->created_seq == there->created_seq;
@@ -322,6 +333,7 @@ static void history_replay(sim_history_t *history) {
   history->unlinked = false;
   history->retention_ns = history->attributes.retention_ns;
   history->granted = 0;
+  history->granted_epoch = 0;
   history->epoch = 1;
   if (history->attributes.sections_max == 1) {
     change_make(history, &begin, history->first_epoch, 0);
@@ -335,16 +347,18 @@ static void history_replay(sim_history_t *history) {
   }
 }
 
-static sim_tail_t *tail_add(sim_history_t *history, uint64_t first_seq) {
+static sim_tail_t *tail_add(sim_history_t *history, uint64_t first_seq, int64_t now_ns) {
   sim_tail_t *tail = sim_memory_get(sizeof *tail);
+  tail->lost_ns = now_ns;
   tail->first_seq = first_seq;
   tail->next = history->tails;
   history->tails = tail;
   return tail;
 }
 
-void sim_history_cut(sim_history_t *history, uint64_t seq) {
-  sim_tail_t *tail = tail_add(history, seq + 1);
+void sim_history_cut(sim_history_t *history, uint64_t seq, int64_t now_ns) {
+  sim_tail_t *tail = tail_add(history, seq + 1, now_ns);
+  history->cuts++;
   for (uint64_t at = seq; at < history->count; at++) {
     sim_record_t *record = record_put(&tail->records, &tail->count, &tail->capacity);
     *record = history->records[at];
@@ -353,13 +367,13 @@ void sim_history_cut(sim_history_t *history, uint64_t seq) {
   history_replay(history);
 }
 
-void sim_history_stray(sim_history_t *history, const replica_record_t *from) {
+void sim_history_stray(sim_history_t *history, const replica_record_t *from, uint64_t epoch_before, int64_t now_ns) {
   sim_tail_t *tail = history->tails;
   while (tail != NULL &&
          (tail->first_seq + tail->count != from->seq || tail->records[tail->count - 1].epoch > from->epoch)) {
     tail = tail->next;
   }
-  tail = tail != NULL ? tail : tail_add(history, from->seq);
+  tail = tail != NULL ? tail : tail_add(history, from->seq, now_ns);
   sim_record_t *record = record_put(&tail->records, &tail->count, &tail->capacity);
   record_make(record, from);
   replica_record_t walk = *from;
@@ -368,7 +382,21 @@ void sim_history_stray(sim_history_t *history, const replica_record_t *from) {
     sim_change_t change = change_of(&element, from->time_ns);
     record_note(record, i, &change);
   }
+  record->epoch_before = epoch_before;
   record->sum_unknown = true;
+}
+
+const sim_record_t **sim_history_way(const sim_history_t *history, uint64_t epoch, uint64_t seq) {
+  const sim_record_t **way = sim_memory_get((size_t)(seq + 1) * sizeof(sim_record_t *));
+  for (uint64_t at = seq; at > 0; at--) {
+    way[at - 1] = sim_history_record(history, epoch, at);
+    if (way[at - 1] == NULL) {
+      free(way);
+      return NULL;
+    }
+    epoch = way[at - 1]->epoch_before;
+  }
+  return way;
 }
 
 bool sim_history_same(const sim_record_t *record, const replica_record_t *from) {
@@ -379,7 +407,7 @@ bool sim_history_same(const sim_record_t *record, const replica_record_t *from) 
   for (uint32_t i = 0; same && i < record->count; i++) {
     same = replica_record_next(&walk, &element);
     sim_change_t change = change_of(&element, from->time_ns);
-    same = same && sim_change_digest(&change) == record->digests[i];
+    same = same && sim_change_digest(&change) == record->digests[i] && change.slot == record->changes[i].slot;
   }
   return same;
 }

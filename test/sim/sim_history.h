@@ -16,8 +16,8 @@
 #define SIM_ACKED_MAX 10U /* processes */
 
 typedef struct sim_record {
-  uint64_t epoch;
-  vesta_token_t session; /* none: not a client's */
+  uint64_t epoch, epoch_before; /* of the record before it */
+  vesta_token_t session;        /* none: not a client's */
   uint64_t request;
   int64_t time_ns;
   vesta_kind_t kind; /* of its first change */
@@ -34,6 +34,7 @@ typedef struct sim_tail {
   struct sim_tail *next;
   uint64_t first_seq, count, capacity;
   sim_record_t *records;
+  int64_t lost_ns; /* when it was left; nobody may be told of it who asks later */
 } sim_tail_t;
 
 /* A replica of it, as it was seen last. */
@@ -41,6 +42,8 @@ typedef struct sim_copy {
   const void *replica;
   vesta_pos_t at;
   bool astray; /* not in the history, but in a tail */
+  uint64_t prepared;
+  bool leads; /* its node was its primary, as far as it knew */
 } sim_copy_t;
 
 typedef struct sim_history {
@@ -63,7 +66,17 @@ typedef struct sim_history {
   int64_t alternative_since_ns; /* since when there is another who could be promoted */
   /* in a cluster */
   bool synchronous;
+  uint64_t granted_epoch;    /* of the last grant in it */
+  uint64_t confirmed_epoch;  /* the last grant that its member was ordered to be active by */
+  uint64_t synchronized_seq; /* up to here a Synchronize was answered OK */
+  uint64_t vacant_epoch;     /* the last epoch whose primary is no more, */
+  int64_t vacant_ns;         /* and since when; 0: the primary was changed without there being none */
+  uint64_t waiting_epoch;    /* of a candidate that its primary waits for although there is another, */
+  int64_t waited_ns;         /* so long, as far as the primary could act, */
+  int64_t waits_seen_ns;     /* as of then */
+  int64_t fenced_since_ns;   /* its group has a fence since then, as its primary knows; INT64_MAX: it has none */
   sim_tail_t *tails;
+  uint32_t cuts;                     /* how often something that was committed was lost */
   sim_copy_t copies[SIM_COPIES_MAX]; /* by node */
   uint32_t *primaries;               /* by epoch */
   uint64_t primary_count;
@@ -97,9 +110,12 @@ uint64_t sim_history_sum(const sim_history_t *history, vesta_pos_t position);
 /** The sum of what a replica holds. */
 uint64_t sim_history_sum_of(const replica_t *replica);
 /** What is behind that seq is taken out of it, and becomes a tail. */
-void sim_history_cut(sim_history_t *history, uint64_t seq);
+void sim_history_cut(sim_history_t *history, uint64_t seq, int64_t now_ns);
 /** Put an operation into a tail: it is none of the history. */
-void sim_history_stray(sim_history_t *history, const replica_record_t *from);
+void sim_history_stray(sim_history_t *history, const replica_record_t *from, uint64_t epoch_before, int64_t now_ns);
+/** All operations that lead to this one, the first one first, `seq` of them, some of them in tails maybe; to be freed.
+ *  NULL: not all are known. */
+const sim_record_t **sim_history_way(const sim_history_t *history, uint64_t epoch, uint64_t seq);
 /** Is it the operation that is known under its epoch and seq? */
 bool sim_history_same(const sim_record_t *record, const replica_record_t *from);
 /** Sections that are there and not expired by then. */

@@ -23,6 +23,7 @@
 /* What a seed does changes with the simulator, so a kept seed proves less with time. */
 static const struct {
   uint64_t seed, nodes; /* nodes 0: as the seed says */
+  uint64_t steps;       /* 0: as many as of the others */
 } kept[] = {
 #include "test/sim/seeds.txt"
 };
@@ -81,11 +82,11 @@ static uint32_t nodes_of(uint64_t seed) {
   return nodes[seed % (sizeof nodes / sizeof nodes[0])];
 }
 
-static uint64_t run(uint64_t seed, uint64_t nodes, const options_t *options, bool twice) {
+static uint64_t run(uint64_t seed, uint64_t nodes, uint64_t steps, bool aloud, bool twice) {
   uint32_t count = nodes != 0 ? (uint32_t)nodes : nodes_of(seed);
-  sim_result_t result = sim_world_run(seed, count, options->steps, options->aloud);
+  sim_result_t result = sim_world_run(seed, count, steps, aloud);
   if (twice) {
-    sim_result_t again = sim_world_run(seed, count, options->steps, false);
+    sim_result_t again = sim_world_run(seed, count, steps, false);
     if (again.hash != result.hash) {
       (void)fprintf(stderr, "sim: FAILED seed=%" PRIu64 " rule=SAME-SEED: it told two stories\n", seed);
       exit(1);
@@ -104,10 +105,12 @@ int main(int count, char **arguments) {
   }
   uint64_t seeds = 0, steps = 0;
   for (size_t i = 0; i < sizeof kept / sizeof kept[0] && !options.one; i++, seeds++) {
-    steps += run(kept[i].seed, kept[i].nodes, &options, false);
+    uint64_t of_kept = kept[i].steps != 0 ? kept[i].steps : options.steps;
+    steps += run(kept[i].seed, kept[i].nodes, of_kept, options.aloud, false);
   }
   for (uint64_t i = 0; i < options.count || options.forever; i++, seeds++) {
-    steps += run(options.first + i, options.nodes, &options, options.one || i % TWICE_EACH == 0);
+    bool twice = options.count == 1 || i % TWICE_EACH == 0;
+    steps += run(options.first + i, options.nodes, options.steps, options.aloud, twice);
   }
   (void)printf("sim: ok seeds=%" PRIu64 " steps=%" PRIu64 "\n", seeds, steps);
   return 0;

@@ -69,7 +69,38 @@ static void member_confirm(sim_agent_t *agent, sim_handle_t *handle) {
              agent->index, subscriber->position.seq);
   }
   wire_message_t confirm = {.kind = WIRE_CONFIRM, .epoch = member->epoch, .seq = subscriber->position.seq};
-  member_ask(agent, handle, &confirm)->epoch = member->epoch;
+  sim_request_t *request = member_ask(agent, handle, &confirm);
+  request->epoch = member->epoch;
+  request->floor_seq = subscriber->position.seq;
+}
+
+/* It has asked for the role, its time is up, and it does without the rest: it says so, and knows what it lacks. */
+static void member_confirm_dirty(sim_agent_t *agent, sim_handle_t *handle) {
+  wire_message_t confirm = {.kind = WIRE_CONFIRM,
+                            .epoch = handle->member.epoch,
+                            .seq = handle->subscriber->position.seq,
+                            .flags = WIRE_CONFIRM_DIRTY};
+  sim_request_t *request = member_ask(agent, handle, &confirm);
+  request->epoch = handle->member.epoch;
+  request->floor_seq = UINT64_MAX;
+}
+
+/* Whoever was told that something is done, was told so by an earlier active: the new one has it. Only a fence sees to it
+ * that nobody writes in between. */
+static void must_have_what_others_were_told(const sim_agent_t *agent, const sim_handle_t *handle,
+                                            const sim_request_t *request) {
+  const sim_history_t *history = sim_histories_find(&agent->world->histories, handle->checkpoint);
+  for (uint32_t i = 0; i < agent->world->agent_count && history->fenced_since_ns < request->asked_ns; i++) {
+    uint64_t seq = history->acked[i];
+    bool before =
+        seq != 0 && history->records[seq - 1].epoch <= request->epoch; /* there may be another active by now */
+    if (before && seq > request->floor_seq) {
+      sim_fail(agent->world, "BARRIER",
+               "process %" PRIu32 " is active, in sync, with all up to seq=%" PRIu64 ", and process %" PRIu32
+               " was told that seq=%" PRIu64 " is done",
+               agent->index, request->floor_seq, i, seq);
+    }
+  }
 }
 
 static bool member_has_all(const sim_handle_t *handle) {
@@ -99,6 +130,7 @@ static void member_promote(sim_agent_t *agent, sim_handle_t *handle) {
     promote.time_ns = world->now_ns + sim_span(&world->random, 1, SIM_SECOND_NS);
   }
   (void)member_ask(agent, handle, &promote);
+  handle->member.hurries = (handle->member.flags & WIRE_JOIN_REQUIRE_SYNCED) == 0 && sim_percent(&world->random, 40);
 }
 
 void sim_member_turn(sim_agent_t *agent, sim_handle_t *handle) {
@@ -125,6 +157,8 @@ void sim_member_turn(sim_agent_t *agent, sim_handle_t *handle) {
     }
   } else if (member->role == SIM_ROLE_CANDIDATE && member_has_all(handle) && !mute) {
     member_confirm(agent, handle);
+  } else if (member->role == SIM_ROLE_CANDIDATE && member->hurries && !member_has_all(handle) && !mute) {
+    member_confirm_dirty(agent, handle);
   } else if (world->now_ns >= member->due_ns) {
     bool beats = member->role == SIM_ROLE_ACTIVE && member->heartbeat_ns != 0;
     member->due_ns =
@@ -136,7 +170,8 @@ void sim_member_turn(sim_agent_t *agent, sim_handle_t *handle) {
     bool manual = (member->flags & WIRE_JOIN_MANUAL) != 0;
     if (member->role == SIM_ROLE_STANDBY && !world->healing && sim_percent(&world->random, manual ? 30 : 2)) {
       member_promote(agent, handle);
-    } else if (member->role != SIM_ROLE_ACTIVE) {
+    } else if (member->role != SIM_ROLE_ACTIVE || member->ask) {
+      member->ask = false;
       member_join(agent, handle);
     } else if (sim_percent(&world->random, 10) && !world->healing) {
       wire_message_t resign = {.kind = WIRE_RESIGN};
@@ -221,6 +256,7 @@ void sim_member_answered(sim_agent_t *agent, const sim_request_t *request, const
     case WIRE_JOIN: member_joined(agent, handle, reply); break;
     case WIRE_CONFIRM:
       if (reply->error == VESTA_OK) {
+        must_have_what_others_were_told(agent, handle, request);
         member_activated(agent, handle, request->epoch);
       } else if (reply->error == VESTA_ERR_FENCED && request->epoch == member->epoch) {
         member->role = SIM_ROLE_STANDBY;

@@ -11,6 +11,7 @@
 #include "core/node_cluster.h"
 #include "test/sim/sim_memory.h"
 #include "test/sim/sim_oracle.h"
+#include "test/sim/sim_views.h"
 #include "test/sim/sim_witness.h"
 #include "test/sim/sim_world.h"
 
@@ -27,6 +28,7 @@ void sim_node_init(sim_node_t *node, sim_world_t *world, uint32_t id) {
                        .usable_ns = world->now_ns,
                        .blank = true};
   node->decoder = wire_decoder_new();
+  node->emitted = wire_decoder_new();
   sim_disk_init(&node->disk, &world->random, &world->story);
 }
 
@@ -36,6 +38,8 @@ static void node_stop(sim_node_t *node) {
   publisher_destroy(&node->publisher);
   stream_server_destroy(&node->server);
   sim_pipe_clear(&node->queue);
+  node->quorate = (order_ring_t){0};
+  node->known_dead = 0;
   memset(node->watches, 0, sizeof node->watches);
   sim_disk_let_go(&node->disk);
 }
@@ -43,6 +47,7 @@ static void node_stop(sim_node_t *node) {
 void sim_node_fini(sim_node_t *node) {
   node_stop(node);
   wire_decoder_destroy(&node->decoder);
+  wire_decoder_destroy(&node->emitted);
   sim_disk_fini(&node->disk);
 }
 
@@ -54,6 +59,7 @@ void sim_node_crash(sim_node_t *node, const char *why) {
     sim_disk_thaw(&node->disk);
   }
   node->crashes++;
+  node->trouble_ns = world->now_ns;
   node->start_ns = world->now_ns + sim_span(&world->random, SIM_MS, 2 * SIM_SECOND_NS);
   node->held_until_ns = 0;
   for (sim_link_t *link = world->links; link != NULL; link = link->next) {
@@ -74,6 +80,14 @@ void sim_node_crash(sim_node_t *node, const char *why) {
 static void node_emit(void *context, const uint8_t topic[NOTIFY_TOPIC_BYTES], vesta_bytes_t head,
                       vesta_bytes_t payload) {
   sim_node_t *node = context;
+  wire_message_t message;
+  vesta_err_t err = wire_decode(node->emitted, head.data, head.size, &message);
+  VESTA_ASSERT(err == VESTA_OK);
+  bool gone = message.kind == WIRE_BEACON && (message.state & WIRE_BEACON_GONE) != 0;
+  if (gone && !node->removes && sim_clustered(node->world) && !node->node->cluster->caught_up) {
+    sim_fail(node->world, "STREAM-GONE", "node %" PRIu32 " says that checkpoint %" PRIu64 " is gone, and can't know",
+             node->id, message.checkpoint);
+  }
   sim_subscribers_publish(node, topic, head, payload);
 }
 
@@ -99,10 +113,13 @@ static vesta_err_t node_parts_new(sim_node_t *node) {
                           .session_grace_ns = node->world->plan.session_grace_ns,
                           .storage = sim_disk_storage(&node->disk),
                           .stream_endpoints = vesta_bytes("sim://changes sim://requests", 28)};
-  publisher_output_t output = {.context = node, .emit = node_emit, .held_bytes = node_held_bytes};
+  publisher_output_t output = {.context = node,
+                               .emit = node_emit,
+                               .held_bytes = node_held_bytes,
+                               .held_bytes_max = VESTA_STREAM_QUEUE_BYTES_MAX};
   vesta_err_t err = node_new(&config, &node->node);
   if (err == VESTA_OK) {
-    err = publisher_new(&output, &node->publisher);
+    err = publisher_new(&output, 1, &node->publisher);
   }
   if (err == VESTA_OK) {
     node->server = stream_server_new();
@@ -225,7 +242,9 @@ static void act(sim_node_t *node, const node_action_t *action) {
       break;
     case NODE_ACTION_REMOVED:
       sim_say(world, "node %" PRIu32 " removes checkpoint=%" PRIu64, node->id, action->checkpoint);
+      node->removes = true;
       publisher_removed(node->publisher, action->checkpoint);
+      node->removes = false;
       break;
     case NODE_ACTION_MULTICAST: sim_network_multicast(node, action->message); break;
     case NODE_ACTION_JOURNAL: node->journal_broken |= sim_disk_append(&node->disk, action->message) != VESTA_OK; break;
@@ -241,22 +260,34 @@ static void act(sim_node_t *node, const node_action_t *action) {
       sim_say(world, "node %" PRIu32 " has diverged on checkpoint=%" PRIu64, node->id, action->checkpoint);
       sim_witness_diverged(node, action->checkpoint);
       break;
+    case NODE_ACTION_QUORUM:
+      sim_say(world, "node %" PRIu32 " has %s", node->id, action->quorum ? "quorum" : "no quorum");
+      publisher_quorum(node->publisher, action->quorum, node_find_replica, node);
+      break;
   }
 }
 
-/* False: it died in between, or its journal failed and the rest must not be done. */
+/* What may be done although a row could not be journalled before it. */
+static bool is_local(node_action_kind_t kind) {
+  return kind != NODE_ACTION_JOURNAL && kind != NODE_ACTION_REWRITE && kind != NODE_ACTION_MULTICAST;
+}
+
+/* False: it died in between. */
 static bool carry_out(sim_node_t *node, const node_actions_t *actions) {
+  bool failed = false; /* the journal, in this step */
   for (uint32_t i = 0; i < actions->count; i++) {
     if (sim_chance(&node->world->random, node->world->odds.crash_between)) {
       sim_node_crash(node, "between two actions");
       return false;
     }
     bool broken = node->journal_broken;
-    act(node, &actions->items[i]);
+    if (!failed || is_local(actions->items[i].kind)) {
+      act(node, &actions->items[i]);
+    }
     if (node->journal_broken && !broken) {
       sim_say(node->world, "node %" PRIu32 " can't write its journal", node->id);
       node->falls_out = true;
-      return false;
+      failed = true;
     }
   }
   return true;
@@ -294,7 +325,9 @@ static bool node_make_step(sim_node_t *node, node_event_t *event) {
     node_hook(node, node_on_store);
   }
   sim_memory_arm(sim_chance(&world->random, world->odds.memory) ? 1 + (unsigned)sim_below(&world->random, 4) : 0);
+  node->disk.may_die = world->odds.crash_at_store > 0;
   node_step(node->node, event, &actions);
+  node->disk.may_die = false;
   node->memory_failed = sim_memory_disarm();
   node->disk_failed = node->disk.failures != failures;
   node->stores_left = 0;
@@ -306,7 +339,8 @@ static bool node_make_step(sim_node_t *node, node_event_t *event) {
     node_hook(node, NULL);
   }
   if (sim_clustered(world)) {
-    sim_witness_step(node, &actions);
+    sim_views_step(node);
+    sim_witness_step(node, event, &actions);
   } else {
     sim_oracle_step(node, event, &actions);
   }
@@ -345,11 +379,11 @@ static void node_turn(sim_node_t *node, node_event_t *event) {
     sim_node_go_on(node);
   }
   bool whole = node_make_step(node, event) && node_run_queue(node);
-  if (node->falls_out) {
+  if (whole && node->falls_out) {
     node_event_t out = {.kind = NODE_EVENT_FALL_OUT};
-    node->falls_out = false;
     whole = node_make_step(node, &out);
   }
+  node->falls_out = false;
   if (whole) {
     node_sweep(node);
     publisher_flush(node->publisher, node->world->now_ns);
@@ -402,6 +436,7 @@ static void node_start_up(sim_node_t *node) {
   if (sim_clustered(world)) {
     sim_witness_started(node);
     sim_network_node_up(node);
+    publisher_quorum(node->publisher, node_has_quorum(node->node), node_find_replica, node);
   } else {
     sim_oracle_started(node);
   }
@@ -512,7 +547,7 @@ void sim_node_process_died(sim_node_t *node, uint32_t pid, uint64_t start) {
 
 void sim_node_subscription(sim_node_t *node, vesta_bytes_t message) {
   if (node->node != NULL) {
-    publisher_subscription(node->publisher, message, node_find_replica, node, node->world->now_ns);
+    (void)publisher_subscription(node->publisher, 0, message, node_find_replica, node, node->world->now_ns);
   }
 }
 
@@ -521,7 +556,8 @@ sim_packet_t *sim_node_question(sim_node_t *node, const sim_packet_t *packet) {
   vesta_err_t err = wire_decode(node->decoder, packet->head.data, packet->head.size, &request);
   VESTA_ASSERT(err == VESTA_OK);
   const replica_t *replica = node_replica(node->node, request.checkpoint);
-  if (replica != NULL && node_stream_allowed(node->node, wire_token(&request), request.checkpoint)) {
+  err = node_stream_check(node->node, wire_token(&request), request.checkpoint);
+  if (err == VESTA_OK) {
     vesta_bytes_t head, payload;
     stream_server_answer(node->server, replica, &request, &head, &payload);
     return sim_packet_new(head, payload);
@@ -529,7 +565,7 @@ sim_packet_t *sim_node_question(sim_node_t *node, const sim_packet_t *packet) {
   wire_message_t refusal = {.kind = request.kind == WIRE_SNAPSHOT_GET ? WIRE_SNAPSHOT_CHUNK : WIRE_HISTORY_CHUNK,
                             .number = request.number,
                             .checkpoint = request.checkpoint,
-                            .error = VESTA_ERR_ACCESS};
+                            .error = (uint64_t)err};
   return sim_packet_encode(&refusal, (vesta_bytes_t){0});
 }
 
@@ -544,6 +580,9 @@ void sim_node_group_event(sim_node_t *node, const sim_group_event_t *from) {
       event.kind = NODE_EVENT_VIEW;
       event.members = from->members;
       event.member_count = from->count;
+      for (uint32_t i = 0; i < from->count; i++) {
+        node->known_dead &= ~(1U << (from->members[i] - 1));
+      }
       sim_say(world, "node %" PRIu32 " sees a view of %" PRIu32 " in ring %" PRIu64, node->id, from->count,
               from->ring_seq);
       break;
@@ -551,6 +590,7 @@ void sim_node_group_event(sim_node_t *node, const sim_group_event_t *from) {
       event.kind = NODE_EVENT_QUORUM;
       event.quorate = from->quorate;
       event.expected = from->expected;
+      node->quorate = from->quorate ? event.ring : (order_ring_t){0};
       sim_say(world, "node %" PRIu32 " is told that ring %" PRIu64 " is %squorate", node->id, from->ring_seq,
               from->quorate ? "" : "not ");
       break;
@@ -563,9 +603,6 @@ void sim_node_group_event(sim_node_t *node, const sim_group_event_t *from) {
       if (message.kind != WIRE_GROUP_BEAT && message.kind != WIRE_GROUP_ACK) {
         sim_say(world, "node %" PRIu32 " is delivered %s of node %" PRIu32, node->id, wire_kind_name(message.kind),
                 from->from);
-      }
-      if (message.kind == WIRE_OP_REMOVE) {
-        sim_witness_removed(node, message.checkpoint, message.state == WIRE_REMOVE_LOST);
       }
       break;
     }
@@ -592,6 +629,7 @@ void sim_node_peer_up(sim_node_t *node, uint32_t peer) {
 
 void sim_node_fenced(sim_node_t *node, uint32_t peer) {
   node_event_t event = {.kind = NODE_EVENT_FENCED, .node = peer};
+  node->known_dead |= 1U << (peer - 1);
   sim_say(node->world, "node %" PRIu32 " is told that node %" PRIu32 " is dead", node->id, peer);
   node_turn(node, &event);
 }
@@ -612,7 +650,17 @@ void sim_node_hold(sim_node_t *node, int64_t until_ns) {
 
 void sim_node_go_on(sim_node_t *node) {
   node->held_until_ns = 0;
+  node->trouble_ns = node->world->now_ns;
   sim_group_hold(node->world->network.group, node->id, false);
+}
+
+void sim_node_upgrade(sim_node_t *node) {
+  uint32_t *version = &node->world->plan.version_max[node->id - 1];
+  if (*version < SIM_VERSION_MAX) {
+    ++*version;
+    sim_node_crash(node, "to be upgraded");
+    sim_say(node->world, "node %" PRIu32 " speaks version %" PRIu32 " from now on", node->id, *version);
+  }
 }
 
 void sim_node_wipe(sim_node_t *node) {
@@ -623,7 +671,6 @@ void sim_node_wipe(sim_node_t *node) {
   sim_disk_fini(&node->disk);
   sim_disk_init(&node->disk, &world->random, &world->story);
   node->blank = true;
-  world->wiped = true;
   for (uint32_t i = 0; i < world->agent_count; i++) {
     if (sim_home(&world->agents[i]) == node) {
       sim_agent_kill(&world->agents[i]);

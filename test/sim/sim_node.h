@@ -7,6 +7,7 @@
 #define VESTA_TEST_SIM_NODE_H
 
 #include "core/node.h"
+#include "core/order.h"
 #include "notify/publisher.h"
 #include "test/sim/sim_disk.h"
 #include "test/sim/sim_group.h"
@@ -33,9 +34,10 @@ typedef struct sim_node {
   publisher_t *publisher;
   stream_server_t *server;
   wire_decoder_t *decoder;
-  int64_t start_ns;   /* when it is started again */
-  int64_t rewrite_ns; /* when the journal is written anew */
-  sim_pipe_t queue;   /* ordered, or refused, and not given to the node yet */
+  wire_decoder_t *emitted; /* for what it publishes */
+  int64_t start_ns;        /* when it is started again */
+  int64_t rewrite_ns;      /* when the journal is written anew */
+  sim_pipe_t queue;        /* ordered, or refused, and not given to the node yet */
   sim_watch_t watches[SIM_WATCHES_MAX];
   uint32_t stores_left; /* until it dies; 0: it does not */
   /* about the step that was made last, for the oracle */
@@ -48,11 +50,15 @@ typedef struct sim_node {
   int64_t join_ns;       /* when it joins the group; INT64_MAX: it is in it, or not up */
   int64_t busy_ns;       /* when what the group did not take is tried again; INT64_MAX: there is none */
   sim_pipe_t outbox;     /* to the group */
+  bool removes;          /* it says now that a checkpoint is gone */
   bool falls_out;        /* the journal failed in this turn */
   bool journal_broken;   /* a row could not be appended: it is written anew before it joins again */
+  order_ring_t quorate;  /* its quorum service said so of that ring last, and nothing else since */
+  uint32_t known_dead;   /* it was told so of these, and has not seen them since: a mask of places */
   bool blank;            /* it has lost its files, and was in no activated view since */
   int64_t usable_ns;     /* when it was in a usable view last */
-  int64_t away_ns_max;   /* its longest time without, in this run */
+  int64_t trouble_ns;    /* when it was down, stopped, or in no usable view last */
+  int64_t away_long_ns;  /* when it was back from a time without that was longer than the grace */
 } sim_node_t;
 
 void sim_node_init(sim_node_t *node, struct sim_world *world, uint32_t id);
@@ -67,6 +73,8 @@ void sim_node_time(sim_node_t *node);
 
 /** Its machine is switched off and on again: its processes and its files are gone. */
 void sim_node_wipe(sim_node_t *node);
+/** It is stopped; what starts with its files is a program that speaks the next minor version of the protocol as well. */
+void sim_node_upgrade(sim_node_t *node);
 /** It is stopped for a while, as by SIGSTOP; it goes on. */
 void sim_node_hold(sim_node_t *node, int64_t until_ns);
 void sim_node_go_on(sim_node_t *node);

@@ -236,18 +236,11 @@ static bool rows_take(void *context, const wire_message_t *row) {
   return true;
 }
 
-static int rows_order(const void *a, const void *b) {
-  const vesta_bytes_t *x = a, *y = b;
-  size_t size = x->size < y->size ? x->size : y->size;
-  int order = memcmp(x->data, y->data, size);
-  return order != 0 ? order : (x->size > y->size) - (x->size < y->size);
-}
-
 static sim_journal_t rows_of(const node_t *node) {
   sim_journal_t rows = {0};
   bool whole = node_snapshot(node, rows_take, &rows);
   VESTA_ASSERT(whole);
-  qsort(rows.ops, rows.count, sizeof *rows.ops, rows_order);
+  sim_journal_sort(&rows);
   return rows;
 }
 
@@ -289,11 +282,7 @@ static void journal_compare(sim_node_t *node) {
   }
   sim_journal_t here = rows_of(node->node);
   sim_journal_t there = rows_of(other);
-  bool same = here.count == there.count;
-  for (uint32_t i = 0; same && i < here.count; i++) {
-    same = vesta_bytes_equal(here.ops[i], there.ops[i]);
-  }
-  if (!same || !all_groups_equal(node->node->directory, other->directory)) {
+  if (!sim_journal_equal(&here, &there) || !all_groups_equal(node->node->directory, other->directory)) {
     sim_fail(world, "JOURNAL", "the journal gives another directory: %" PRIu32 " rows, not %" PRIu32, there.count,
              here.count);
   }
@@ -316,7 +305,7 @@ void sim_oracle_compare(sim_node_t *node) {
   journal_compare(node);
 }
 
-void sim_oracle_follows(sim_node_t *node) {
+const char *sim_oracle_restless(const sim_node_t *node) {
   size_t bucket = 0;
   directory_checkpoint_t *checkpoint = NULL;
   while ((checkpoint = directory_each(node->node->directory, &bucket, checkpoint)) != NULL) {
@@ -324,19 +313,25 @@ void sim_oracle_follows(sim_node_t *node) {
     replica_status(checkpoint->local->replica, &status);
     if (status.committed.epoch != checkpoint->epoch || status.unlinked != checkpoint->unlinked ||
         status.retention_ns != checkpoint->attributes.retention_ns) {
-      sim_fail(node->world, "FOLLOWS",
-               "checkpoint %" PRIu64 ": the replica's epoch, retention or name is not the directory's", checkpoint->id);
+      return sim_restless(node->world,
+                          "checkpoint %" PRIu64 ": the replica's epoch, retention or name is not the directory's",
+                          checkpoint->id);
     }
+  }
+  return NULL;
+}
+
+void sim_oracle_follows(sim_node_t *node) {
+  const char *restless = sim_oracle_restless(node);
+  if (restless != NULL) {
+    sim_fail(node->world, "FOLLOWS", "%s", restless);
   }
 }
 
-void sim_oracle_rest(sim_node_t *node) {
-  sim_world_t *world = node->world;
-  sim_oracle_compare(node);
-  sim_oracle_follows(node);
+void sim_oracle_handles(sim_world_t *world, const directory_t *directory) {
   for (uint32_t i = 0; i < world->agent_count; i++) {
     const sim_agent_t *agent = &world->agents[i];
-    const directory_session_t *session = directory_session(node->node->directory, agent->token);
+    const directory_session_t *session = directory_session(directory, agent->token);
     uint32_t known = agent->handles_lost;
     for (uint32_t h = 0; h < SIM_HANDLES_MAX; h++) {
       known += agent->handles[h].open;
@@ -346,4 +341,10 @@ void sim_oracle_rest(sim_node_t *node) {
                session->handle_count, known);
     }
   }
+}
+
+void sim_oracle_rest(sim_node_t *node) {
+  sim_oracle_compare(node);
+  sim_oracle_follows(node);
+  sim_oracle_handles(node->world, node->node->directory);
 }

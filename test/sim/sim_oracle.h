@@ -10,7 +10,8 @@
  *   REPLICA          the replica's sections are those that the records lead to
  *   FENCE            in a fenced group only the member that the history's last EPOCH names has written, once active
  *   ONE-ACTIVE       an epoch has one active at most
- *   BARRIER          who becomes active has all that was committed before
+ *   BARRIER          who becomes active has all that was committed before, and in a fenced group of a cluster all that any
+ *                    process was told is done; unless it says that it goes without (DIRTY)
  *   PASSED-OVER      a candidate that does not confirm is passed over in time when there is another
  *   FOLLOWS          what the directory knows of a checkpoint is in its history after a start, and at rest
  *   RETENTION        a checkpoint goes when it may, not before
@@ -23,6 +24,7 @@
 #ifndef VESTA_TEST_SIM_ORACLE_H
 #define VESTA_TEST_SIM_ORACLE_H
 
+#include "core/directory.h"
 #include "core/node.h"
 #include "test/sim/sim_node.h"
 
@@ -35,10 +37,14 @@ void sim_oracle_started(sim_node_t *node);
 /** The whole comparison: every replica with its history, the journal with the directory. */
 void sim_oracle_compare(sim_node_t *node);
 
-/** Does each replica say what the directory says? After a start, and at rest, it must. */
+/** Does each replica say what the directory says? In words what does not; NULL: all do. */
+const char *sim_oracle_restless(const sim_node_t *node);
+/** After a start, and at rest, it must. */
 void sim_oracle_follows(sim_node_t *node);
 /** Everything is at rest. */
 void sim_oracle_rest(sim_node_t *node);
+/** The rule HANDLES, with that directory. */
+void sim_oracle_handles(struct sim_world *world, const directory_t *directory);
 
 /* ---- sim_answers.c ---- */
 

@@ -18,6 +18,7 @@ typedef struct sim_change {
   int64_t expiry_ns;
   uint64_t member;
   int64_t time_ns;
+  uint32_t slot; /* of a history's */
 } sim_change_t;
 
 /** What was asked for, as one number: what its kind does not mention, and the time, is left out. */
@@ -32,6 +33,8 @@ typedef struct sim_section {
   uint64_t size;
   int64_t expiry_ns, time_ns;
   uint64_t epoch, seq, created_seq; /* the history's own */
+  uint64_t expiry_seq;              /* likewise: when its expiry was set */
+  uint32_t slot;                    /* likewise */
 } sim_section_t;
 
 typedef struct sim_table {

@@ -5,6 +5,7 @@
 #include "test/sim/sim_witness.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "core/node_cluster.h"
 #include "core/replica_layout.h"
@@ -26,6 +27,7 @@ static void take(sim_world_t *world, const sim_node_t *node, sim_history_t *hist
   if (vesta_token_is_none(record->session)) {
     return;
   }
+  sim_model_written(world, history, record);
   wrong = sim_ledger_commit(&world->ledger, record->session, record->request, history->id, history->count);
   if (wrong != NULL) {
     sim_fail(world, "ONCE", "%s: node %" PRIu32 " checkpoint %" PRIu64 " seq=%" PRIu64 " #%" PRIu64, wrong, node->id,
@@ -33,9 +35,43 @@ static void take(sim_world_t *world, const sim_node_t *node, sim_history_t *hist
   }
 }
 
+/* A node that has been up, in the same usable view as this one, and free to act, since before that time. */
+static bool was_there(const sim_node_t *node, const sim_node_t *with, int64_t since_ns) {
+  return node->node != NULL && node->held_until_ns == 0 && node->trouble_ns < since_ns &&
+         order_usable(node->node->cluster->order) &&
+         order_term(node->node->cluster->order) == order_term(with->node->cluster->order);
+}
+
+/* What an asynchronous checkpoint may lose: nothing that saCkptCheckpointSynchronize() was answered for, and nothing that
+ * another replica in sync has whose node was there all the time while the primary was found. Where memory or disks fail
+ * a node may be there and not be able to say so in time. */
+static void may_lose(sim_world_t *world, const sim_node_t *node, const directory_checkpoint_t *checkpoint,
+                     const sim_history_t *history, uint64_t back) {
+  if (back < history->synchronized_seq) {
+    sim_fail(world, "NOTHING-LOST",
+             "checkpoint %" PRIu64 " was synchronized up to seq=%" PRIu64 ", node %" PRIu32
+             " goes on behind seq=%" PRIu64,
+             history->id, history->synchronized_seq, node->id, back);
+  }
+  int64_t since_ns = (history->vacant_ns != 0 ? history->vacant_ns : world->now_ns) - SIM_SECOND_NS;
+  for (uint32_t i = 0; i < world->node_count && !world->faults.of_disk && world->odds.memory == 0; i++) {
+    const sim_node_t *other = &world->nodes[i];
+    const directory_replica_t *listed = directory_replica(checkpoint, other->id);
+    const sim_copy_t *copy = &history->copies[i];
+    bool has_more = other != node && copy->replica != NULL && copy->at.seq > back && !copy->astray;
+    if (has_more && listed != NULL && listed->state == WIRE_REPLICA_IN_SYNC && was_there(other, node, since_ns)) {
+      sim_fail(world, "NOTHING-LOST",
+               "checkpoint %" PRIu64 ": node %" PRIu32 " goes on behind seq=%" PRIu64 ", and node %" PRIu32
+               " was there, in sync, and has seq=%" PRIu64,
+               history->id, node->id, back, other->id, copy->at.seq);
+    }
+  }
+}
+
 /* Its primary goes on from an earlier place. */
-static void go_back(sim_world_t *world, const sim_node_t *node, sim_history_t *history, const replica_t *replica,
-                    uint64_t seq) {
+static void go_back(sim_world_t *world, const sim_node_t *node, const directory_checkpoint_t *checkpoint,
+                    sim_history_t *history, uint64_t seq) {
+  const replica_t *replica = checkpoint->local->replica;
   uint64_t back = seq - 1;
   while (back > 0 && (back > history->count || replica_epoch_of(replica, back) != history->records[back - 1].epoch)) {
     back--;
@@ -45,6 +81,7 @@ static void go_back(sim_world_t *world, const sim_node_t *node, sim_history_t *h
              "checkpoint %" PRIu64 " was at seq=%" PRIu64 ", node %" PRIu32 " goes on behind seq=%" PRIu64, history->id,
              history->count, node->id, back);
   }
+  may_lose(world, node, checkpoint, history, back);
   sim_say(world, "checkpoint %" PRIu64 " was at seq=%" PRIu64 ", node %" PRIu32 " goes on behind seq=%" PRIu64,
           history->id, history->count, node->id, back);
   for (uint64_t lost = back; lost < history->count; lost++) {
@@ -53,16 +90,17 @@ static void go_back(sim_world_t *world, const sim_node_t *node, sim_history_t *h
       sim_ledger_lose(&world->ledger, record->session, record->request);
     }
   }
-  sim_history_cut(history, back);
+  sim_history_cut(history, back, world->now_ns);
   for (uint32_t i = 0; i < SIM_AGENTS_MAX; i++) {
     history->acked[i] = history->acked[i] < back ? history->acked[i] : back;
   }
 }
 
 /* One committed operation of a replica, from its log. */
-static void follow_one(sim_node_t *node, sim_history_t *history, const replica_t *replica,
-                       const replica_record_t *from) {
+static void follow_one(sim_node_t *node, const directory_checkpoint_t *checkpoint, sim_history_t *history,
+                       const replica_record_t *from, bool leads) {
   sim_world_t *world = node->world;
+  const replica_t *replica = checkpoint->local->replica;
   const sim_record_t *known = sim_history_record(history, from->epoch, from->seq);
   if (known != NULL) {
     if (!sim_history_same(known, from)) {
@@ -79,12 +117,18 @@ static void follow_one(sim_node_t *node, sim_history_t *history, const replica_t
                "checkpoint %" PRIu64 " epoch=%" PRIu64 " seq=%" PRIu64 " was committed by node %" PRIu32 " alone",
                history->id, from->epoch, from->seq, node->id);
     }
-    sim_history_stray(history, from);
+    sim_history_stray(history, from, from->seq == 1 ? 1 : replica_epoch_of(replica, from->seq - 1), world->now_ns);
     return;
+  }
+  if (history->synchronous && !leads) {
+    sim_fail(world, "FIRST",
+             "checkpoint %" PRIu64 " epoch=%" PRIu64 " seq=%" PRIu64 " is committed by node %" PRIu32
+             ", which is not its primary, and by nobody else",
+             history->id, from->epoch, from->seq, node->id);
   }
   if (from->seq != history->count + 1 ||
       (from->seq > 1 && replica_epoch_of(replica, from->seq - 1) != history->epoch)) {
-    go_back(world, node, history, replica, from->seq);
+    go_back(world, node, checkpoint, history, from->seq);
   }
   while (history->count < from->seq) {
     take(world, node, history, replica);
@@ -98,14 +142,16 @@ static void follow(sim_node_t *node, const directory_checkpoint_t *checkpoint, s
   replica_status_t status;
   replica_status(replica, &status);
   bool same = copy->replica == replica && copy->at.seq <= status.committed.seq && !copy->astray;
+  copy->prepared = status.prepared_seq;
   if (same && vesta_pos_equal(copy->at, status.committed)) {
     return;
   }
   bool whole = true;
+  bool leads = copy->leads || checkpoint->primary == node->id; /* in this step at least */
   for (uint64_t seq = same ? copy->at.seq + 1 : 1; seq <= status.committed.seq; seq++) {
     replica_record_t record;
     if (replica_record(replica, seq, &record) == VESTA_OK) {
-      follow_one(node, history, replica, &record);
+      follow_one(node, checkpoint, history, &record, leads);
     } else {
       whole = false;
     }
@@ -125,11 +171,29 @@ static void follow(sim_node_t *node, const directory_checkpoint_t *checkpoint, s
                history->id, node->id, status.committed.seq);
     }
   }
-  *copy = (sim_copy_t){
-      .replica = replica, .at = status.committed, .astray = !sim_history_has_still(history, status.committed)};
+  *copy = (sim_copy_t){.replica = replica,
+                       .at = status.committed,
+                       .prepared = status.prepared_seq,
+                       .astray = !sim_history_has_still(history, status.committed),
+                       .leads = copy->leads};
 }
 
 /* ---- leases ---- */
+
+/* Has it all that was ever committed, prepared at least? */
+static bool has_all(const directory_checkpoint_t *checkpoint, const sim_history_t *history) {
+  const replica_t *replica = checkpoint->local->replica;
+  replica_status_t status;
+  replica_status(replica, &status);
+  uint64_t has = history->synchronous ? status.prepared_seq : status.committed.seq;
+  bool all = has >= history->count;
+  for (uint64_t seq = status.committed.seq + 1; seq <= history->count && all; seq++) {
+    replica_record_t record;
+    all = replica_log_record(replica, seq, &record) == VESTA_OK && record.epoch == history->records[seq - 1].epoch &&
+          sim_history_same(&history->records[seq - 1], &record);
+  }
+  return all && (history->count == 0 || replica_epoch_of(replica, history->count) == history->epoch);
+}
 
 static void must_have_all_that_is_read(sim_node_t *node, const sim_history_t *history) {
   const replica_header_t *header = sim_disk_look(&node->disk, history->id);
@@ -148,14 +212,10 @@ static void must_have_all_that_is_read(sim_node_t *node, const sim_history_t *hi
   }
   const directory_checkpoint_t *checkpoint =
       node->node == NULL ? NULL : directory_checkpoint(node->node->directory, history->id);
-  if (checkpoint != NULL && checkpoint->local != NULL && history->count > 0) {
-    uint64_t epoch = replica_epoch_of(checkpoint->local->replica, history->count);
-    if (epoch != history->epoch && epoch != 0) {
-      sim_fail(world, "LEASE",
-               "checkpoint %" PRIu64 ": node %" PRIu32 " may be read and has epoch=%" PRIu64 " at seq=%" PRIu64
-               ", not %" PRIu64,
-               history->id, node->id, epoch, history->count, history->epoch);
-    }
+  if (checkpoint != NULL && checkpoint->local != NULL && !has_all(checkpoint, history)) {
+    sim_fail(world, "LEASE",
+             "checkpoint %" PRIu64 ": node %" PRIu32 " may be read and has something else up to seq=%" PRIu64,
+             history->id, node->id, history->count);
   }
 }
 
@@ -164,6 +224,10 @@ static void must_have_all_that_is_read(sim_node_t *node, const sim_history_t *hi
 static void one_primary(sim_node_t *node, const directory_checkpoint_t *checkpoint, sim_history_t *history) {
   uint64_t epoch = checkpoint->epoch;
   if (checkpoint->primary == 0) {
+    if (history->vacant_epoch < epoch) {
+      history->vacant_epoch = epoch;
+      history->vacant_ns = node->world->now_ns;
+    }
     return;
   }
   if (epoch >= history->primary_count) {
@@ -180,6 +244,7 @@ static void one_primary(sim_node_t *node, const directory_checkpoint_t *checkpoi
                checkpoint->primary, epoch);
     }
     history->primaries[epoch] = checkpoint->primary;
+    history->vacant_ns = history->vacant_epoch + 1 == epoch ? history->vacant_ns : 0;
     sim_say(node->world, "node %" PRIu32 " is primary of checkpoint=%" PRIu64 " in epoch=%" PRIu64, checkpoint->primary,
             history->id, epoch);
   } else if (history->primaries[epoch] != checkpoint->primary) {
@@ -187,6 +252,58 @@ static void one_primary(sim_node_t *node, const directory_checkpoint_t *checkpoi
              "checkpoint %" PRIu64 " epoch=%" PRIu64 ": node %" PRIu32 " for node %" PRIu32 ", node %" PRIu32
              " was known before",
              history->id, epoch, checkpoint->primary, node->id, history->primaries[epoch]);
+  }
+}
+
+/* A copy has taken log; whose? */
+static void must_be_its_primarys(sim_node_t *node, const node_event_t *event) {
+  bool is_log = event->kind == NODE_EVENT_PEER && event->message->kind == WIRE_PEER_LOG;
+  const directory_checkpoint_t *checkpoint =
+      is_log ? directory_checkpoint(node->node->directory, event->message->checkpoint) : NULL;
+  sim_history_t *history = checkpoint == NULL ? NULL : sim_histories_find(&node->world->histories, checkpoint->id);
+  if (history == NULL || checkpoint->local == NULL ||
+      (checkpoint->primary == event->node && checkpoint->epoch == event->message->epoch)) {
+    return;
+  }
+  const sim_copy_t *before = &history->copies[node->id - 1];
+  replica_status_t status;
+  replica_status(checkpoint->local->replica, &status);
+  if (before->replica == checkpoint->local->replica &&
+      (status.prepared_seq > before->prepared || status.committed.seq > before->at.seq)) {
+    sim_fail(node->world, "ITS-PRIMARY",
+             "checkpoint %" PRIu64 ": node %" PRIu32 " takes log of node %" PRIu32 " and epoch=%" PRIu64
+             ", its primary is node %" PRIu32 " in epoch=%" PRIu64,
+             history->id, node->id, event->node, event->message->epoch, checkpoint->primary, checkpoint->epoch);
+  }
+}
+
+/* ---- candidates ---- */
+
+#define ACTS_NS_MAX (300 * SIM_MS) /* a node that is in a usable view and not stopped makes steps at least so often */
+#define PASSED_OVER_SLACK_NS (2 * SIM_SECOND_NS)
+
+/* A candidate that does not confirm is passed over in time when there is another. Only the time is counted in which its
+ * primary's node could have done something about it. */
+static void must_be_passed_over_in_time(sim_node_t *node, const directory_checkpoint_t *checkpoint,
+                                        sim_history_t *history) {
+  sim_world_t *world = node->world;
+  const roles_group_t *group = &checkpoint->group;
+  bool acts = node_leads(node->node, checkpoint) && replicator_serves(checkpoint->shared->replicator) &&
+              world->now_ns < order_lease_ns(node->node->cluster->order);
+  bool waits = group->state == ROLES_PROMOTING && roles_choose(group, group->granted) != NULL;
+  int64_t since_ns = world->now_ns - history->waits_seen_ns;
+  history->waits_seen_ns = world->now_ns;
+  if (!waits || history->waiting_epoch != group->epoch) {
+    history->waiting_epoch = waits ? group->epoch : 0;
+    history->waited_ns = 0;
+    return;
+  }
+  history->waited_ns += acts && since_ns <= ACTS_NS_MAX ? since_ns : 0;
+  int64_t limit_ns = 2 * roles_member(group, group->granted)->promote_timeout_ns + PASSED_OVER_SLACK_NS;
+  if (history->waited_ns > limit_ns) {
+    sim_fail(world, "PASSED-OVER",
+             "checkpoint %" PRIu64 " waits for member %" PRIu64 " although another could be active", history->id,
+             group->granted);
   }
 }
 
@@ -205,12 +322,20 @@ static void look(sim_node_t *node) {
       continue;
     }
     one_primary(node, checkpoint, history);
+    sim_copy_t *copy = &history->copies[node->id - 1];
     uint64_t count = history->count;
+    if (checkpoint->primary == node->id) {
+      sim_model_fenced(world, checkpoint, history);
+    }
     if (checkpoint->local != NULL) {
       follow(node, checkpoint, history);
       must_have_all_that_is_read(node, history);
     } else {
-      history->copies[node->id - 1] = (sim_copy_t){0};
+      *copy = (sim_copy_t){0};
+    }
+    copy->leads = checkpoint->primary == node->id;
+    if (copy->leads) {
+      must_be_passed_over_in_time(node, checkpoint, history);
     }
     for (uint32_t i = 0; i < world->node_count && history->count > count; i++) {
       must_have_all_that_is_read(&world->nodes[i], history);
@@ -220,24 +345,51 @@ static void look(sim_node_t *node) {
 
 static void usable_note(sim_node_t *node) {
   int64_t now_ns = node->world->now_ns;
+  if (!order_usable(node->node->cluster->order)) {
+    node->trouble_ns = now_ns;
+  }
   if (order_usable(node->node->cluster->order)) {
-    int64_t away_ns = now_ns - node->usable_ns;
-    node->away_ns_max = away_ns > node->away_ns_max ? away_ns : node->away_ns_max;
+    bool away = now_ns - node->usable_ns + GRACE_SLACK_NS > node->world->plan.session_grace_ns;
+    node->away_long_ns = away ? now_ns : node->away_long_ns;
     node->usable_ns = now_ns;
     node->blank = false;
   }
 }
 
-void sim_witness_step(sim_node_t *node, const node_actions_t *actions) {
-  (void)actions;
+/* Who answers from a replica has all of it. */
+static void must_have_all_that_was_read(sim_node_t *node, const node_event_t *event, const node_actions_t *actions) {
+  const wire_message_t *asked = event->message;
+  bool asks = (event->kind == NODE_EVENT_REQUEST || event->kind == NODE_EVENT_PEER) &&
+              (asked->kind == WIRE_READ || asked->kind == WIRE_STATUS || asked->kind == WIRE_ITERATE);
+  const directory_handle_t *handle = asks ? directory_handle(node->node->directory, asked->handle) : NULL;
+  const sim_history_t *history =
+      handle == NULL ? NULL : sim_histories_find(&node->world->histories, handle->checkpoint->id);
+  for (uint32_t i = 0; history != NULL && i < actions->count; i++) {
+    const node_action_t *action = &actions->items[i];
+    bool answers = (action->kind == NODE_ACTION_SEND || action->kind == NODE_ACTION_PEER) &&
+                   action->message->kind == WIRE_REPLY && action->message->number == asked->number &&
+                   action->message->error == VESTA_OK;
+    if (answers && (handle->checkpoint->local == NULL || !has_all(handle->checkpoint, history))) {
+      sim_fail(node->world, "LEASE",
+               "checkpoint %" PRIu64 ": node %" PRIu32 " has answered %s #%" PRIu64
+               " and has not all up to seq=%" PRIu64,
+               history->id, node->id, wire_kind_name(asked->kind), asked->number, history->count);
+    }
+  }
+}
+
+void sim_witness_step(sim_node_t *node, const node_event_t *event, const node_actions_t *actions) {
   usable_note(node);
+  must_be_its_primarys(node, event);
   look(node);
+  must_have_all_that_was_read(node, event, actions);
 }
 
 void sim_witness_started(sim_node_t *node) {
   sim_world_t *world = node->world;
   for (uint32_t i = 0; i < world->histories.count; i++) {
-    world->histories.items[i]->copies[node->id - 1] = (sim_copy_t){0};
+    sim_copy_t *copy = &world->histories.items[i]->copies[node->id - 1];
+    *copy = (sim_copy_t){.leads = copy->leads}; /* what it committed last nobody has seen */
   }
   look(node);
 }
@@ -250,35 +402,18 @@ void sim_witness_diverged(sim_node_t *node, uint64_t checkpoint) {
   }
 }
 
-void sim_witness_removed(sim_node_t *node, uint64_t checkpoint, bool lost) {
-  sim_world_t *world = node->world;
-  sim_history_t *history = sim_histories_find(&world->histories, checkpoint);
-  if (history == NULL) {
-    return;
+void sim_witness_synchronized(sim_agent_t *agent, const sim_request_t *request) {
+  sim_history_t *history = sim_histories_find(&agent->world->histories, agent->handles[request->handle].checkpoint);
+  if (history != NULL && request->cuts == history->cuts && request->floor_seq > history->synchronized_seq) {
+    history->synchronized_seq = request->floor_seq;
   }
-  if (!lost) { /* where that was done already, a later life finds its region gone and says so */
-    history->dir_unlinked = true;
-    return;
-  }
-  bool excused = world->wiped || history->dir_unlinked;
-  for (uint64_t seq = 1; seq <= history->count && !excused && history->synchronous; seq++) {
-    if (!vesta_token_is_none(history->records[seq - 1].session)) {
-      sim_fail(world, "NOTHING-LOST", "checkpoint %" PRIu64 " is forgotten, at seq=%" PRIu64, checkpoint,
-               history->count);
-    }
-  }
-  history->removed = true;
 }
 
-bool sim_witness_may_end(const sim_agent_t *agent, uint64_t checkpoint) {
+bool sim_witness_may_end(const sim_agent_t *agent, int64_t since_ns) {
   const sim_world_t *world = agent->world;
   const sim_node_t *home = sim_home(agent);
-  const sim_history_t *history = sim_histories_find(&world->histories, checkpoint);
-  bool forgotten = checkpoint != 0 && (history == NULL || history->removed);
-  int64_t away_ns = world->now_ns - home->usable_ns;
-  away_ns = away_ns > home->away_ns_max ? away_ns : home->away_ns_max;
-  return sim_clustered(world) &&
-         (forgotten || agent->finalizing || away_ns + GRACE_SLACK_NS > world->plan.session_grace_ns);
+  bool away = world->now_ns - home->usable_ns + GRACE_SLACK_NS > world->plan.session_grace_ns;
+  return sim_clustered(world) && (agent->finalizing || away || since_ns <= home->away_long_ns);
 }
 
 /* ---- the whole ---- */
@@ -341,6 +476,12 @@ static const char *checkpoint_restless(sim_world_t *world, const directory_check
                           ", which is at seq=%" PRIu64,
                           i + 1, status.committed.seq, status.prepared_seq, checkpoint->id, history->count);
     }
+    if (status.committed.epoch != checkpoint->epoch || status.unlinked != checkpoint->unlinked ||
+        status.retention_ns != checkpoint->attributes.retention_ns) {
+      return sim_restless(
+          world, "node %" PRIu32 ": the epoch, retention or name of checkpoint %" PRIu64 " is not the directory's",
+          i + 1, checkpoint->id);
+    }
     if (status.corrupted_count != 0) {
       return sim_restless(world, "node %" PRIu32 " has corrupted sections of checkpoint %" PRIu64, i + 1,
                           checkpoint->id);
@@ -372,6 +513,7 @@ const char *sim_witness_restless(sim_world_t *world) {
 }
 
 void sim_witness_rest(sim_world_t *world) {
+  sim_oracle_handles(world, world->model.directory);
   for (uint32_t i = 0; i < world->node_count; i++) {
     sim_node_t *node = &world->nodes[i];
     sim_witness_compare(node);
@@ -399,17 +541,12 @@ bool sim_witness_is_whole(const sim_world_t *world, const sim_node_t *node) {
 }
 
 /* Does that node hold all that was ever committed? */
-static bool has_all(const sim_world_t *world, uint32_t node, uint64_t id) {
-  const sim_history_t *history = sim_histories_find(&world->histories, id);
-  const node_t *there = world->nodes[node - 1].node;
-  const directory_checkpoint_t *checkpoint = there == NULL ? NULL : directory_checkpoint(there->directory, id);
-  if (history == NULL || checkpoint == NULL || checkpoint->local == NULL) {
-    return false;
-  }
-  replica_status_t status;
-  replica_status(checkpoint->local->replica, &status);
-  return status.prepared_seq >= history->count &&
-         (history->count == 0 || replica_epoch_of(checkpoint->local->replica, history->count) == history->epoch);
+static bool node_has_all(const sim_world_t *world, uint32_t id, uint64_t checkpoint) {
+  const sim_node_t *node = &world->nodes[id - 1];
+  const sim_history_t *history = sim_histories_find(&world->histories, checkpoint);
+  const directory_checkpoint_t *there =
+      node->node == NULL ? NULL : directory_checkpoint(node->node->directory, checkpoint);
+  return history != NULL && there != NULL && there->local != NULL && has_all(there, history);
 }
 
 bool sim_witness_may_wipe(const sim_node_t *node) {
@@ -425,7 +562,7 @@ bool sim_witness_may_wipe(const sim_node_t *node) {
       bool another = false;
       for (uint32_t r = 0; r < checkpoint->replica_count; r++) {
         bool counts = checkpoint->replicas[r].state == WIRE_REPLICA_IN_SYNC && checkpoint->replicas[r].node != node->id;
-        another = another || (counts && has_all(world, checkpoint->replicas[r].node, checkpoint->id));
+        another = another || (counts && node_has_all(world, checkpoint->replicas[r].node, checkpoint->id));
       }
       if (!another) {
         return false;
@@ -433,6 +570,33 @@ bool sim_witness_may_wipe(const sim_node_t *node) {
     }
   }
   return true;
+}
+
+/* ---- what was refused ---- */
+
+void sim_witness_refused(sim_agent_t *agent, uint64_t id, uint64_t request) {
+  sim_world_t *world = agent->world;
+  const directory_t *directory = sim_world_directory(world);
+  const directory_checkpoint_t *checkpoint = directory == NULL ? NULL : directory_checkpoint(directory, id);
+  for (uint32_t r = 0; checkpoint != NULL && r < checkpoint->replica_count; r++) {
+    const sim_node_t *node = &world->nodes[checkpoint->replicas[r].node - 1];
+    const directory_checkpoint_t *there = node->node == NULL ? NULL : directory_checkpoint(node->node->directory, id);
+    if (checkpoint->replicas[r].state != WIRE_REPLICA_IN_SYNC || there == NULL || there->local == NULL) {
+      continue;
+    }
+    replica_status_t status;
+    replica_status(there->local->replica, &status);
+    replica_record_t record;
+    for (uint64_t seq = status.committed.seq + 1; seq <= status.prepared_seq; seq++) {
+      if (replica_log_record(there->local->replica, seq, &record) == VESTA_OK && record.request == request &&
+          vesta_token_equal(record.session, agent->token)) {
+        sim_fail(world, "REFUSED",
+                 "process %" PRIu32 " was told that #%" PRIu64 " is not done, and node %" PRIu32
+                 " has it prepared as seq=%" PRIu64 " of checkpoint %" PRIu64,
+                 agent->index, request, node->id, seq, id);
+      }
+    }
+  }
 }
 
 /* ---- reads ---- */
@@ -456,6 +620,44 @@ static bool answer_fits(const sim_section_t *section, const wire_message_t *aske
   return payload.size == size && (size == 0 || memcmp(payload.data, section->data + asked->offset, (size_t)size) == 0);
 }
 
+typedef struct read {
+  const sim_history_t *history;
+  const wire_message_t *asked, *reply;
+  vesta_bytes_t payload;
+  int64_t wall_ns;
+} read_t;
+
+/* Was that the answer at some place of this way, from `floor` on? */
+static bool way_fits(const read_t *read, uint64_t epoch, uint64_t count, uint64_t floor_seq) {
+  const sim_record_t **way = sim_history_way(read->history, epoch, count);
+  if (way == NULL) {
+    return true; /* some of it nobody has seen */
+  }
+  sim_table_t table;
+  sim_table_init(&table);
+  sim_section_t *section = NULL;
+  if (read->history->attributes.sections_max == 1) {
+    sim_change_t begin = {.kind = VESTA_KIND_CREATED, .expiry_ns = VESTA_TIME_END};
+    (void)sim_table_apply(&table, &begin, &section);
+  }
+  bool fits = floor_seq == 0 && answer_fits(section, read->asked, read->reply, read->payload, read->wall_ns);
+  for (uint64_t seq = 1; seq <= count && !fits; seq++) {
+    for (uint32_t i = 0; i < way[seq - 1]->count; i++) {
+      const sim_change_t *change = &way[seq - 1]->changes[i];
+      bool whole = change->kind == VESTA_KIND_UNLINKED || change->kind == VESTA_KIND_RETENTION_SET ||
+                   change->kind == VESTA_KIND_EPOCH;
+      if (!whole && vesta_bytes_equal(change->id, read->asked->id)) {
+        (void)sim_table_apply(&table, change, &section);
+      }
+    }
+    fits = seq >= floor_seq &&
+           answer_fits(sim_table_find(&table, read->asked->id), read->asked, read->reply, read->payload, read->wall_ns);
+  }
+  sim_table_fini(&table);
+  free(way);
+  return fits;
+}
+
 void sim_witness_read(sim_agent_t *agent, const sim_request_t *request, const wire_message_t *reply,
                       vesta_bytes_t payload) {
   sim_world_t *world = agent->world;
@@ -472,29 +674,14 @@ void sim_witness_read(sim_agent_t *agent, const sim_request_t *request, const wi
   if (err == VESTA_ERR_NOT_EXIST && (history->attributes.creation_flags & VESTA_CREATE_COLLOCATED) != 0) {
     return; /* there may be no active replica */
   }
-  sim_table_t table;
-  sim_table_init(&table);
-  sim_section_t *section = NULL;
-  if (history->attributes.sections_max == 1) {
-    sim_change_t begin = {.kind = VESTA_KIND_CREATED, .expiry_ns = VESTA_TIME_END};
-    (void)sim_table_apply(&table, &begin, &section);
+  read_t read = {
+      .history = history, .asked = &asked, .reply = reply, .payload = payload, .wall_ns = sim_wall_ns(world)};
+  bool fits = way_fits(&read, history->epoch, history->count, request->floor_seq);
+  for (const sim_tail_t *tail = history->tails; tail != NULL && !fits; tail = tail->next) {
+    fits = request->asked_ns <= tail->lost_ns &&
+           way_fits(&read, tail->records[tail->count - 1].epoch, tail->first_seq + tail->count - 1, tail->first_seq);
   }
-  bool fits = request->floor_seq == 0 && answer_fits(section, &asked, reply, payload, sim_wall_ns(world));
-  for (uint64_t seq = 1; seq <= history->count && !fits; seq++) {
-    const sim_record_t *record = &history->records[seq - 1];
-    for (uint32_t i = 0; i < record->count; i++) {
-      const sim_change_t *change = &record->changes[i];
-      bool whole = change->kind == VESTA_KIND_UNLINKED || change->kind == VESTA_KIND_RETENTION_SET ||
-                   change->kind == VESTA_KIND_EPOCH;
-      if (!whole && vesta_bytes_equal(change->id, asked.id)) {
-        (void)sim_table_apply(&table, change, &section);
-      }
-    }
-    fits = seq >= request->floor_seq &&
-           answer_fits(sim_table_find(&table, asked.id), &asked, reply, payload, sim_wall_ns(world));
-  }
-  sim_table_fini(&table);
-  if (!fits && history->tails == NULL) {
+  if (!fits) {
     sim_fail(world, "READ",
              "process %" PRIu32 " #%" PRIu64 " checkpoint %" PRIu64 " is answered with %s, which was"
              " not so since seq=%" PRIu64,

@@ -23,7 +23,8 @@ typedef struct shape {
 } shape_t;
 
 /* One section; a few small ones; very many; a few large ones, so that walks have several chunks and the history soon
- * reaches back no further; a pair's; one whose active replica the application sets. */
+ * reaches back no further; a pair's; one whose active replica the application sets; many that take new pages all the
+ * time (in a climate only). */
 static const shape_t shapes[] = {
     {VESTA_CREATE_ALL_REPLICAS, 1, 200, 0, 1, false},
     {VESTA_CREATE_ALL_REPLICAS, 8, 100, 8, 12, false},
@@ -31,11 +32,21 @@ static const shape_t shapes[] = {
     {VESTA_CREATE_ALL_REPLICAS, 24, 65536, 32, 30, false},
     {VESTA_CREATE_ALL_REPLICAS, 16, 2000, 16, 20, true},
     {VESTA_CREATE_ACTIVE_REPLICA_WEAK | VESTA_CREATE_COLLOCATED, 12, 300, 16, 14, true},
+    {VESTA_CREATE_ALL_REPLICAS, 256, 8192, 16, 256, false},
 };
+#define SHAPES_DRAWN 6U
 
 static void name_draw(sim_world_t *world, uint32_t index) {
   sim_name_t *name = &world->plan.names[index];
-  uint64_t which = sim_below(&world->random, sizeof shapes / sizeof shapes[0]);
+  uint64_t which = sim_below(&world->random, SHAPES_DRAWN);
+  switch (world->climate) { /* what its faults strike */
+    case SIM_CLIMATE_FULL: which = 6; break;
+    case SIM_CLIMATE_LATE: which = which % 2 == 0 ? 1 : 3; break;
+    case SIM_CLIMATE_ALONE: which = which % 3 == 0 ? 5 : 2; break;
+    case SIM_CLIMATE_NONE:
+    case SIM_CLIMATE_SPLITS:
+    case SIM_CLIMATES: break;
+  }
   which = index == 0                                      ? 4
           : index == 1 && sim_percent(&world->random, 50) ? 3
                                                           : which; /* a pair at least, often large ones */
@@ -63,6 +74,10 @@ static void cluster_draw(sim_world_t *world) {
   plan->version_min = 1;
   for (uint32_t i = 0; i < SIM_NODES_MAX; i++) {
     plan->version_max[i] = sim_percent(random, 70) ? 1 : 2;
+  }
+  if (world->climate != SIM_CLIMATE_NONE) {
+    plan->replicas = sim_percent(random, 70) ? 3 : 2;                 /* so that one more has what another lacks */
+    plan->pause_ns_max = sim_span(random, 20 * SIM_MS, 200 * SIM_MS); /* so that many faults find room in a run */
   }
 }
 
@@ -143,13 +158,19 @@ static void ask_read(sim_agent_t *agent, const sim_handle_t *handle) {
   request->floor_seq = history != NULL ? history->acked[agent->index] : 0;
 }
 
-static void ask_iterate(sim_agent_t *agent, sim_handle_t *handle, uint64_t cursor) {
+static uint32_t history_cuts(const sim_world_t *world, const sim_handle_t *handle) {
+  const sim_history_t *history = sim_histories_find(&world->histories, handle->checkpoint);
+  return history != NULL ? history->cuts : 0;
+}
+
+static void ask_iterate(sim_agent_t *agent, sim_handle_t *handle) {
   sim_world_t *world = agent->world;
   sim_iteration_t *iteration = &handle->iteration;
   if (!iteration->under_way) {
     *iteration =
         (sim_iteration_t){.under_way = true,
                           .chosen = sim_percent(&world->random, 60) ? 5 : (uint32_t)sim_between(&world->random, 1, 5),
+                          .cuts = history_cuts(world, handle),
                           .wall_jumps = world->wall_jumps};
     sim_table_init(&iteration->seen);
   }
@@ -157,7 +178,8 @@ static void ask_iterate(sim_agent_t *agent, sim_handle_t *handle, uint64_t curso
                             .handle = handle->id,
                             .flags = iteration->chosen,
                             .expiry_ns = sim_wall_ns(world) + SIM_SECOND_NS,
-                            .cursor = cursor,
+                            .cursor = iteration->cursor,
+                            .epoch = iteration->epoch,
                             .seq = iteration->as_of};
   sim_request_t *request = sim_agent_ask(agent, &iterate, (vesta_bytes_t){0});
   request->handle = (uint32_t)(handle - agent->handles);
@@ -190,6 +212,9 @@ static void ask_synchronize(sim_agent_t *agent, const sim_handle_t *handle) {
   sim_request_t *request = sim_agent_ask(agent, &message, (vesta_bytes_t){0});
   request->handle = (uint32_t)(handle - agent->handles);
   request->callback = callback;
+  const sim_history_t *history = sim_histories_find(&agent->world->histories, handle->checkpoint);
+  request->floor_seq = history != NULL ? history->count : 0;
+  request->cuts = history_cuts(agent->world, handle);
 }
 
 /* ---- turns ---- */
@@ -210,7 +235,7 @@ static void work_on_handle(sim_agent_t *agent, sim_handle_t *handle) {
     (void)ask_handle(agent, handle, WIRE_STATUS);
   } else if (what < 880) {
     if (!handle->iteration.under_way) {
-      ask_iterate(agent, handle, 0);
+      ask_iterate(agent, handle);
     }
   } else if (what < 930) {
     ask_stream(agent, handle);
@@ -255,6 +280,7 @@ void sim_work(sim_agent_t *agent) {
 
 static void opened(sim_agent_t *agent, const sim_request_t *request, const wire_message_t *reply) {
   if (reply->error != VESTA_OK) {
+    agent->handles_lost += reply->error == VESTA_ERR_TIMEOUT; /* it may be open, and be opened yet */
     return;
   }
   uint32_t at = 0;
@@ -275,16 +301,27 @@ static void opened(sim_agent_t *agent, const sim_request_t *request, const wire_
   agent->handles[at] = (sim_handle_t){.open = true,
                                       .id = reply->handle,
                                       .checkpoint = reply->checkpoint,
+                                      .opened_ns = agent->world->now_ns,
                                       .name = request->name,
                                       .flags = request->handle};
+}
+
+/* Up to which slot an answer is heard: most as if they had less room, so that there are iterations of many parts. */
+static uint64_t iterated_end(sim_world_t *world, const sim_iteration_t *iteration, const wire_message_t *reply) {
+  uint64_t slots = reply->cursor > iteration->cursor ? reply->cursor - iteration->cursor : 0;
+  return slots > 1 && sim_percent(&world->random, 70) ? iteration->cursor + 1 + sim_below(&world->random, slots)
+                                                      : reply->cursor;
 }
 
 static void iterated(sim_agent_t *agent, sim_handle_t *handle, const wire_message_t *reply) {
   sim_world_t *world = agent->world;
   sim_iteration_t *iteration = &handle->iteration;
-  bool over = reply->error != VESTA_OK || reply->state == 1;
+  uint64_t end = reply->error == VESTA_OK ? iterated_end(world, iteration, reply) : 0;
+  bool over = reply->error != VESTA_OK || (reply->state == 1 && end == reply->cursor);
+  iteration->cursor = end;
+  iteration->epoch = reply->epoch;
   iteration->as_of = reply->seq;
-  for (uint32_t i = 0; i < reply->element_count; i++) {
+  for (uint32_t i = 0; i < reply->element_count && reply->elements[i].slot < end; i++) {
     sim_change_t seen = {.kind = VESTA_KIND_CREATED, .id = reply->elements[i].id};
     sim_section_t *section = NULL;
     if (sim_table_find(&iteration->seen, seen.id) != NULL) {
@@ -293,18 +330,21 @@ static void iterated(sim_agent_t *agent, sim_handle_t *handle, const wire_messag
     (void)sim_table_apply(&iteration->seen, &seen, &section);
   }
   const sim_history_t *history = sim_histories_find(&world->histories, handle->checkpoint);
-  /* In a cluster another node may go on with it, whose slots are others. */
-  bool whole = over && reply->error == VESTA_OK && iteration->chosen == 5 && !sim_clustered(world);
+  /* What was deleted and is there again, since the delete was lost with its primary, was not there all the time. */
+  bool whole =
+      over && reply->error == VESTA_OK && iteration->chosen == 5 && iteration->cuts == history_cuts(world, handle);
   if (whole && iteration->wall_jumps == world->wall_jumps) {
     for (const sim_section_t *section = history->table.first; section != NULL; section = section->next) {
-      if (section->created_seq <= iteration->as_of && section->expiry_ns > sim_wall_ns(world) &&
+      /* That it is to live longer, a replica that is a message behind may not have known. */
+      bool known = !sim_clustered(world) || section->expiry_seq <= iteration->as_of;
+      if (section->created_seq <= iteration->as_of && section->expiry_ns > sim_wall_ns(world) && known &&
           sim_table_find(&iteration->seen, section->id) == NULL) {
         sim_fail(world, "ANSWER", "an iteration has left out a section that was there all the time");
       }
     }
   }
   if (!over && sim_agent_may_ask(agent)) {
-    ask_iterate(agent, handle, reply->cursor);
+    ask_iterate(agent, handle);
     return;
   }
   sim_table_fini(&iteration->seen);
@@ -337,10 +377,17 @@ static sim_handle_t *handle_of(sim_agent_t *agent, const sim_request_t *request)
   return handle->open && handle->id == asked.handle ? handle : NULL;
 }
 
+static bool handle_is_over(const sim_agent_t *agent, const sim_handle_t *handle) {
+  const sim_history_t *history = sim_histories_find(&agent->world->histories, handle->checkpoint);
+  bool lost =
+      sim_clustered(agent->world) && (history == NULL || history->removed); /* see sim_model.h for whether it may */
+  return lost || sim_witness_may_end(agent, handle->opened_ns);
+}
+
 static void handle_answered(sim_agent_t *agent, sim_handle_t *handle, const sim_request_t *request,
                             const wire_message_t *reply) {
   sim_world_t *world = agent->world;
-  if (reply->error == VESTA_ERR_BAD_HANDLE && !handle->closing && sim_witness_may_end(agent, handle->checkpoint)) {
+  if (reply->error == VESTA_ERR_BAD_HANDLE && !handle->closing && handle_is_over(agent, handle)) {
     sim_handle_end(agent, handle);
     return;
   }
@@ -379,6 +426,9 @@ void sim_work_answered(sim_agent_t *agent, const sim_request_t *request, const w
   sim_handle_t *handle = handle_of(agent, request);
   if (handle != NULL && request->kind == WIRE_READ && sim_clustered(agent->world)) {
     sim_witness_read(agent, request, reply, payload);
+  }
+  if (handle != NULL && request->kind == WIRE_SYNCHRONIZE && reply->error == VESTA_OK && sim_clustered(agent->world)) {
+    sim_witness_synchronized(agent, request);
   }
   if (handle != NULL && request->kind != WIRE_UNLINK) {
     handle_answered(agent, handle, request, reply);

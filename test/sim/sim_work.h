@@ -10,6 +10,7 @@
 #include "test/sim/sim_network.h"
 
 #define SIM_NAMES 5U
+#define SIM_VERSION_MAX 3U /* minor versions of the protocol; nobody has to speak less than 1 */
 
 /* One name that applications use, always with the same attributes. */
 typedef struct sim_name {

@@ -194,6 +194,8 @@ static void world_init(sim_world_t *world, uint64_t seed, uint32_t nodes, bool a
   sim_story_begin(&world->story, seed, &world->now_ns, aloud);
   world->decoder = wire_decoder_new();
   sim_ledger_init(&world->ledger);
+  sim_model_init(&world->model);
+  world->climate = sim_clustered(world) ? sim_climate_of(seed) : SIM_CLIMATE_NONE;
   sim_plan_draw(world);
   sim_faults_draw(world);
   sim_network_init(world);
@@ -223,6 +225,8 @@ static void world_fini(sim_world_t *world) {
   sim_network_fini(world);
   sim_histories_fini(&world->histories);
   sim_ledger_fini(&world->ledger);
+  sim_views_fini(&world->views);
+  sim_model_fini(&world->model);
   wire_decoder_destroy(&world->decoder);
 }
 
@@ -262,7 +266,8 @@ static const char *world_restless(sim_world_t *world) {
       }
     }
   }
-  const char *restless = sim_clustered(world) ? sim_witness_restless(world) : NULL;
+  const char *restless = sim_clustered(world) ? sim_witness_restless(world) : sim_oracle_restless(&world->nodes[0]);
+  restless = restless == NULL && sim_clustered(world) ? sim_views_restless(world) : restless;
   return restless != NULL ? restless : sim_member_restless(world);
 }
 
@@ -314,6 +319,8 @@ static void world_compare(sim_world_t *world) {
   for (uint32_t i = 0; i < world->node_count; i++) {
     if (world->nodes[i].node != NULL && sim_clustered(world)) {
       sim_witness_compare(&world->nodes[i]);
+      sim_views_compare(&world->nodes[i]);
+      sim_model_compare(&world->nodes[i]);
     } else if (world->nodes[i].node != NULL) {
       sim_oracle_compare(&world->nodes[i]);
     }

@@ -21,11 +21,13 @@
 #include "test/sim/sim_faults.h"
 #include "test/sim/sim_history.h"
 #include "test/sim/sim_ledger.h"
+#include "test/sim/sim_model.h"
 #include "test/sim/sim_network.h"
 #include "test/sim/sim_node.h"
 #include "test/sim/sim_random.h"
 #include "test/sim/sim_story.h"
 #include "test/sim/sim_subscriber.h"
+#include "test/sim/sim_views.h"
 #include "test/sim/sim_work.h"
 
 #define SIM_AGENTS_MAX 10U
@@ -40,8 +42,8 @@ typedef struct sim_world {
   int64_t now_ns;        /* the steady clock */
   int64_t wall_ahead_ns; /* of it */
   uint32_t wall_jumps;
-  bool wiped; /* a machine has lost its files */
   bool healing;
+  sim_climate_t climate;
   sim_odds_t odds;
   sim_faults_t faults;
   uint32_t node_count; /* 1: no cluster */
@@ -55,6 +57,8 @@ typedef struct sim_world {
   sim_subscriber_t subscribers[SIM_SUBSCRIBERS_MAX];
   sim_histories_t histories;
   sim_ledger_t ledger;
+  sim_views_t views;
+  sim_model_t model;
   sim_plan_t plan;         /* what applications do in this run */
   char restless[160];      /* what is not at rest */
   wire_decoder_t *decoder; /* of what processes and subscribers receive */

@@ -9,10 +9,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
+#include "test/support/call_again.h"
 #include "test/support/daemon_fixture.h"
 
 SaCkptSectionIdT section_id(const char *text) {
@@ -24,14 +24,7 @@ SaCkptSectionIdT section_id(const char *text) {
 }
 
 /* The agent waits within a call for a daemon that comes back; TRY_AGAIN comes when it was away for longer. */
-static int application_again(SaAisErrorT error, int64_t since_ns) {
-  const struct timespec pause = {.tv_nsec = 1000000};
-  int again = error == SA_AIS_ERR_TRY_AGAIN && daemon_fixture_now_ns() - since_ns < APPLICATION_DEADLINE;
-  if (again) {
-    (void)nanosleep(&pause, NULL);
-  }
-  return again;
-}
+static int64_t application_patience_ns(void) { return daemon_fixture_now_ns() + APPLICATION_DEADLINE; }
 
 void application_open_as(application_t *application, const char *name, SaCkptCheckpointOpenFlagsT flags,
                          const SaCkptCheckpointCreationAttributesT *attributes) {
@@ -39,16 +32,16 @@ void application_open_as(application_t *application, const char *name, SaCkptChe
   application->name.length =
       (SaUint16T)snprintf((char *)application->name.value, SA_MAX_NAME_LENGTH, "safCkpt=%s", name);
   SaVersionT version = {'B', 2, 2};
-  int64_t since_ns = daemon_fixture_now_ns();
+  int64_t until_ns = application_patience_ns();
   SaAisErrorT error;
   do {
     error = saCkptInitialize(&application->library, NULL, &version);
-  } while (application_again(error, since_ns));
+  } while (call_again(error, until_ns));
   assert_int_equal(error, SA_AIS_OK);
   do {
     error = saCkptCheckpointOpen(application->library, &application->name, attributes, flags, APPLICATION_DEADLINE,
                                  &application->checkpoint);
-  } while (application_again(error, since_ns));
+  } while (call_again(error, until_ns));
   assert_int_equal(error, SA_AIS_OK);
 }
 
@@ -67,33 +60,33 @@ void application_close(application_t *application) {
 }
 
 SaAisErrorT application_create(const application_t *application, const char *id, const void *data, SaSizeT size) {
-  int64_t since_ns = daemon_fixture_now_ns();
+  int64_t until_ns = application_patience_ns();
   SaCkptSectionIdT section = section_id(id);
   SaCkptSectionCreationAttributesT attributes = {.sectionId = &section, .expirationTime = SA_TIME_END};
   SaAisErrorT error;
   do {
     error = saCkptSectionCreate(application->checkpoint, &attributes, data, size);
-  } while (application_again(error, since_ns));
+  } while (call_again(error, until_ns));
   return error;
 }
 
 SaAisErrorT application_overwrite(const application_t *application, const char *id, const void *data, SaSizeT size) {
-  int64_t since_ns = daemon_fixture_now_ns();
+  int64_t until_ns = application_patience_ns();
   SaCkptSectionIdT section = section_id(id);
   SaAisErrorT error;
   do {
     error = saCkptSectionOverwrite(application->checkpoint, &section, data, size);
-  } while (application_again(error, since_ns));
+  } while (call_again(error, until_ns));
   return error;
 }
 
 SaAisErrorT application_delete(const application_t *application, const char *id) {
-  int64_t since_ns = daemon_fixture_now_ns();
+  int64_t until_ns = application_patience_ns();
   SaCkptSectionIdT section = section_id(id);
   SaAisErrorT error;
   do {
     error = saCkptSectionDelete(application->checkpoint, &section);
-  } while (application_again(error, since_ns));
+  } while (call_again(error, until_ns));
   return error;
 }
 

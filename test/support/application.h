@@ -9,9 +9,11 @@
 #include <saCkpt.h>
 #include <vesta.h>
 
+#include "test/support/deadline.h"
+
 #define APPLICATION_SECTIONS_MAX 20000U
 #define APPLICATION_SECTION_BYTES_MAX 65536U
-#define APPLICATION_DEADLINE (20 * SA_TIME_ONE_SECOND)
+#define APPLICATION_DEADLINE TEST_DEADLINE_NS
 #define APPLICATION_ALL (SA_CKPT_CHECKPOINT_CREATE | SA_CKPT_CHECKPOINT_READ | SA_CKPT_CHECKPOINT_WRITE)
 
 typedef struct application {

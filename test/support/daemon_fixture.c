@@ -17,7 +17,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define READY_LIMIT_MS 20000
 #define OPTIONS_MAX 32
 
 static void fixture_fail(const char *what) {
@@ -91,7 +90,7 @@ void daemon_fixture_start(daemon_fixture_t *fixture) {
   (void)close(ends[1]);
   struct pollfd ready = {.fd = ends[0], .events = POLLIN};
   char byte;
-  if (poll(&ready, 1, READY_LIMIT_MS) != 1 || read(ends[0], &byte, 1) != 1) {
+  if (poll(&ready, 1, TEST_DEADLINE_MS) != 1 || read(ends[0], &byte, 1) != 1) {
     errno = ETIMEDOUT;
     fixture_fail(path);
   }
@@ -136,4 +135,18 @@ void daemon_fixture_close(daemon_fixture_t *fixture) {
   (void)nftw(fixture->run_dir, entry_remove, 16, FTW_DEPTH | FTW_PHYS);
   (void)nftw(fixture->replica_dir, entry_remove, 16, FTW_DEPTH | FTW_PHYS);
   (void)unsetenv("VESTA_SOCKET");
+}
+
+daemon_fixture_t daemon_of_test;
+
+int daemon_of_test_open(void **state) {
+  (void)state;
+  daemon_fixture_open(&daemon_of_test);
+  return 0;
+}
+
+int daemon_of_test_close(void **state) {
+  (void)state;
+  daemon_fixture_close(&daemon_of_test);
+  return 0;
 }

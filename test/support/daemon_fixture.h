@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "test/support/deadline.h"
+
 #define DAEMON_FIXTURE_PATH_BYTES 96
 
 typedef struct daemon_fixture {
@@ -37,6 +39,11 @@ void daemon_fixture_kill(daemon_fixture_t *fixture);
 int daemon_fixture_stop(daemon_fixture_t *fixture);
 /** Kill it if it runs, and remove the directories. */
 void daemon_fixture_close(daemon_fixture_t *fixture);
+
+/** For test programs that need just one, fresh for each test: set-up and tear-down functions of cmocka's. */
+extern daemon_fixture_t daemon_of_test;
+int daemon_of_test_open(void **state);
+int daemon_of_test_close(void **state);
 
 /** CLOCK_MONOTONIC, for deadlines of waits in tests. */
 int64_t daemon_fixture_now_ns(void);

@@ -41,7 +41,9 @@ void demo_process_interrupt(demo_process_t *demo, const char *text) {
   char line[DEMO_LINE_BYTES] = "";
   char last[64];
   while (strstr(line, text) == NULL) {
-    assert_non_null(fgets(line, sizeof line, demo->output));
+    if (fgets(line, sizeof line, demo->output) == NULL) {
+      fail_msg("it ended, before \"%s\", with: %s", text, line);
+    }
   }
   assert_int_equal(kill(demo->pid, SIGINT), 0);
   assert_int_equal(demo_process_end(demo), 1);

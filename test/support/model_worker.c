@@ -12,14 +12,14 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "test/support/call_again.h"
+#include "test/support/daemon_fixture.h"
 #include "test/support/link_proxy.h"
 
-#define WORKER_WAIT_MS 60000
-#define WORKER_AGAIN_NS 50000000000LL
-#define GUARD 0xA5 /* fills read buffers, and must stay where nothing was read */
+#define WORKER_WAIT_MS (3 * TEST_DEADLINE_MS) /* longer than its own patience: it says more */
+#define GUARD 0xA5                            /* fills read buffers, and must stay where nothing was read */
 
 static struct {
   SaCkptHandleT libraries[MODEL_LIBRARIES];
@@ -41,12 +41,6 @@ static void worker_opened(SaInvocationT invocation, SaCkptCheckpointHandleT chec
 }
 
 static void worker_synchronized(SaInvocationT invocation, SaAisErrorT error) { worker_opened(invocation, 0, error); }
-
-static int64_t worker_now_ns(void) {
-  struct timespec now;
-  (void)clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 /* ---- one call ---- */
 
@@ -80,11 +74,11 @@ static SaAisErrorT worker_open(const model_command_t *c) {
 /* Wait for the one callback that is due. */
 static void worker_dispatch(SaCkptHandleT library, model_answer_t *answer) {
   SaSelectionObjectT object;
-  int64_t until_ns = worker_now_ns() + WORKER_AGAIN_NS;
+  int64_t until_ns = daemon_fixture_now_ns() + TEST_DEADLINE_NS;
   if (saCkptSelectionObjectGet(library, &object) != SA_AIS_OK) {
     abort();
   }
-  while (!worker.was_called && worker_now_ns() < until_ns) {
+  while (!worker.was_called && daemon_fixture_now_ns() < until_ns) {
     struct pollfd ready = {.fd = (int)object, .events = POLLIN};
     (void)poll(&ready, 1, 1000);
     if (saCkptDispatch(library, SA_DISPATCH_ALL) != SA_AIS_OK) {
@@ -290,18 +284,17 @@ static link_proxy_t *worker_proxy(const char *path) {
 static _Noreturn void worker_run(int link, const char *proxy_path) {
   static model_command_t command;
   static model_answer_t answer;
-  const struct timespec pause = {.tv_nsec = 1000000};
   link_proxy_t *proxy = proxy_path != NULL ? worker_proxy(proxy_path) : NULL;
   while (recv(link, &command, sizeof command, 0) == (ssize_t)sizeof command) {
-    int64_t until_ns = worker_now_ns() + WORKER_AGAIN_NS;
+    int64_t until_ns = daemon_fixture_now_ns() + TEST_DEADLINE_NS;
     memset(&answer, 0, sizeof answer);
     answer.index = MODEL_INDEX_UNTOUCHED;
     if (proxy != NULL && command.loses_answer) {
       link_proxy_cut_at_answer(proxy);
     }
-    while ((answer.error = worker_call(&command, &answer)) == SA_AIS_ERR_TRY_AGAIN && worker_now_ns() < until_ns) {
-      (void)nanosleep(&pause, NULL);
-    }
+    do {
+      answer.error = worker_call(&command, &answer);
+    } while (call_again(answer.error, until_ns));
     if (proxy != NULL) {
       link_proxy_spare_answers(proxy);
     }

@@ -13,16 +13,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "test/support/application.h"
+#include "test/support/child.h"
 #include "test/support/daemon_fixture.h"
 
-#define MEMBER_REPORT_MS 20000
 #define MEMBER_WRITES_PER_TURN 16
 
 /* ---- the ledger ---- */
@@ -30,10 +29,14 @@
 pair_ledger_t *pair_ledger_new(void) {
   void *memory = mmap(NULL, sizeof(pair_ledger_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   assert_ptr_not_equal(memory, MAP_FAILED);
-  return memory;
+  pair_ledger_t *ledger = memory;
+  ledger->awaited = UINT64_MAX;
+  ledger->bell = bell_new();
+  return ledger;
 }
 
 void pair_ledger_destroy(pair_ledger_t **ledger) {
+  bell_destroy(&(*ledger)->bell);
   (void)munmap(*ledger, sizeof **ledger);
   *ledger = NULL;
 }
@@ -47,17 +50,26 @@ uint64_t pair_ledger_acknowledged(const pair_ledger_t *ledger) {
   return most;
 }
 
-void pair_ledger_wait_more(const pair_ledger_t *ledger, uint64_t count) {
+void pair_ledger_wait_more(pair_ledger_t *ledger, uint64_t count) {
   uint64_t until = pair_ledger_acknowledged(ledger) + count;
-  int64_t deadline_ns = daemon_fixture_now_ns() + APPLICATION_DEADLINE;
+  int64_t deadline_ns = daemon_fixture_now_ns() + TEST_DEADLINE_NS;
+  atomic_store(&ledger->awaited, until);
   while (pair_ledger_acknowledged(ledger) < until) {
-    assert_true(daemon_fixture_now_ns() < deadline_ns);
+    assert_true(bell_wait(&ledger->bell, NULL, 0, deadline_ns));
   }
+  atomic_store(&ledger->awaited, UINT64_MAX);
 }
 
 static void ledger_raise(_Atomic uint64_t *entry, uint64_t value) {
   uint64_t now = atomic_load(entry);
   while (now < value && !atomic_compare_exchange_weak(entry, &now, value)) {
+  }
+}
+
+static void ledger_acknowledge(pair_ledger_t *ledger, unsigned section, uint64_t value) {
+  ledger_raise(&ledger->acknowledged[section], value);
+  if (value >= atomic_load(&ledger->awaited)) {
+    bell_ring(&ledger->bell);
   }
 }
 
@@ -67,7 +79,7 @@ typedef struct member {
   application_t application;
   vesta_pair_t *pair;
   pair_ledger_t *ledger;
-  int commands, reports;
+  int commands, answers, reports;
   vesta_role_t role;
   bool writing;
   uint64_t writes;
@@ -84,6 +96,10 @@ static void member_must(bool fine, const char *what) {
 static void member_tell(const member_t *member, pair_report_t report) {
   report.time_ns = daemon_fixture_now_ns();
   member_must(write(member->reports, &report, sizeof report) == (ssize_t)sizeof report, "report");
+}
+
+static void member_answer(const member_t *member, pair_answer_t answer) {
+  member_must(write(member->answers, &answer, sizeof answer) == (ssize_t)sizeof answer, "answer");
 }
 
 static SaCkptSectionIdT member_section(unsigned index, char text[16]) {
@@ -148,7 +164,7 @@ static void member_take_over(const member_t *member) {
     const void *data;
     SaSizeT size;
     if (vesta_mirror_get(vesta_pair_mirror(member->pair), &id, &data, &size) == SA_AIS_OK) {
-      ledger_raise(&member->ledger->acknowledged[i], member_value(data, size));
+      ledger_acknowledge(member->ledger, i, member_value(data, size));
     }
   }
 }
@@ -167,7 +183,7 @@ static SaAisErrorT member_write(member_t *member) {
     error = application_create(&member->application, text, data, sizeof data);
   }
   if (error == SA_AIS_OK) {
-    ledger_raise(&member->ledger->acknowledged[index], value);
+    ledger_acknowledge(member->ledger, index, value);
     member->writes++;
   } else if (error == SA_AIS_ERR_BAD_OPERATION) {
     atomic_store(&member->ledger->refused[value], 1);
@@ -186,6 +202,7 @@ static void member_event(member_t *member, const vesta_event_t *event) {
       .kind = PAIR_REPORT_ROLE, .role = event->role, .reason = event->reason, .epoch = event->role_epoch};
   report.promotion = event->promotion;
   member->role = event->role;
+  member->synced_told = member->synced_told && event->role != VESTA_ROLE_STANDBY;
   if (event->role == VESTA_ROLE_ACTIVE && event->promotion.result == VESTA_PROMOTION_SYNCED) {
     uint64_t wrong = member_judge(member);
     report.value = wrong != 0 && member_still_active(member) ? wrong : 0;
@@ -239,7 +256,7 @@ static void member_command(member_t *member) {
   if (read(member->commands, &command, 1) != 1) {
     _exit(0); /* the test is over */
   }
-  pair_report_t done = {.kind = PAIR_REPORT_DONE};
+  pair_answer_t done = {0};
   switch ((pair_command_t)command) {
     case PAIR_WRITE: member->writing = true; return;
     case PAIR_WRITE_ONE: done.value = member_write(member); break;
@@ -255,10 +272,10 @@ static void member_command(member_t *member) {
       break;
     case PAIR_LEAVE:
       done.value = vesta_pair_leave(&member->pair);
-      member_tell(member, done);
+      member_answer(member, done);
       _exit(0);
   }
-  member_tell(member, done);
+  member_answer(member, done);
 }
 
 static void member_turn(member_t *member, int pair_fd) {
@@ -280,8 +297,6 @@ static void member_turn(member_t *member, int pair_fd) {
 
 static _Noreturn void member_run(const char *checkpoint, const vesta_pair_options_t *options, member_t *member) {
   SaSelectionObjectT fd;
-  (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-  (void)setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failure here ends this process, not a copy of the test */
   application_open(&member->application, checkpoint, APPLICATION_ALL);
   member_must(vesta_pair_join(member->application.checkpoint, options, &member->pair) == SA_AIS_OK, "join");
   member_must(vesta_pair_fd(member->pair, &fd) == SA_AIS_OK, "fd");
@@ -293,22 +308,24 @@ static _Noreturn void member_run(const char *checkpoint, const vesta_pair_option
 /* ---- in the test's process ---- */
 
 pair_member_t pair_member_start(const char *checkpoint, const vesta_pair_options_t *options, pair_ledger_t *ledger) {
-  int commands[2], reports[2];
+  int commands[2], answers[2], reports[2];
   assert_int_equal(pipe(commands), 0);
+  assert_int_equal(pipe(answers), 0);
   assert_int_equal(pipe(reports), 0);
-  pid_t pid = fork();
-  assert_true(pid >= 0);
+  pid_t pid = child_fork();
   if (pid == 0) {
     (void)close(commands[1]);
+    (void)close(answers[0]);
     (void)close(reports[0]);
     member_t *member = calloc(1, sizeof *member);
     member_must(member != NULL, "memory");
-    *member = (member_t){.ledger = ledger, .commands = commands[0], .reports = reports[1]};
+    *member = (member_t){.ledger = ledger, .commands = commands[0], .answers = answers[1], .reports = reports[1]};
     member_run(checkpoint, options, member);
   }
   (void)close(commands[0]);
+  (void)close(answers[1]);
   (void)close(reports[1]);
-  return (pair_member_t){.pid = pid, .commands = commands[1], .reports = reports[0]};
+  return (pair_member_t){.pid = pid, .commands = commands[1], .answers = answers[0], .reports = reports[0]};
 }
 
 void pair_member_end(pair_member_t *member) {
@@ -316,6 +333,7 @@ void pair_member_end(pair_member_t *member) {
     (void)kill(member->pid, SIGKILL);
     (void)waitpid(member->pid, NULL, 0);
     (void)close(member->commands);
+    (void)close(member->answers);
     (void)close(member->reports);
     *member = (pair_member_t){0};
   }
@@ -326,14 +344,14 @@ void pair_member_command(const pair_member_t *member, pair_command_t command) {
   assert_int_equal(write(member->commands, &byte, 1), 1);
 }
 
-bool pair_member_has_report(const pair_member_t *member, int timeout_ms) {
-  struct pollfd one = {.fd = member->reports, .events = POLLIN};
+static bool readable(int fd, int timeout_ms) {
+  struct pollfd one = {.fd = fd, .events = POLLIN};
   return poll(&one, 1, timeout_ms) == 1;
 }
 
 pair_report_t pair_member_report(const pair_member_t *member) {
   pair_report_t report;
-  assert_true(pair_member_has_report(member, MEMBER_REPORT_MS));
+  assert_true(readable(member->reports, TEST_DEADLINE_MS));
   assert_int_equal(read(member->reports, &report, sizeof report), (ssize_t)sizeof report);
   assert_false(report.kind == PAIR_REPORT_ROLE && report.role == VESTA_ROLE_ACTIVE && report.value != 0);
   return report;
@@ -352,13 +370,25 @@ void pair_member_wait_synced(const pair_member_t *member) {
   }
 }
 
-pair_report_t pair_member_answer(const pair_member_t *member, pair_command_t command) {
-  pair_report_t report;
+bool pair_member_keeps_role(const pair_member_t *member, int duration_ms) {
+  int64_t until_ns = daemon_fixture_now_ns() + duration_ms * INT64_C(1000000);
+  int left_ms = duration_ms;
+  while (readable(member->reports, left_ms)) {
+    if (pair_member_report(member).kind == PAIR_REPORT_ROLE) {
+      return false;
+    }
+    int64_t left_ns = until_ns - daemon_fixture_now_ns();
+    left_ms = left_ns > 0 ? (int)(left_ns / 1000000) : 0;
+  }
+  return true;
+}
+
+pair_answer_t pair_member_answer(const pair_member_t *member, pair_command_t command) {
+  pair_answer_t answer;
   pair_member_command(member, command);
-  do {
-    report = pair_member_report(member);
-  } while (report.kind != PAIR_REPORT_DONE);
-  return report;
+  assert_true(readable(member->answers, TEST_DEADLINE_MS));
+  assert_int_equal(read(member->answers, &answer, sizeof answer), (ssize_t)sizeof answer);
+  return answer;
 }
 
 uint64_t pair_member_ask(const pair_member_t *member, pair_command_t command) {

@@ -6,8 +6,8 @@
  * submitted and what the service acknowledged is noted in memory that all processes share, so it outlives a SIGKILL; a
  * member that becomes active compares its mirror with that and reports what is wrong.
  *
- * Members report what happens to them through a pipe, commands go to them through another one: nobody waits for time to
- * pass.
+ * Members report what happens to them through a pipe, commands go to them and answers come back through others: nobody
+ * waits for time to pass, and who waits for an answer takes no report from whoever waits for that later.
  */
 #ifndef VESTA_TEST_SUPPORT_PAIR_MEMBER_H
 #define VESTA_TEST_SUPPORT_PAIR_MEMBER_H
@@ -17,6 +17,8 @@
 #include <sys/types.h>
 
 #include <vesta.h>
+
+#include "test/support/bell.h"
 
 #define PAIR_SECTIONS 500U
 
@@ -29,24 +31,26 @@ typedef struct pair_ledger {
   _Atomic uint64_t submitted[PAIR_SECTIONS];
   _Atomic uint64_t acknowledged[PAIR_SECTIONS];
   _Atomic uint8_t refused[PAIR_WRITES_MAX]; /* by value: this one must not appear anywhere */
+  _Atomic uint64_t awaited;                 /* the bell is rung when that is acknowledged; UINT64_MAX: nobody waits */
+  bell_t bell;
 } pair_ledger_t;
 
 pair_ledger_t *pair_ledger_new(void);
 void pair_ledger_destroy(pair_ledger_t **ledger);
 uint64_t pair_ledger_acknowledged(const pair_ledger_t *ledger);
 /** Let the active write some more: `count` acknowledged writes from now on, at least. */
-void pair_ledger_wait_more(const pair_ledger_t *ledger, uint64_t count);
+void pair_ledger_wait_more(pair_ledger_t *ledger, uint64_t count);
 
 typedef struct pair_member {
   pid_t pid;
   int commands; /* written to */
-  int reports;  /* read from */
+  int answers;  /* read from, and the reports as well */
+  int reports;
 } pair_member_t;
 
 typedef enum pair_report_kind {
   PAIR_REPORT_ROLE = 1, /* role, reason, epoch; of ACTIVE: promotion, value: so many sections were wrong (if SYNCED) */
-  PAIR_REPORT_DONE = 2, /* a command's answer: value, promotion */
-  PAIR_REPORT_SYNCED = 3,
+  PAIR_REPORT_SYNCED = 2, /* as standby, once after each time that it became one or was told SYNCED */
 } pair_report_kind_t;
 
 typedef struct pair_report {
@@ -59,7 +63,12 @@ typedef struct pair_report {
   int64_t time_ns; /* CLOCK_MONOTONIC */
 } pair_report_t;
 
-/* Commands. Those that answer do so with DONE. */
+typedef struct pair_answer {
+  uint64_t value;
+  vesta_promotion_t promotion;
+} pair_answer_t;
+
+/* Commands, and what the answer's value is. */
 typedef enum pair_command {
   PAIR_WRITE = 'w',     /* write whenever active. No answer */
   PAIR_WRITE_ONE = 'o', /* one write now, whatever the role: SaAisErrorT */
@@ -81,11 +90,11 @@ pair_report_t pair_member_report(const pair_member_t *member);
 /** Take reports until it has that role; fails the test on a report of wrong sections. */
 pair_report_t pair_member_wait_role(const pair_member_t *member, vesta_role_t role);
 void pair_member_wait_synced(const pair_member_t *member);
-/** Send a command and take reports until its answer; its whole report. */
-pair_report_t pair_member_answer(const pair_member_t *member, pair_command_t command);
+/** Send a command and wait for its answer. */
+pair_answer_t pair_member_answer(const pair_member_t *member, pair_command_t command);
 /** The same, its value alone. */
 uint64_t pair_member_ask(const pair_member_t *member, pair_command_t command);
-/** True when a report is there already. */
-bool pair_member_has_report(const pair_member_t *member, int timeout_ms);
+/** Take reports for so long. @return false when one of them is of a role */
+bool pair_member_keeps_role(const pair_member_t *member, int duration_ms);
 
 #endif

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -20,6 +19,8 @@
 #include <cmocka.h>
 
 #include "test/support/application.h"
+#include "test/support/call_again.h"
+#include "test/support/child.h"
 #include "test/support/daemon_fixture.h"
 #include "test/support/stream_ledger.h"
 
@@ -29,7 +30,7 @@
 #define HEAVY_BYTES_MAX 40000U
 #define SLOW_CHANGES 20U /* a slow reader pauses after so many */
 #define DESCRIPTORS_MAX 256
-#define SETTLE_NS (60 * INT64_C(1000000000))
+#define SETTLE_NS (2 * TEST_DEADLINE_NS)
 
 /* ---- in the processes of writers and readers; what must not fail ends the process, which the test sees ---- */
 
@@ -40,6 +41,7 @@ static void must(bool fine, const char *what, SaAisErrorT error) {
   }
 }
 
+/* Trouble takes its time; nothing is waited for by this. */
 static void pause_ms(long ms) {
   const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
   (void)nanosleep(&pause, NULL);
@@ -119,10 +121,9 @@ static void writer_operation(writer_t *writer) {
     elements[i] = writer_change(writer, txn, own);
   }
   int64_t until_ns = daemon_fixture_now_ns() + APPLICATION_DEADLINE;
-  while ((error = vesta_txn_commit(&txn, NULL, &position)) == SA_AIS_ERR_TRY_AGAIN &&
-         daemon_fixture_now_ns() < until_ns) {
-    pause_ms(1);
-  }
+  do {
+    error = vesta_txn_commit(&txn, NULL, &position);
+  } while (call_again(error, until_ns));
   must(error == SA_AIS_OK, "committing", error);
   stream_ledger_commit(writer->ledger, position.seq, elements, count);
 }
@@ -172,11 +173,9 @@ static void reader_begin(reader_t *reader) {
   reader_state(reader, LEDGER_START, reader->table.seq);
   SaAisErrorT error;
   int64_t until_ns = daemon_fixture_now_ns() + APPLICATION_DEADLINE;
-  while ((error = vesta_stream_open(reader->application.checkpoint, &options, &reader->stream)) ==
-             SA_AIS_ERR_TRY_AGAIN &&
-         daemon_fixture_now_ns() < until_ns) {
-    pause_ms(1);
-  }
+  do {
+    error = vesta_stream_open(reader->application.checkpoint, &options, &reader->stream);
+  } while (call_again(error, until_ns));
   must(error == SA_AIS_OK, "opening the stream", error);
 }
 
@@ -295,7 +294,9 @@ static void reader_run(stream_ledger_t *ledger, uint32_t number) {
       must(error == SA_AIS_ERR_TIMEOUT || error == SA_AIS_ERR_TRY_AGAIN, "taking a change", error);
     }
     bool at_end = atomic_load(&ledger->stop) && reader.synced && reader.table.seq == atomic_load(&ledger->last_seq);
-    atomic_store(&reader.shared->at_end, at_end);
+    if (atomic_exchange(&reader.shared->at_end, at_end) != at_end) {
+      bell_ring(&ledger->bell);
+    }
   }
 }
 
@@ -311,16 +312,6 @@ typedef struct chaos {
 } chaos_t;
 
 static unsigned draw(chaos_t *chaos, unsigned below) { return (unsigned)rand_r(&chaos->random) % below; }
-
-static pid_t child_begin(void) {
-  pid_t pid = fork();
-  assert_true(pid >= 0);
-  if (pid == 0) {
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (void)setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failure there ends that process, not a copy of the test */
-  }
-  return pid;
-}
 
 static void child_kill(pid_t *pid) {
   if (*pid > 0) {
@@ -339,7 +330,7 @@ static void chaos_reader(chaos_t *chaos, uint32_t number, bool forgets) {
     stream_ledger_keep(&chaos->ledger->readers[number], &nothing);
   }
   chaos->stopped[number] = false;
-  chaos->readers[number] = child_begin();
+  chaos->readers[number] = child_fork();
   if (chaos->readers[number] == 0) {
     reader_run(chaos->ledger, number);
   }
@@ -347,7 +338,7 @@ static void chaos_reader(chaos_t *chaos, uint32_t number, bool forgets) {
 
 static void chaos_writer(chaos_t *chaos, uint32_t number) {
   unsigned seed = chaos->random + number;
-  chaos->writers[number] = child_begin();
+  chaos->writers[number] = child_fork();
   if (chaos->writers[number] == 0) {
     writer_run(chaos->ledger, number, seed);
   }
@@ -387,6 +378,14 @@ static void chaos_act(chaos_t *chaos) {
   }
 }
 
+/* Until something is noted in the ledger; none of these ends before. */
+static void children_wait(const chaos_t *chaos, const pid_t *children, uint32_t count, int64_t until_ns) {
+  assert_true(bell_wait(&chaos->ledger->bell, children, count, until_ns));
+  for (uint32_t i = 0; i < count; i++) {
+    assert_int_equal(waitpid(children[i], NULL, WNOHANG), 0);
+  }
+}
+
 /* Nothing happens any more: everybody gets to the end. */
 static void chaos_settle(chaos_t *chaos) {
   atomic_store(&chaos->ledger->stop, true);
@@ -402,15 +401,9 @@ static void chaos_settle(chaos_t *chaos) {
     }
   }
   int64_t until_ns = daemon_fixture_now_ns() + SETTLE_NS;
-  for (uint32_t i = 0; i < LEDGER_READERS;) {
-    assert_int_equal(waitpid(chaos->readers[i], NULL, WNOHANG), 0);
-    if (daemon_fixture_now_ns() > until_ns) {
-      fail_msg("reader %u has not come to the end", i);
-    }
-    if (atomic_load(&chaos->ledger->readers[i].at_end)) {
-      i++;
-    } else {
-      pause_ms(1);
+  for (uint32_t i = 0; i < LEDGER_READERS; i++) {
+    while (!atomic_load(&chaos->ledger->readers[i].at_end)) {
+      children_wait(chaos, chaos->readers, LEDGER_READERS, until_ns);
     }
   }
 }
@@ -423,8 +416,7 @@ void stream_chaos_run(const stream_chaos_plan_t *plan) {
   }
   int64_t until_ns = daemon_fixture_now_ns() + SETTLE_NS;
   while (atomic_load(&chaos.ledger->last_seq) == 0) { /* the checkpoint is there from now on */
-    assert_true(daemon_fixture_now_ns() < until_ns);
-    pause_ms(1);
+    children_wait(&chaos, chaos.writers, WRITERS, until_ns);
   }
   for (uint32_t i = 0; i < LEDGER_READERS; i++) {
     chaos_reader(&chaos, i, false);

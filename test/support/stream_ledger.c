@@ -16,10 +16,13 @@ stream_ledger_t *stream_ledger_new(void) {
   void *memory =
       mmap(NULL, sizeof(stream_ledger_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   assert_ptr_not_equal(memory, MAP_FAILED);
-  return memory;
+  stream_ledger_t *ledger = memory;
+  ledger->bell = bell_new();
+  return ledger;
 }
 
 void stream_ledger_destroy(stream_ledger_t **ledger) {
+  bell_destroy(&(*ledger)->bell);
   (void)munmap(*ledger, sizeof **ledger);
   *ledger = NULL;
 }
@@ -34,7 +37,11 @@ void stream_ledger_commit(stream_ledger_t *ledger, uint64_t seq, const ledger_el
   }
   ledger->operations[seq].count = count;
   uint64_t last = atomic_load(&ledger->last_seq);
+  bool first = last == 0;
   while (last < seq && !atomic_compare_exchange_weak(&ledger->last_seq, &last, seq)) {
+  }
+  if (first) {
+    bell_ring(&ledger->bell);
   }
 }
 

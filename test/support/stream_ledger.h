@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "test/support/bell.h"
+
 #define LEDGER_SECTIONS 64U
 #define LEDGER_READERS 5U
 #define LEDGER_OPERATIONS_MAX (2U << 20)
@@ -66,6 +68,7 @@ typedef struct stream_ledger {
   _Atomic uint64_t next_value;
   _Atomic bool heavy;                                   /* writers write more than the history holds */
   _Atomic bool stop;                                    /* writers end */
+  bell_t bell;                                          /* rung for the first operation, and when a reader is at_end */
   ledger_operation_t operations[LEDGER_OPERATIONS_MAX]; /* by seq */
   ledger_reader_t readers[LEDGER_READERS];
 } stream_ledger_t;

@@ -5,7 +5,6 @@
 #include "test/support/stream_scale.h"
 
 #include <poll.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,15 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "core/limits.h"
 #include "test/support/application.h"
+#include "test/support/bell.h"
+#include "test/support/call_again.h"
+#include "test/support/child.h"
 #include "test/support/daemon_fixture.h"
 #include "test/support/raw_link.h"
 
@@ -33,8 +33,8 @@
 #define DATA_BYTES_MAX 2000U /* of one that shall fill the history */
 #define FILL_SECTIONS 1000U  /* of one operation while the checkpoint is filled */
 #define BUFFER_BYTES (1 << 20)
-#define CALL_NS_MAX (2 * INT64_C(1000000000)) /* with all cores taken by others; it is milliseconds */
-#define SCALE_MEMORY_KB (64 * 1024)           /* that a subscriber may take for a snapshot */
+#define CALL_NS_MAX (10 * INT64_C(1000000000)) /* with all cores taken by others; it is milliseconds */
+#define SCALE_MEMORY_KB (64 * 1024)            /* that a subscriber may take for a snapshot */
 #define DEADLINE_NS (300 * INT64_C(1000000000))
 #define CROWD_PROCESSES 10U
 #define CROWD_EACH_MAX 20U
@@ -47,6 +47,8 @@ typedef struct scale {
   _Atomic uint64_t last_seq;
   _Atomic uint32_t synced, resynced; /* streams that have got so far; resynced: after a LOST */
   _Atomic uint32_t at_end;           /* that have come to last_seq, after stop */
+  _Atomic uint64_t awaited;          /* the bell is rung at so many operations; UINT64_MAX: nobody waits */
+  bell_t bell;                       /* rung for these, too: synced, resynced, at_end */
   uint32_t sections;
   uint32_t txn_sections;         /* of one operation of the second writer */
   uint64_t values[SECTIONS_MAX]; /* by section, each of one writer alone */
@@ -91,6 +93,10 @@ static void scale_raise(_Atomic int64_t *highest, int64_t value) {
   }
 }
 
+static uint64_t operations(const scale_t *shared) {
+  return atomic_load(&shared->operations[0]) + atomic_load(&shared->operations[1]);
+}
+
 /* One operation; the daemon may be restarted meanwhile. */
 static void scale_commit(scale_t *shared, vesta_txn_t **txn, uint32_t writer) {
   vesta_position_t position;
@@ -98,13 +104,16 @@ static void scale_commit(scale_t *shared, vesta_txn_t **txn, uint32_t writer) {
   int64_t begin_ns = daemon_fixture_now_ns();
   do {
     error = vesta_txn_commit(txn, NULL, &position);
-  } while (error == SA_AIS_ERR_TRY_AGAIN && daemon_fixture_now_ns() - begin_ns < DEADLINE_NS);
+  } while (call_again(error, begin_ns + DEADLINE_NS));
   must(error == SA_AIS_OK, "committing", error);
   scale_raise(&shared->longest_ns[writer], daemon_fixture_now_ns() - begin_ns);
   uint64_t last = atomic_load(&shared->last_seq);
   while (last < position.seq && !atomic_compare_exchange_weak(&shared->last_seq, &last, position.seq)) {
   }
   atomic_fetch_add(&shared->operations[writer], 1);
+  if (operations(shared) >= atomic_load(&shared->awaited)) {
+    bell_ring(&shared->bell);
+  }
 }
 
 static vesta_txn_t *scale_begin(const application_t *application) {
@@ -152,16 +161,6 @@ static void writer_run(scale_t *shared, uint32_t number) {
   _exit(0);
 }
 
-static pid_t child_begin(void) {
-  pid_t pid = fork();
-  assert_true(pid >= 0);
-  if (pid == 0) {
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (void)setenv("CMOCKA_TEST_ABORT", "1", 1);
-  }
-  return pid;
-}
-
 static void scene_open(scene_t *scene, uint32_t sections, uint32_t txn_sections) {
   *scene = (scene_t){0};
   void *memory = mmap(NULL, sizeof(scale_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -169,6 +168,8 @@ static void scene_open(scene_t *scene, uint32_t sections, uint32_t txn_sections)
   scene->shared = memory;
   scene->shared->sections = sections;
   scene->shared->txn_sections = txn_sections;
+  scene->shared->awaited = UINT64_MAX;
+  scene->shared->bell = bell_new();
   daemon_fixture_open(&scene->daemon);
 }
 
@@ -176,11 +177,29 @@ static void scene_writers_begin(scene_t *scene) {
   for (uint32_t i = 0; i < WRITERS; i++) {
     atomic_store(&scene->shared->operations[i], 0);
     atomic_store(&scene->shared->longest_ns[i], 0);
-    scene->writers[i] = child_begin();
+    scene->writers[i] = child_fork();
     if (scene->writers[i] == 0) {
       writer_run(scene->shared, i);
     }
   }
+}
+
+/* Until both have written, and together so much. */
+static void scene_writers_wait(const scene_t *scene, uint64_t least) {
+  scale_t *shared = scene->shared;
+  int64_t until_ns = daemon_fixture_now_ns() + DEADLINE_NS;
+  while (operations(shared) < least || atomic_load(&shared->operations[0]) == 0 ||
+         atomic_load(&shared->operations[1]) == 0) {
+    uint64_t now = operations(shared);
+    atomic_store(&shared->awaited, now < least ? least : now + 1);
+    if (operations(shared) < atomic_load(&shared->awaited)) {
+      assert_true(bell_wait(&shared->bell, scene->writers, WRITERS, until_ns));
+    }
+    for (uint32_t i = 0; i < WRITERS; i++) {
+      assert_int_equal(waitpid(scene->writers[i], NULL, WNOHANG), 0);
+    }
+  }
+  atomic_store(&shared->awaited, UINT64_MAX);
 }
 
 static void scene_writers_end(scene_t *scene) {
@@ -195,6 +214,7 @@ static void scene_writers_end(scene_t *scene) {
 static void scene_close(scene_t *scene) {
   application_close(&scene->application);
   daemon_fixture_close(&scene->daemon);
+  bell_destroy(&scene->shared->bell);
   (void)munmap(scene->shared, sizeof *scene->shared);
 }
 
@@ -291,10 +311,6 @@ static void assert_same(const follower_t *follower, const scale_t *shared) {
 
 /* ---- a snapshot under load, and a small resync ---- */
 
-static uint64_t operations(const scale_t *shared) {
-  return atomic_load(&shared->operations[0]) + atomic_load(&shared->operations[1]);
-}
-
 static int64_t longest_ns(const scale_t *shared) {
   int64_t a = atomic_load(&shared->longest_ns[0]);
   int64_t b = atomic_load(&shared->longest_ns[1]);
@@ -302,16 +318,13 @@ static int64_t longest_ns(const scale_t *shared) {
 }
 
 /* How fast both writers are when left alone. */
-static uint64_t operations_each_s(const scale_t *shared) {
+static uint64_t operations_each_s(const scene_t *scene) {
   enum { SAMPLE = 2000 };
-  while (atomic_load(&shared->operations[0]) == 0 || atomic_load(&shared->operations[1]) == 0) {
-    (void)sched_yield();
-  }
+  const scale_t *shared = scene->shared;
+  scene_writers_wait(scene, 1);
   int64_t begin_ns = daemon_fixture_now_ns();
   uint64_t begin = operations(shared);
-  while (operations(shared) < begin + SAMPLE) {
-    (void)sched_yield();
-  }
+  scene_writers_wait(scene, begin + SAMPLE);
   return (operations(shared) - begin) * UINT64_C(1000000000) / (uint64_t)(daemon_fixture_now_ns() - begin_ns);
 }
 
@@ -320,7 +333,7 @@ static void snapshot_take(scene_t *scene, follower_t *follower, vesta_stream_t *
   scale_t *shared = scene->shared;
   int64_t mine_kb = process_memory_kb(getpid());
   int64_t daemons_kb = process_memory_kb(scene->daemon.pid);
-  uint64_t before = operations_each_s(shared);
+  uint64_t before = operations_each_s(scene);
   int64_t begin_ns = daemon_fixture_now_ns();
   uint64_t begin_operations = operations(shared);
   assert_int_equal(vesta_stream_open(scene->application.checkpoint, &options, stream), SA_AIS_OK);
@@ -405,10 +418,11 @@ typedef struct crowd_member {
 } crowd_member_t;
 
 /* Each says each thing once. */
-static void crowd_tell(bool now, bool *was, _Atomic uint32_t *count) {
+static void crowd_tell(const scale_t *shared, bool now, bool *was, _Atomic uint32_t *count) {
   if (now && !*was) {
     *was = true;
     atomic_fetch_add(count, 1);
+    bell_ring(&shared->bell);
   }
 }
 
@@ -418,10 +432,17 @@ static void crowd_member_take(crowd_member_t *member, scale_t *shared) {
   follower_t *follower = &member->follower;
   for (uint32_t i = 0; i < BURST && follower_take(follower, member->stream, shared->sections, 0); i++) {
   }
-  crowd_tell(follower->synced, &member->was_synced, &shared->synced);
-  crowd_tell(follower->synced && follower->lost != 0, &member->was_resynced, &shared->resynced);
-  bool at_end = follower->synced && follower->seq == atomic_load(&shared->last_seq);
-  crowd_tell(atomic_load(&shared->stop) && at_end, &member->was_at_end, &shared->at_end);
+  crowd_tell(shared, follower->synced, &member->was_synced, &shared->synced);
+  crowd_tell(shared, follower->synced && follower->lost != 0, &member->was_resynced, &shared->resynced);
+  bool at_end = follower->synced && follower->seq >= atomic_load(&shared->last_seq);
+  crowd_tell(shared, atomic_load(&shared->stop) && at_end, &member->was_at_end, &shared->at_end);
+}
+
+/* One operation more: whoever had come to the end before it was one looks again. */
+static void scale_touch(scene_t *scene) {
+  vesta_txn_t *txn = scale_begin(&scene->application);
+  scale_put(scene->shared, txn, 0, DATA_BYTES, false);
+  scale_commit(scene->shared, &txn, 0);
 }
 
 /* One process with several streams: takes whatever comes on any of them. */
@@ -438,24 +459,23 @@ static void crowd_run(scale_t *shared, uint32_t streams) {
     fds[i] = (struct pollfd){.fd = (int)fd, .events = POLLIN};
   }
   for (;;) {
-    (void)poll(fds, streams, 10);
+    (void)poll(fds, streams, -1);
     for (uint32_t i = 0; i < streams; i++) {
       crowd_member_take(&members[i], shared);
     }
   }
 }
 
-static void crowd_wait(const pid_t *crowd, const _Atomic uint32_t *count, uint32_t wanted, const char *what) {
+static void crowd_wait(const scale_t *shared, const pid_t *crowd, const _Atomic uint32_t *count, uint32_t wanted,
+                       const char *what) {
   int64_t until_ns = daemon_fixture_now_ns() + DEADLINE_NS;
-  const struct timespec pause = {.tv_nsec = 1000000};
   while (atomic_load(count) < wanted) {
-    if (daemon_fixture_now_ns() > until_ns) {
+    if (!bell_wait(&shared->bell, crowd, CROWD_PROCESSES, until_ns)) {
       fail_msg("%u of %u %s", atomic_load(count), wanted, what);
     }
     for (uint32_t i = 0; i < CROWD_PROCESSES; i++) {
       assert_int_equal(waitpid(crowd[i], NULL, WNOHANG), 0);
     }
-    (void)nanosleep(&pause, NULL);
   }
 }
 
@@ -472,15 +492,13 @@ static void crowd_resync(scene_t *scene, const pid_t *crowd, uint32_t subscriber
   daemon_fixture_kill(&scene->daemon);
   daemon_fixture_start(&scene->daemon);
   scene_writers_begin(scene);
-  while (atomic_load(&shared->operations[0]) == 0 || atomic_load(&shared->operations[1]) == 0) {
-    (void)sched_yield();
-  }
+  scene_writers_wait(scene, 1);
   int64_t begin_ns = daemon_fixture_now_ns();
   uint64_t begin_operations = operations(shared);
   atomic_store(&shared->longest_ns[0], 0);
   atomic_store(&shared->longest_ns[1], 0);
   crowd_signal(crowd, SIGCONT);
-  crowd_wait(crowd, &shared->resynced, subscribers, "resynced");
+  crowd_wait(shared, crowd, &shared->resynced, subscribers, "resynced");
   int64_t took_ms = (daemon_fixture_now_ns() - begin_ns) / 1000000;
   uint64_t meanwhile = operations(shared) - begin_operations;
   int64_t walks_max = raw_counter(scene->daemon.socket, "stream_walks_max");
@@ -504,15 +522,16 @@ void stream_scale_crowd(uint32_t subscribers, uint32_t sections) {
   scale_open(&scene.application, sections);
   scale_fill(scene.shared, &scene.application, DATA_BYTES, true);
   for (uint32_t i = 0; i < CROWD_PROCESSES; i++) {
-    crowd[i] = child_begin();
+    crowd[i] = child_fork();
     if (crowd[i] == 0) {
       crowd_run(scene.shared, subscribers / CROWD_PROCESSES);
     }
   }
-  crowd_wait(crowd, &scene.shared->synced, subscribers, "synced");
+  crowd_wait(scene.shared, crowd, &scene.shared->synced, subscribers, "synced");
   crowd_resync(&scene, crowd, subscribers);
   scene_writers_end(&scene);
-  crowd_wait(crowd, &scene.shared->at_end, subscribers, "at the end");
+  scale_touch(&scene);
+  crowd_wait(scene.shared, crowd, &scene.shared->at_end, subscribers, "at the end");
   for (uint32_t i = 0; i < CROWD_PROCESSES; i++) {
     int status;
     assert_int_equal(kill(crowd[i], SIGKILL), 0);

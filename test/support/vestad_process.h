@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define TEST_DEADLINE_MS 20000 /* for what takes milliseconds: only a fault meets it */
+#include "test/support/deadline.h"
 
 typedef struct vestad_place {
   char run_dir[64];

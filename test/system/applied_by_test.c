@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,11 +25,11 @@
 #include <cmocka.h>
 
 #include "test/support/application.h"
+#include "test/support/child.h"
 #include "test/support/daemon_fixture.h"
 
 #define TURN (10 * SA_TIME_ONE_MILLISECOND)
-
-static daemon_fixture_t daemon_of_test;
+#define REPORT_PERIOD (50 * SA_TIME_ONE_MILLISECOND) /* of a member that nobody asks */
 
 /* ---- the writer ---- */
 
@@ -100,7 +99,6 @@ static void writer_write_async(const application_t *application, const writer_or
 /* Joins, becomes active, and writes when the test says that its members are there. */
 static void writer_process(int go, const writer_order_t *order) {
   char byte;
-  (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
   application_t application;
   vesta_pair_t *pair = NULL;
   vesta_event_t event = {0};
@@ -127,11 +125,10 @@ static int writer_go;
 static void writer_start(const writer_order_t *order) {
   int pipe_fds[2];
   assert_int_equal(pipe(pipe_fds), 0);
-  writer = fork();
+  writer = child_fork();
   if (writer == 0) {
     writer_process(pipe_fds[0], order);
   }
-  assert_true(writer > 0);
   (void)close(pipe_fds[0]);
   writer_go = pipe_fds[1];
 }
@@ -170,6 +167,7 @@ typedef struct member {
   application_t application;
   vesta_pair_t *pair;
   vesta_role_t role;
+  uint64_t epoch;  /* of the last change or grant */
   uint64_t value;  /* handed out last */
   bool dealt_with; /* ... and _next() was called again */
   bool synced;
@@ -184,6 +182,11 @@ static void member_turn(member_t *member, SaTimeT timeout) {
   }
   assert_int_equal(error, SA_AIS_OK);
   member->role = event.role;
+  if (event.kind == VESTA_EVENT_CHANGE) {
+    member->epoch = event.change.position.epoch;
+  } else if (event.role == VESTA_ROLE_ACTIVE) {
+    member->epoch = event.role_epoch;
+  }
   if (event.kind == VESTA_EVENT_CHANGE &&
       (event.change.kind == VESTA_CHANGE_CREATED || event.change.kind == VESTA_CHANGE_OVERWRITTEN)) {
     memcpy(&member->value, event.change.data, sizeof member->value);
@@ -255,17 +258,23 @@ static void a_write_is_acknowledged_after_the_member_has_dealt_with_it_and_not_b
   writer_wait_active();
   member_join(&member, NULL);
   writer_begin();
-  int64_t begun_ns = daemon_fixture_now_ns();
+  int64_t begun_ns = daemon_fixture_now_ns(), last_ns = begun_ns;
+  unsigned soon = 0;
   while (member.value < 500) {
+    uint64_t before = member.value;
     member_turn(&member, APPLICATION_DEADLINE);
     uint64_t acknowledged = atomic_load(&ledger->acknowledged);
     assert_true(acknowledged <= member.value);
     assert_true(member.dealt_with || acknowledged < member.value);
+    if (member.value != before) {
+      int64_t now_ns = daemon_fixture_now_ns();
+      soon += now_ns - last_ns < REPORT_PERIOD;
+      last_ns = now_ns;
+    }
   }
-  int64_t took_ns = daemon_fixture_now_ns() - begun_ns;
-  print_message("%.3f ms a write\n", (double)took_ns / 500e6);
+  print_message("%.3f ms a write\n", (double)(last_ns - begun_ns) / 500e6);
   assert_true(atomic_load(&ledger->acknowledged) >= 499);
-  assert_true(took_ns < 500 * 25 * SA_TIME_ONE_MILLISECOND); /* reports are asked for, not waited for (50 ms each) */
+  assert_true(soon > 10); /* reports are asked for: else each would wait for its time, however slow the machine is */
   writer_kill();
   member_until_active(&member);
   assert_true(member_mirror_value(&member) >= atomic_load(&ledger->acknowledged));
@@ -345,7 +354,7 @@ static void on_one_node_no_member_of_another_node_can_have_applied_it(void **sta
 
 static void a_member_that_takes_nothing_makes_it_time_out_and_it_is_written_all_the_same(void **state) {
   (void)state;
-  const writer_order_t order = {.applied_by = 1, .once = true, .timeout = 100 * SA_TIME_ONE_MILLISECOND};
+  const writer_order_t order = {.applied_by = 1, .once = true, .timeout = SA_TIME_ONE_SECOND};
   member_t member;
   writer_start(&order);
   writer_wait_active();
@@ -399,9 +408,9 @@ static void who_has_applied_what_was_acknowledged_is_promoted_before_who_has_not
   }
   assert_true(atomic_load(&ledger->acknowledged) > 0);
   writer_kill();
-  int64_t killed_ns = daemon_fixture_now_ns();
+  uint64_t epoch = fast.epoch; /* the writer's */
   member_until_active(&fast);
-  assert_true(daemon_fixture_now_ns() - killed_ns < 3 * SA_TIME_ONE_SECOND); /* nobody was passed over first: 5 s */
+  assert_int_equal(fast.epoch, epoch + 1); /* nobody was granted the role and passed over before */
   assert_true(member_mirror_value(&fast) >= atomic_load(&ledger->acknowledged));
   while (slow.value < member_mirror_value(&fast)) {
     member_turn(&slow, APPLICATION_DEADLINE);

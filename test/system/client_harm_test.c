@@ -29,7 +29,7 @@
 #include "test/support/raw_link.h"
 
 #define OK(call) assert_int_equal((call), SA_AIS_OK)
-#define LIMIT (20 * SA_TIME_ONE_SECOND)
+#define LIMIT TEST_DEADLINE_NS
 #define LARGE_BYTES (1U << 20) /* more than a socket takes at once */
 #define KILLS 25
 #define ROUNDS 200
@@ -120,7 +120,7 @@ static bool bad_works(bad_t *bad, unsigned round) {
                saCkptCheckpointOpenAsync(bad->library, 1, &name, NULL, SA_CKPT_CHECKPOINT_READ) == SA_AIS_OK;
   while (works && called == 0) {
     struct pollfd ready = {.fd = (int)bad->object, .events = POLLIN};
-    works = poll(&ready, 1, 20000) == 1 && saCkptDispatch(bad->library, SA_DISPATCH_ALL) == SA_AIS_OK;
+    works = poll(&ready, 1, TEST_DEADLINE_MS) == 1 && saCkptDispatch(bad->library, SA_DISPATCH_ALL) == SA_AIS_OK;
   }
   return works;
 }

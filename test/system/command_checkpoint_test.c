@@ -312,7 +312,7 @@ static void the_shell_completes_commands_names_and_ids(void **state) {
   assert_int_equal(complete("vesta --json ls --s", 3), 0);
   assert_string_equal(output, "<--socket>\n");
   assert_int_equal(complete("vesta watch n --k", 3), 0);
-  assert_string_equal(output, "<--kinds>\n<--keys>\n");
+  assert_string_equal(output, "<--kinds>\n<--keys>\n<--key>\n");
   assert_int_equal(complete("vesta show n --k", 3), 0);
   assert_string_equal(output, "<>\n");
   assert_int_equal(complete("vesta watch n --kinds created,expi", 4), 0);

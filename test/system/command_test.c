@@ -55,6 +55,13 @@ static void mistakes_are_exit_code_2(void **state) {
   assert_int_equal(command("watch name --prefix '\\xg'"), 2);
   assert_int_equal(command("show name --keys"), 2);
   assert_true(printed("--keys is for watch only"));
+  assert_int_equal(command("show name --diverged"), 2);
+  assert_true(printed("--diverged and --file are for dump only"));
+  assert_int_equal(command("dump"), 2);
+  assert_int_equal(command("dump name --file path"), 2);
+  assert_int_equal(command("dump --diverged --file path"), 2);
+  assert_int_equal(command("dump --diverged"), 2);
+  assert_int_equal(command("discard"), 2);
   char many[512] = "watch name";
   for (uint32_t i = 0; i <= VESTA_STREAM_PREFIXES_MAX; i++) {
     (void)strcat(many, " --prefix a");
@@ -114,6 +121,54 @@ static void status_and_ls_tell_what_is_there(void **state) {
   assert_int_equal(vestad_end(vestad, SIGTERM), 0);
 }
 
+static void a_replicas_file_is_dumped_and_left_as_it_is(void **state) {
+  (void)state;
+  raw_link_t link;
+  vesta_token_t token = {0};
+  uint64_t handle = 0;
+  char line[256];
+  pid_t vestad = vestad_start(&place, NULL, NULL);
+  assert_true(vestad > 0);
+  assert_true(raw_link_open(&link, place.socket));
+  assert_int_equal(raw_link_hello(&link, &token), VESTA_OK);
+  assert_int_equal(raw_link_checkpoint(&link, "name", &handle), VESTA_OK);
+  assert_int_equal(raw_link_create(&link, handle, "a", vesta_bytes("hello", 5)), VESTA_OK);
+  (void)snprintf(line, sizeof line, "dump --file %s/replica-0000000000000001", place.replica_dir);
+  assert_int_equal(command(line), 0);
+  assert_true(printed("{\"vesta_dump\":1,") && printed("\"name\":\"name\"") && printed("\"uncommitted\":0"));
+  assert_true(printed("{\"id\":\"a\",\"expiry_ns\":null,\"data\":\"hello\",\"changed_at\":\"1-1\"}\n"));
+  assert_true(printed("{\"end\":true,\"sections\":1,\"corrupted\":[]}\n"));
+  assert_int_equal(raw_link_create(&link, handle, "b", vesta_bytes("hello", 5)), VESTA_OK);
+  (void)snprintf(line, sizeof line, "dump --file %s/journal", place.replica_dir);
+  assert_int_equal(command(line), 1);
+  assert_true(printed("it is no replica, or one of another version"));
+  (void)snprintf(line, sizeof line, "dump --file %s/none", place.replica_dir);
+  assert_int_equal(command(line), 1);
+  assert_true(printed("there is no such file"));
+  raw_link_close(&link);
+  assert_int_equal(vestad_end(vestad, SIGTERM), 0);
+}
+
+static void nothing_diverges_on_a_node_that_is_alone(void **state) {
+  (void)state;
+  raw_link_t link;
+  vesta_token_t token = {0};
+  uint64_t handle = 0;
+  pid_t vestad = vestad_start(&place, NULL, NULL);
+  assert_true(vestad > 0);
+  assert_true(raw_link_open(&link, place.socket));
+  assert_int_equal(raw_link_hello(&link, &token), VESTA_OK);
+  assert_int_equal(raw_link_checkpoint(&link, "name", &handle), VESTA_OK);
+  assert_int_equal(command("dump --diverged name"), 1);
+  assert_true(printed("nothing of it has diverged on this node"));
+  assert_int_equal(command("dump --diverged other"), 1);
+  assert_true(printed("there is no such checkpoint"));
+  assert_int_equal(command("discard name"), 1);
+  assert_true(printed("this vestad is in no cluster"));
+  raw_link_close(&link);
+  assert_int_equal(vestad_end(vestad, SIGTERM), 0);
+}
+
 static void all_checkpoints_are_listed_when_there_are_many(void **state) {
   (void)state;
   enum { MANY = 1100 }; /* more than two pages */
@@ -165,6 +220,8 @@ int main(void) {
       command_case(help_and_version_need_no_daemon),
       command_case(without_a_daemon_it_says_so_and_starts_none),
       command_case(status_and_ls_tell_what_is_there),
+      command_case(a_replicas_file_is_dumped_and_left_as_it_is),
+      command_case(nothing_diverges_on_a_node_that_is_alone),
       command_case(all_checkpoints_are_listed_when_there_are_many),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,20 +19,6 @@
 
 #define COMMAND_BYTES 4096
 
-static daemon_fixture_t daemon_of_test;
-
-static int set_up(void **state) {
-  (void)state;
-  daemon_fixture_open(&daemon_of_test);
-  return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  daemon_fixture_close(&daemon_of_test);
-  return 0;
-}
-
 /* The exit status of the program with libraries looked for in this directory. */
 static int dropin_run(const char *library_dir) {
   char command[COMMAND_BYTES];
@@ -71,5 +57,5 @@ int main(void) {
       cmocka_unit_test(the_program_does_not_know_our_library),
       cmocka_unit_test(a_binary_linked_against_another_libSaCkpt_runs_on_ours),
   };
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  return cmocka_run_group_tests(tests, daemon_of_test_open, daemon_of_test_close);
 }

@@ -25,7 +25,6 @@
 
 #include "test/support/daemon_fixture.h"
 
-#define DEADLINE_MS 20000 /* for what takes milliseconds */
 #define MEMBERS_MAX 4
 
 typedef struct member {
@@ -33,7 +32,6 @@ typedef struct member {
   FILE *output;
 } member_t;
 
-static daemon_fixture_t daemon_of_test;
 static int port_holder; /* bound and never listening: keeps the port ours */
 static char port[8];
 static member_t members[MEMBERS_MAX];
@@ -111,7 +109,7 @@ static void wait_for(const member_t *member, const char *wanted) {
   char line[256] = "";
   while (strstr(line, wanted) == NULL) {
     struct pollfd output = {.fd = fileno(member->output), .events = POLLIN};
-    if (poll(&output, 1, DEADLINE_MS) != 1 || fgets(line, sizeof line, member->output) == NULL) {
+    if (poll(&output, 1, TEST_DEADLINE_MS) != 1 || fgets(line, sizeof line, member->output) == NULL) {
       fail_msg("a member does not become %s", wanted);
     }
   }
@@ -133,7 +131,7 @@ static member_t *start_standby(void) {
 
 /* -1: nobody listens */
 static int try_connect(void) {
-  const struct timeval limit = {.tv_sec = DEADLINE_MS / 1000};
+  const struct timeval limit = {.tv_sec = TEST_DEADLINE_MS / 1000};
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -184,7 +182,7 @@ static void assert_closed(int client) {
 /* Repeat a request until it is answered so. */
 static void ask_until(int client, const char *request, const char *expected) {
   char heard[256] = "";
-  int64_t deadline_ns = daemon_fixture_now_ns() + DEADLINE_MS * 1000000LL;
+  int64_t deadline_ns = daemon_fixture_now_ns() + TEST_DEADLINE_NS;
   while (strcmp(heard, expected) != 0) {
     if (daemon_fixture_now_ns() > deadline_ns) {
       fail_msg("still heard %s instead of %s", heard, expected);
@@ -418,7 +416,7 @@ static int connect_to_the_living(void) {
     say(tries[i].fd, "PING\r\n", 6);
   }
   int found = -1;
-  assert_true(poll(tries, TRIES, DEADLINE_MS) > 0);
+  assert_true(poll(tries, TRIES, TEST_DEADLINE_MS) > 0);
   for (size_t i = 0; i < TRIES; i++) {
     if (found < 0 && (tries[i].revents & POLLIN) != 0) {
       found = tries[i].fd;
@@ -448,9 +446,9 @@ static void a_stopped_active_is_succeeded_and_acknowledges_nothing_when_it_wakes
   (void)state;
   enum { SETS = 9000, SET_BYTES = 16 };
   static char requests[SETS * SET_BYTES + 1];
-  member_t *first = start_with("10000", "300");
+  member_t *first = start_with("10000", "2000");
   wait_for(first, "ACTIVE");
-  member_t *second = start_with("10000", "300");
+  member_t *second = start_with("10000", "2000");
   wait_for(second, "SYNCED");
   int client = connect_client();
   for (int i = 0; i < SETS; i++) {

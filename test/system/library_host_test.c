@@ -36,7 +36,7 @@
 
 #include "test/support/daemon_fixture.h"
 
-#define LIMIT (20 * SA_TIME_ONE_SECOND)
+#define LIMIT TEST_DEADLINE_NS
 #define FDS_MAX 256
 #define WORDS_BYTES 512
 
@@ -220,7 +220,7 @@ static void host_is_called_back(SaCkptHandleT library) {
   called = 0;
   while (called == 0) {
     struct pollfd ready = {.fd = (int)object, .events = POLLIN};
-    SURE(poll(&ready, 1, 20000) == 1);
+    SURE(poll(&ready, 1, TEST_DEADLINE_MS) == 1);
     OK(saCkptDispatch(library, SA_DISPATCH_ALL));
   }
 }

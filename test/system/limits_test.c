@@ -26,7 +26,7 @@
 
 #define EXPECT(code, call) assert_int_equal((call), (code))
 #define OK(call) EXPECT(SA_AIS_OK, call)
-#define LIMIT (20 * SA_TIME_ONE_SECOND)
+#define LIMIT TEST_DEADLINE_NS
 #define READ_WRITE_CREATE (SA_CKPT_CHECKPOINT_READ | SA_CKPT_CHECKPOINT_WRITE | SA_CKPT_CHECKPOINT_CREATE)
 
 static daemon_fixture_t vestad;
@@ -124,6 +124,17 @@ static void an_id_may_be_as_long_as_the_limit_and_no_longer(void **state) {
   EXPECT(SA_AIS_ERR_INVALID_PARAM, saCkptSectionOverwrite(checkpoint, &id, "data", 4));
 }
 
+/* On a machine that has much else to do so much data may need longer than a call waits; what it did is not known then. */
+static SaAisErrorT overwrite_until_known(SaCkptCheckpointHandleT checkpoint, const void *data, SaSizeT size) {
+  const SaCkptSectionIdT id = {0, NULL};
+  int64_t until_ns = daemon_fixture_now_ns() + LIMIT;
+  SaAisErrorT error;
+  do {
+    error = saCkptSectionOverwrite(checkpoint, &id, data, size);
+  } while (error == SA_AIS_ERR_TIMEOUT && daemon_fixture_now_ns() < until_ns);
+  return error;
+}
+
 static void a_section_may_be_as_large_as_the_limit_and_no_larger(void **state) {
   (void)state;
   SaCkptCheckpointHandleT checkpoint = checkpoint_new("sections", 1, VESTA_SECTION_BYTES_MAX, 8);
@@ -133,7 +144,7 @@ static void a_section_may_be_as_large_as_the_limit_and_no_larger(void **state) {
     data[i] = (uint8_t)(i * 31 >> 5);
   }
   const SaCkptSectionIdT id = {0, NULL};
-  OK(saCkptSectionOverwrite(checkpoint, &id, data, VESTA_SECTION_BYTES_MAX));
+  OK(overwrite_until_known(checkpoint, data, VESTA_SECTION_BYTES_MAX));
   EXPECT(SA_AIS_ERR_INVALID_PARAM, saCkptSectionOverwrite(checkpoint, &id, data, VESTA_SECTION_BYTES_MAX + 1));
   SaCkptIOVectorElementT element = {.sectionId = id};
   OK(saCkptCheckpointRead(checkpoint, &element, 1, NULL));

@@ -9,6 +9,7 @@
  * The processes themselves are not on a virtual clock, so a seed gives the same actions but not the same interleaving;
  * test/sim does that. VESTA_TEST_SEED runs one seed of one's own.
  */
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -58,18 +59,22 @@ static void chaos_report(chaos_t *chaos, unsigned member) {
 /* Hear what the members report for so long. */
 static void chaos_listen(chaos_t *chaos, unsigned ms) {
   int64_t until_ns = daemon_fixture_now_ns() + (int64_t)ms * 1000000;
+  int64_t left_ms = ms;
   do {
-    bool heard = false;
+    struct pollfd fds[MEMBERS];
     for (unsigned i = 0; i < MEMBERS; i++) {
-      if (pair_member_has_report(&chaos->members[i], 0)) {
+      fds[i] = (struct pollfd){.fd = chaos->members[i].reports, .events = POLLIN};
+    }
+    if (poll(fds, MEMBERS, (int)left_ms) <= 0) {
+      return;
+    }
+    for (unsigned i = 0; i < MEMBERS; i++) {
+      if (fds[i].revents != 0) {
         chaos_report(chaos, i);
-        heard = true;
       }
     }
-    if (!heard) {
-      (void)pair_member_has_report(&chaos->members[0], 1);
-    }
-  } while (daemon_fixture_now_ns() < until_ns);
+    left_ms = (until_ns - daemon_fixture_now_ns()) / 1000000;
+  } while (left_ms > 0);
 }
 
 static void chaos_stop_or_continue(chaos_t *chaos, unsigned member) {

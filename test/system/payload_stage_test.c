@@ -26,7 +26,7 @@
 #include "test/support/raw_link.h"
 
 #define OK(call) assert_int_equal((call), SA_AIS_OK)
-#define LIMIT (20 * SA_TIME_ONE_SECOND)
+#define LIMIT TEST_DEADLINE_NS
 #define LEAST (64U << 10) /* smaller payloads go through the socket */
 #define LARGE (256U << 10)
 #define STAGES (VESTA_STAGES_BYTES_MAX / VESTA_STAGE_BYTES)

@@ -22,22 +22,6 @@
 
 #include "test/support/daemon_fixture.h"
 
-#define SOON_MS 20000
-
-static daemon_fixture_t daemon_of_test;
-
-static int set_up(void **state) {
-  (void)state;
-  daemon_fixture_open(&daemon_of_test);
-  return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  daemon_fixture_close(&daemon_of_test);
-  return 0;
-}
-
 typedef struct member {
   pid_t pid;
   int input, output;
@@ -76,7 +60,7 @@ static void member_says(const member_t *member, const char *line) {
     struct pollfd readable = {.fd = member->output, .events = POLLIN};
     size = size > 0 && said[size - 1] == '\n' ? 0 : size;
     assert_true(size < sizeof said - 1);
-    assert_int_equal(poll(&readable, 1, SOON_MS), 1);
+    assert_int_equal(poll(&readable, 1, TEST_DEADLINE_MS), 1);
     assert_int_equal(read(member->output, said + size, 1), 1);
     said[++size] = '\0';
   }
@@ -111,5 +95,5 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_standby_counts_on_where_the_active_was_killed),
   };
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  return cmocka_run_group_tests(tests, daemon_of_test_open, daemon_of_test_close);
 }

@@ -20,7 +20,6 @@
 
 #define ID_BYTES_MAX 1024U
 
-static daemon_fixture_t daemon_of_test;
 static application_t application;
 
 static int set_up(void **state) {
@@ -251,7 +250,7 @@ static void what_is_left_out_does_not_hold_up_who_does_not_wait(void **state) {
   }
   do { /* each call looks at a part; the descriptor tells while there is more */
     struct pollfd ready = {.fd = (int)fd, .events = POLLIN};
-    assert_int_equal(poll(&ready, 1, 20000), 1);
+    assert_int_equal(poll(&ready, 1, TEST_DEADLINE_MS), 1);
     assert_int_equal(vesta_stream_next(stream, 0, &change), SA_AIS_ERR_TIMEOUT);
     assert_int_equal(vesta_stream_position(stream, &position), SA_AIS_OK);
     calls++;

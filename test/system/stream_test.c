@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,21 +24,8 @@
 #include <cmocka.h>
 
 #include "test/support/application.h"
+#include "test/support/child.h"
 #include "test/support/daemon_fixture.h"
-
-static daemon_fixture_t daemon_of_test;
-
-static int set_up(void **state) {
-  (void)state;
-  daemon_fixture_open(&daemon_of_test);
-  return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  daemon_fixture_close(&daemon_of_test);
-  return 0;
-}
 
 /* ---- a follower ---- */
 
@@ -285,7 +271,6 @@ static void load_stopped(int signal) {
 
 static void load_run(const char *name, int done) {
   (void)signal(SIGTERM, load_stopped);
-  (void)setenv("CMOCKA_TEST_ABORT", "1", 1); /* a failure here ends this process, not a copy of the test */
   writer_t *writer = calloc(1, sizeof *writer);
   writer_open(writer, name);
   while (load_stop == 0) {
@@ -298,10 +283,8 @@ static void load_run(const char *name, int done) {
 static load_t load_start(const char *name) {
   int ends[2];
   assert_int_equal(pipe(ends), 0);
-  load_t load = {.pid = fork(), .done = ends[0]};
-  assert_true(load.pid >= 0);
+  load_t load = {.pid = child_fork(), .done = ends[0]};
   if (load.pid == 0) {
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)close(ends[0]);
     load_run(name, ends[1]);
   }
@@ -487,7 +470,7 @@ static void the_descriptor_stays_readable_while_there_is_something_to_take(void 
   writer_write_many(&writer, WRITES, 8);
   int taken = 0;
   while (taken < WRITES) {
-    assert_true(readable(fd, 10000)); /* asked before each one: an edge would be gone after the first */
+    assert_true(readable(fd, TEST_DEADLINE_MS)); /* asked before each one: an edge would be gone after the first */
     SaAisErrorT error = vesta_stream_next(stream, 0, &change);
     assert_true(error == SA_AIS_OK || error == SA_AIS_ERR_TIMEOUT);
     taken += error == SA_AIS_OK;
@@ -495,7 +478,7 @@ static void the_descriptor_stays_readable_while_there_is_something_to_take(void 
   assert_int_equal(vesta_stream_next(stream, 0, &change), SA_AIS_ERR_TIMEOUT);
   assert_false(readable(fd, 0));
   writer_write_many(&writer, 1, 8);
-  assert_true(readable(fd, 10000));
+  assert_true(readable(fd, TEST_DEADLINE_MS));
   vesta_stream_close(&stream);
   application_close(&writer.application);
 }
@@ -623,7 +606,7 @@ static void a_closed_handle_or_a_lost_session_ends_with_bad_handle(void **state)
 }
 
 int main(void) {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, daemon_of_test_open, daemon_of_test_close)
   const struct CMUnitTest tests[] = {
       TEST(a_snapshot_comes_first_and_then_every_kind_of_change_in_order),
       TEST(a_stream_under_load_has_no_gap_and_the_values_that_were_written),

@@ -15,16 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "test/support/application.h"
+#include "test/support/child.h"
 #include "test/support/daemon_fixture.h"
 
-static daemon_fixture_t daemon_of_test;
 static application_t application;
 
 static int set_up(void **state) {
@@ -363,7 +362,6 @@ static void increments_by_what_a_mirror_says_are_never_lost(void **state) {
 
 /* Every transaction gives all sections the same number. */
 static void writer_process(_Atomic uint64_t *acknowledged) {
-  (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
   application_open(&application, "txn", APPLICATION_ALL);
   for (uint64_t number = 1;; number++) {
     SaAisErrorT error;
@@ -419,7 +417,7 @@ static void transactions_stay_whole_while_the_daemon_is_killed(void **state) {
   _Atomic uint64_t *acknowledged =
       mmap(NULL, sizeof *acknowledged, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   assert_true(acknowledged != MAP_FAILED);
-  pid_t writer = fork();
+  pid_t writer = child_fork();
   if (writer == 0) {
     writer_process(acknowledged);
   }

@@ -23,7 +23,6 @@
 
 #define WINDOW 64U
 
-static daemon_fixture_t daemon_of_test;
 static application_t application;
 static vesta_writer_t *writer;
 
@@ -187,7 +186,7 @@ static void a_loop_that_polls_gets_all_and_rests_when_there_is_nothing(void **st
     while (handed_in < 5000 && hand_in(handed_in + 1) == SA_AIS_OK) {
       handed_in++;
     }
-    assert_true(readable(fd, 20000));
+    assert_true(readable(fd, TEST_DEADLINE_MS));
     SaAisErrorT error;
     while ((error = vesta_writer_next(writer, 0, &completion)) == SA_AIS_OK) {
       assert_int_equal(completion.error, SA_AIS_OK);
@@ -221,7 +220,7 @@ static void restarts_of_the_daemon(bool polls) {
     }
     vesta_completion_t completion;
     if (polls) {
-      assert_true(readable(fd, 20000));
+      assert_true(readable(fd, TEST_DEADLINE_MS));
     }
     SaAisErrorT error = vesta_writer_next(writer, polls ? 0 : APPLICATION_DEADLINE, &completion);
     if (polls && error == SA_AIS_ERR_TIMEOUT) {
@@ -266,7 +265,7 @@ static void writes_are_accepted_while_the_daemon_is_away_and_done_when_it_is_bac
     assert_int_equal(hand_in(number), SA_AIS_OK);
   }
   assert_int_equal(hand_in(WINDOW + 1), SA_AIS_ERR_TRY_AGAIN);
-  assert_true(readable(fd, 20000));
+  assert_true(readable(fd, TEST_DEADLINE_MS));
   assert_int_equal(vesta_writer_next(writer, 0, &completion), SA_AIS_ERR_TIMEOUT);
   assert_int_equal(vesta_writer_next(writer, 10 * SA_TIME_ONE_MILLISECOND, &completion), SA_AIS_ERR_TIMEOUT);
   daemon_fixture_start(&daemon_of_test);
@@ -448,10 +447,10 @@ static void a_forked_child_can_do_nothing_but_close_and_its_parent_does_not_noti
   assert_int_equal(status, 0);
   SaSelectionObjectT fd;
   assert_int_equal(vesta_writer_fd(writer, &fd), SA_AIS_OK);
-  assert_true(readable(fd, 20000));
+  assert_true(readable(fd, TEST_DEADLINE_MS));
   assert_int_equal(take().invocation, 1);
   assert_int_equal(hand_in(2), SA_AIS_OK);
-  assert_true(readable(fd, 20000));
+  assert_true(readable(fd, TEST_DEADLINE_MS));
   assert_int_equal(take().invocation, 2);
 }
 

@@ -29,7 +29,6 @@ int main(void) { return 0; }
 
 #define CHANGES 6U /* more than a transaction has room for at first */
 
-static daemon_fixture_t daemon_of_test;
 static application_t application;
 static unsigned failures;
 

@@ -165,7 +165,7 @@ static SaAisErrorT dispatch(life_t *life) { return saCkptDispatch(life->library,
 static void prepare_dispatch(life_t *life) {
   OK(open_async(life));
   struct pollfd ready = {.fd = (int)life->object, .events = POLLIN};
-  assert_int_equal(poll(&ready, 1, 20000), 1);
+  assert_int_equal(poll(&ready, 1, TEST_DEADLINE_MS), 1);
 }
 
 static SaAisErrorT close_it(life_t *life) {

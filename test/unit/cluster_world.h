@@ -19,6 +19,7 @@
 
 #define CLUSTER_NODES 3U
 #define CLUSTER_REGIONS_MAX 64U
+#define CLUSTER_ELEMENTS_MAX 32U /* of an answer, kept */
 #define CLUSTER_MS INT64_C(1000000)
 #define CLUSTER_SECOND INT64_C(1000000000)
 
@@ -38,6 +39,8 @@ typedef struct cluster_region {
 
 typedef struct cluster_answer {
   wire_message_t message;
+  wire_element_t elements[CLUSTER_ELEMENTS_MAX];
+  uint8_t ids[CLUSTER_ELEMENTS_MAX][64];
   uint8_t id[64];
   uint8_t payload[8192];
   size_t payload_size;
@@ -59,7 +62,11 @@ typedef struct cluster_member {
   bool stopped; /* SIGSTOP: what comes waits */
   bool mute;    /* what it says to single nodes is lost */
   bool rewriting;
+  void (*filed)(struct cluster_member *member); /* a region was made, or renamed */
   uint32_t published;
+  uint64_t closed;         /* the last link that was closed */
+  bool has_quorum;         /* it said so, */
+  int64_t quorum_ns;       /* then */
   cluster_answer_t answer; /* the last one on its link 1 */
   wire_decoder_t *decoder;
 } cluster_member_t;
@@ -118,6 +125,9 @@ static inline vesta_err_t cluster_storage_create(void *context, uint64_t id, uin
       member->regions[i] = (cluster_region_t){.id = id, .size = size, .memory = memory};
       *region = memory;
       *pages = (replica_storage_t){.context = member, .reserve = cluster_reserve, .release = cluster_release};
+      if (member->filed != NULL) {
+        member->filed(member);
+      }
       return VESTA_OK;
     }
   }
@@ -138,10 +148,16 @@ static inline vesta_err_t cluster_storage_open(void *context, uint64_t id, void 
 
 static inline void cluster_storage_rename(void *context, uint64_t from, uint64_t to) {
   cluster_region_t *region = cluster_region(context, from);
+  cluster_member_t *member = context;
   assert_non_null(region);
   cluster_storage_remove(context, to);
   region->id = to;
+  if (member->filed != NULL) {
+    member->filed(member);
+  }
 }
+
+static inline bool cluster_storage_has(void *context, uint64_t id) { return cluster_region(context, id) != NULL; }
 
 /* ---- letters ---- */
 
@@ -186,6 +202,18 @@ static inline bool cluster_journal_row(void *context, const wire_message_t *row)
 
 static inline void cluster_view(cluster_world_t *world, uint32_t side);
 
+/* They live until the node's next step only. */
+static inline void cluster_answer_elements(cluster_answer_t *answer, const wire_message_t *message) {
+  for (uint32_t i = 0; i < message->element_count && i < CLUSTER_ELEMENTS_MAX; i++) {
+    answer->elements[i] = message->elements[i];
+    if (message->elements[i].id.size > 0 && message->elements[i].id.size <= sizeof answer->ids[i]) {
+      memcpy(answer->ids[i], message->elements[i].id.data, message->elements[i].id.size);
+      answer->elements[i].id.data = answer->ids[i];
+    }
+  }
+  answer->message.elements = answer->elements;
+}
+
 static inline void cluster_act(cluster_member_t *member, const node_action_t *action) {
   cluster_world_t *world = member->world;
   switch (action->kind) {
@@ -200,6 +228,7 @@ static inline void cluster_act(cluster_member_t *member, const node_action_t *ac
         memcpy(answer->id, action->message->id.data, action->message->id.size);
         answer->message.id.data = answer->id;
       }
+      cluster_answer_elements(answer, action->message);
       break;
     }
     case NODE_ACTION_MULTICAST:
@@ -230,8 +259,12 @@ static inline void cluster_act(cluster_member_t *member, const node_action_t *ac
       break;
     case NODE_ACTION_PUBLISH: member->published++; break;
     case NODE_ACTION_DIVERGED: world->diverged++; break;
+    case NODE_ACTION_QUORUM:
+      member->has_quorum = action->quorum;
+      member->quorum_ns = world->now_ns;
+      break;
     case NODE_ACTION_REJOIN: cluster_view(world, member->side); break;
-    case NODE_ACTION_CLOSE_LINK:
+    case NODE_ACTION_CLOSE_LINK: member->closed = action->link; break;
     case NODE_ACTION_WATCH:
     case NODE_ACTION_UNWATCH:
     case NODE_ACTION_REMOVED: break;
@@ -349,7 +382,8 @@ static inline void cluster_start(cluster_world_t *world, uint32_t index) {
                                       .create = cluster_storage_create,
                                       .open = cluster_storage_open,
                                       .remove = cluster_storage_remove,
-                                      .rename = cluster_storage_rename},
+                                      .rename = cluster_storage_rename,
+                                      .has = cluster_storage_has},
                           .stream_endpoints = vesta_bytes("a b", 3)};
   node_actions_t actions;
   assert_int_equal(node_new(&config, &member->node), VESTA_OK);

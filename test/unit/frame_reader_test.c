@@ -92,6 +92,35 @@ static void frames_come_whole_whatever_pieces_the_stream_comes_in(void **state) 
   }
 }
 
+static bool count_with_trailer(void *context, vesta_bytes_t head, vesta_bytes_t payload, vesta_err_t err) {
+  uint32_t *count = context;
+  assert_int_equal(err, VESTA_OK);
+  assert_int_equal(head.data[0], 'h');
+  assert_int_equal(head.data[head.size + payload.size], 'z');
+  (*count)++;
+  return true;
+}
+
+static void bytes_behind_each_payload_come_with_it_whatever_pieces_the_stream_comes_in(void **state) {
+  (void)state;
+  static const uint8_t frames[] = "\1\0\0\0\3\0\0\0habcz\2\0\0\0\0\0\0\0hhz";
+  const size_t end = sizeof frames - 1;
+  for (size_t piece = 1; piece <= end; piece++) {
+    frame_memory_t memory = {.max_bytes = 1000};
+    frame_reader_t reader;
+    uint32_t count = 0;
+    const frame_sink_t sink = {.context = &count, .frame = count_with_trailer};
+    frame_reader_init(&reader, &memory);
+    reader.trailer_bytes = 1;
+    for (size_t at = 0; at < end; at += piece) {
+      assert_int_equal(feed(&reader, frames + at, end - at < piece ? end - at : piece, &sink), VESTA_OK);
+    }
+    assert_int_equal(count, 2);
+    assert_int_equal(memory.held_bytes, 0);
+    frame_reader_fini(&reader);
+  }
+}
+
 static void a_payload_without_memory_is_skipped_and_the_stream_goes_on(void **state) {
   (void)state;
   uint8_t stream[512];
@@ -187,6 +216,7 @@ static void a_prefix_beyond_the_limits_is_an_error_before_anything_is_allocated(
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(frames_come_whole_whatever_pieces_the_stream_comes_in),
+      cmocka_unit_test(bytes_behind_each_payload_come_with_it_whatever_pieces_the_stream_comes_in),
       cmocka_unit_test(a_payload_without_memory_is_skipped_and_the_stream_goes_on),
       cmocka_unit_test(without_memory_for_a_head_the_stream_is_broken),
       cmocka_unit_test(half_a_frame_is_given_back_with_its_link),

@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include <semaphore.h>
+
 #include <corosync/cmap.h>
 #include <corosync/cpg.h>
 #include <corosync/quorum.h>
@@ -27,6 +29,8 @@
 
 static struct {
   bool is_there;
+  bool stands_still; /* who comes waits at the gate */
+  sem_t gate;
   cs_error_t join, send; /* what is answered */
   void *cpg_context;
   const void *quorum_context;
@@ -40,6 +44,8 @@ static struct {
 
 cs_error_t cpg_model_initialize(cpg_handle_t *handle, cpg_model_t model, cpg_model_data_t *data, void *context) {
   assert_int_equal(model, CPG_MODEL_V1);
+  while (engine.stands_still && sem_wait(&engine.gate) != 0) {
+  }
   if (!engine.is_there) {
     return CS_ERR_TRY_AGAIN;
   }
@@ -258,6 +264,16 @@ static int end(void **state) {
   return 0;
 }
 
+/* One turn of the loop, which begins when something is ready. */
+static void stop_loop(void *context) {
+  (void)context;
+  loop_stop(loop);
+}
+static int64_t never(void *context) {
+  (void)context;
+  return INT64_MAX;
+}
+
 static void join(void) {
   group_turn(group, 1);
   engine_members(2, CPG_REASON_JOIN);
@@ -378,6 +394,33 @@ static void without_its_engine_a_node_is_alone_until_it_is_back(void **state) {
   assert_int_equal(heard.ring.seq, 12);
 }
 
+static void an_engine_that_stands_still_keeps_nobody_waiting(void **state) {
+  (void)state;
+  join();
+  assert_int_equal(sem_init(&engine.gate, 0, 0), 0);
+  engine.stands_still = true;
+  group_rejoin(group);
+  group_turn(group, 10);
+  group_status_t status;
+  group_status(group, &status);
+  assert_false(status.reached);
+  assert_int_equal(group_wake_ns(group), INT64_MAX); /* a descriptor says when it has come back */
+  group_turn(group, 11);                             /* and nobody asks a second time meanwhile */
+  group_status(group, &status);
+  assert_false(status.reached);
+  assert_int_equal(sem_post(&engine.gate), 0);
+  for (int64_t now_ns = 12; !status.reached; now_ns++) {
+    loop_turn_t turn = {.end = stop_loop, .wake_ns = never};
+    assert_true(loop_run(loop, &turn));
+    group_turn(group, now_ns);
+    group_status(group, &status);
+  }
+  engine.stands_still = false;
+  group_turn(group, group_wake_ns(group));
+  assert_true(engine.joined);
+  assert_int_equal(sem_destroy(&engine.gate), 0);
+}
+
 static void to_rejoin_is_to_come_anew(void **state) {
   (void)state;
   join();
@@ -414,6 +457,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_view_drops_what_waits, begin, end),
       cmocka_unit_test_setup_teardown(messages_wait_up_to_the_limit_and_one_more_makes_the_node_fall_out, begin, end),
       cmocka_unit_test_setup_teardown(without_its_engine_a_node_is_alone_until_it_is_back, begin, end),
+      cmocka_unit_test_setup_teardown(an_engine_that_stands_still_keeps_nobody_waiting, begin, end),
       cmocka_unit_test_setup_teardown(to_rejoin_is_to_come_anew, begin, end),
       cmocka_unit_test_setup_teardown(messages_are_delivered_whole_and_what_is_none_makes_the_node_fall_out, begin,
                                       end),

@@ -216,6 +216,34 @@ static void a_membership_that_was_lost_and_made_anew_ends_the_role(void **state)
   expect_nothing(&role);
 }
 
+static void an_active_whose_node_is_cut_off_is_fenced_and_may_be_granted_the_role_anew(void **state) {
+  (void)state;
+  member_role_t role = active(9);
+  member_role_cut_off(&role);
+  expect_event(&role, VESTA_ROLE_FENCED, VESTA_ROLE_NO_QUORUM);
+  expect_event(&role, VESTA_ROLE_STANDBY, VESTA_ROLE_AGAIN);
+  member_role_cut_off(&role);
+  expect_nothing(&role);
+  member_role_answer(&role, ME, 10, 50, MEMBER_GRANTED);
+  expect_epoch(&role, VESTA_ROLE_PROMOTING, 10);
+  assert_false(member_role_ready(&role, 49));
+  assert_true(member_role_ready(&role, 50));
+  member_role_confirmed(&role);
+  expect_epoch(&role, VESTA_ROLE_ACTIVE, 10);
+  expect_nothing(&role);
+}
+
+static void who_is_cut_off_and_succeeded_meanwhile_is_fenced_once(void **state) {
+  (void)state;
+  member_role_t role = active(9);
+  member_role_cut_off(&role);
+  expect_event(&role, VESTA_ROLE_FENCED, VESTA_ROLE_NO_QUORUM);
+  expect_event(&role, VESTA_ROLE_STANDBY, VESTA_ROLE_AGAIN);
+  member_role_answer(&role, ME, 10, 20, MEMBER_NOT_GRANTED);
+  expect_nothing(&role);
+  assert_int_equal(role.role, VESTA_ROLE_STANDBY);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_member_is_standby_first),
@@ -234,6 +262,8 @@ int main(void) {
       cmocka_unit_test(an_answer_that_confirms_the_active_changes_nothing),
       cmocka_unit_test(a_confirmation_whose_answer_was_lost_is_asked_for_again),
       cmocka_unit_test(a_membership_that_was_lost_and_made_anew_ends_the_role),
+      cmocka_unit_test(an_active_whose_node_is_cut_off_is_fenced_and_may_be_granted_the_role_anew),
+      cmocka_unit_test(who_is_cut_off_and_succeeded_meanwhile_is_fenced_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -242,14 +242,156 @@ static void a_request_that_its_primary_has_refused_and_another_one_took_is_answe
                          .token_lo = kept->session.lo,
                          .number = number,
                          .error = VESTA_ERR_NO_SPACE,
-                         .generation = 1};
+                         .generation = kept->generation - 1};
   node_event_t event = {.kind = NODE_EVENT_PEER, .node = 1, .message = &late};
   cluster_step(&world.members[2], &event);
   assert_false(world.members[2].answer.come);
-  late.generation = 2;
+  late.generation++;
   cluster_step(&world.members[2], &event);
   assert_true(world.members[2].answer.come);
   assert_int_equal(world.members[2].answer.message.error, VESTA_ERR_NO_SPACE);
+  cluster_end(&world);
+}
+
+/* ---- ending ---- */
+
+static void a_primary_that_ends_in_good_order_leaves_nothing_behind_that_others_lack(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  cluster_hello(&world, 0);
+  uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ACTIVE_REPLICA);
+  pass_until(&world, directory_replica_count(checkpoint_at(&world, 0), WIRE_REPLICA_IN_SYNC) == 2);
+  assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "1"), VESTA_OK);
+  assert_true(node_drained(world.members[0].node));
+  world.members[0].mute = true;
+  assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_OVERWRITTEN, "s", "2"), VESTA_OK);
+  assert_false(node_drained(world.members[0].node));
+  node_event_t ending = {.kind = NODE_EVENT_ENDING};
+  cluster_step(&world.members[0], &ending);
+  uint64_t number = ask_change(&world, 0, handle, VESTA_KIND_CREATED, "t");
+  assert_false(world.members[0].answer.come);
+  world.members[0].mute = false;
+  uint32_t other = checkpoint_at(&world, 0)->replicas[1].node;
+  node_event_t up = {.kind = NODE_EVENT_PEER_UP, .node = other};
+  cluster_step(&world.members[0], &up);
+  up.node = 1;
+  cluster_step(&world.members[other - 1], &up);
+  pass_until(&world, node_drained(world.members[0].node));
+  assert_false(world.members[0].answer.come); /* it asks again, of whoever is there then */
+  (void)number;
+  cluster_stop(&world, 0, true);
+  cluster_view(&world, 0);
+  cluster_hello(&world, 1);
+  uint64_t second = cluster_open(&world, 1, "a", VESTA_CREATE_ACTIVE_REPLICA);
+  assert_int_equal(cluster_read(&world, 1, second, "s"), 1);
+  assert_int_equal(world.members[1].answer.payload[0], '2');
+  cluster_end(&world);
+}
+
+/* What was proposed is ordered in the next view that is usable, whoever asks for it again before that. */
+static void what_may_have_been_ordered_is_not_said_to_be_undone_for_want_of_quorum(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  cluster_hello(&world, 0);
+  wire_message_t hello = {.kind = WIRE_HELLO, .pid = 10};
+  hello.token_hi = world.members[0].answer.message.token_hi;
+  hello.token_lo = world.members[0].answer.message.token_lo;
+  wire_message_t open = {.kind = WIRE_OPEN,
+                         .name = vesta_bytes("a", 1),
+                         .flags = VESTA_OPEN_CREATE | VESTA_OPEN_READ,
+                         .creation_flags = VESTA_CREATE_ALL_REPLICAS,
+                         .checkpoint_bytes = 1024,
+                         .sections_max = 1,
+                         .section_bytes_max = 1024};
+  world.members[0].side = 1; /* nobody hears it any more */
+  uint64_t number = cluster_ask(&world, 0, &open, NULL, 0);
+  assert_false(world.members[0].answer.come);
+  cluster_view(&world, 1); /* it is alone, and has no quorum */
+  cluster_hang_up(&world, 0);
+  assert_int_equal(cluster_call(&world, 0, &hello, NULL, 0)->error, VESTA_OK);
+  open.number = number;
+  assert_int_equal(cluster_call(&world, 0, &open, NULL, 0)->error, VESTA_ERR_TIMEOUT);
+  open.number = 0;
+  cluster_end(&world);
+}
+
+/* The primary still has what the earlier life sent, and refuses it: that must not be believed of what this one sent. */
+static void what_two_lives_of_a_node_send_to_a_primary_is_told_apart(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  uint32_t generations[2];
+  cluster_new(&world, 3);
+  cluster_hello(&world, 0);
+  (void)cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
+  for (uint32_t life = 0; life < 2; life++) {
+    cluster_hello(&world, 2);
+    uint64_t handle = cluster_open(&world, 2, "a", VESTA_CREATE_ALL_REPLICAS);
+    world.members[0].mute = true;
+    (void)ask_change(&world, 2, handle, VESTA_KIND_CREATED, "s");
+    assert_non_null(checkpoint_at(&world, 2)->shared->kept);
+    generations[life] = checkpoint_at(&world, 2)->shared->kept->generation;
+    world.members[0].mute = false;
+    cluster_stop(&world, 2, true);
+    cluster_view(&world, 0);
+    cluster_pass(&world, CLUSTER_SECOND);
+    cluster_start(&world, 2);
+    cluster_view(&world, 0);
+    cluster_pass(&world, CLUSTER_SECOND);
+  }
+  assert_int_not_equal(generations[0], generations[1]);
+  cluster_end(&world);
+}
+
+/* ---- collocated ---- */
+
+static void close_at(cluster_world_t *world, uint32_t index, uint64_t handle) {
+  wire_message_t message = {.kind = WIRE_CLOSE, .handle = handle};
+  assert_int_equal(cluster_call(world, index, &message, NULL, 0)->error, VESTA_OK);
+}
+
+static void a_collocated_replica_goes_with_the_last_who_has_it_open_on_its_node(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  uint64_t handles[3];
+  for (uint32_t i = 0; i < 3; i++) {
+    cluster_hello(&world, i);
+    handles[i] = cluster_open(&world, i, "a", ALL_COLLOCATED);
+  }
+  uint64_t again = cluster_open(&world, 2, "a", ALL_COLLOCATED);
+  pass_until(&world, in_sync(&world, 0, 2) && in_sync(&world, 0, 3));
+  assert_int_equal(cluster_change(&world, 0, handles[0], VESTA_KIND_CREATED, "s", "1"), VESTA_OK);
+  close_at(&world, 2, handles[2]);
+  cluster_pass(&world, 3 * CLUSTER_SECOND);
+  assert_true(in_sync(&world, 0, 3)); /* it is open there once more */
+  close_at(&world, 2, again);
+  pass_until(&world, directory_replica(checkpoint_at(&world, 0), 3) == NULL);
+  pass_until(&world, checkpoint_at(&world, 2)->local == NULL);
+  assert_true(in_sync(&world, 0, 2));
+  handles[2] = cluster_open(&world, 2, "a", ALL_COLLOCATED);
+  pass_until(&world, in_sync(&world, 0, 3));
+  assert_int_equal(cluster_read(&world, 2, handles[2], "s"), 1);
+  cluster_end(&world);
+}
+
+static void replicas_of_a_collocated_checkpoint_that_nobody_has_open_are_retained_where_they_are(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  uint64_t handles[2];
+  for (uint32_t i = 0; i < 2; i++) {
+    cluster_hello(&world, i);
+    handles[i] = cluster_open(&world, i, "a", ALL_COLLOCATED);
+  }
+  pass_until(&world, in_sync(&world, 0, 2));
+  close_at(&world, 0, handles[0]); /* the primary stays where it is */
+  cluster_pass(&world, 3 * CLUSTER_SECOND);
+  assert_true(in_sync(&world, 0, 1));
+  close_at(&world, 1, handles[1]);
+  cluster_pass(&world, 3 * CLUSTER_SECOND);
+  assert_true(in_sync(&world, 0, 1) && in_sync(&world, 0, 2));
   cluster_end(&world);
 }
 
@@ -332,6 +474,115 @@ static void a_change_can_wait_for_members_on_other_nodes_alone(void **state) {
   cluster_end(&world);
 }
 
+/* An overwrite that is to be answered when `count` members have applied it; it is not yet. @return its position */
+static vesta_pos_t ask_applied(cluster_world_t *world, uint32_t index, uint64_t handle, uint32_t count,
+                               uint32_t flags) {
+  wire_element_t element = {
+      .kind = VESTA_KIND_OVERWRITTEN, .id = vesta_bytes("s", 1), .size = 1, .expiry_ns = VESTA_TIME_END};
+  wire_message_t change = {.kind = WIRE_CHANGE,
+                           .handle = handle,
+                           .elements = &element,
+                           .element_count = 1,
+                           .count = count,
+                           .flags = flags,
+                           .timeout_ns = 20 * CLUSTER_SECOND};
+  (void)cluster_ask(world, index, &change, "x", 1);
+  cluster_pass(world, CLUSTER_SECOND);
+  assert_false(world->members[index].answer.come);
+  replica_status_t status;
+  replica_status(checkpoint_at(world, index)->local->replica, &status);
+  return status.committed;
+}
+
+/* Said by the member whose session is on that node's link. */
+static void say_applied(cluster_world_t *world, uint32_t index, uint64_t handle, vesta_pos_t position) {
+  cluster_answer_t kept = world->members[index].answer;
+  wire_message_t progress = {.kind = WIRE_PROGRESS, .handle = handle, .state = WIRE_PROGRESS_SYNCED};
+  wire_pos_set(&progress, position);
+  (void)cluster_ask(world, index, &progress, NULL, 0);
+  world->members[index].answer = kept;
+}
+
+/* One member on each node, that on node 1 is active and has made the section. */
+static void three_members(cluster_world_t *world, uint32_t primary, uint64_t handles[3]) {
+  cluster_new(world, 3);
+  for (uint32_t i = 0; i < 3; i++) {
+    cluster_hello(world, i);
+  }
+  handles[primary] = cluster_open(world, primary, "a", VESTA_CREATE_ALL_REPLICAS);
+  for (uint32_t i = 0; i < 3; i++) {
+    handles[i] = i == primary ? handles[i] : cluster_open(world, i, "a", VESTA_CREATE_ALL_REPLICAS);
+  }
+  uint64_t member = join(world, 0, handles[0], 0);
+  confirm(world, 0, handles[0], member);
+  (void)join(world, 1, handles[1], 0);
+  (void)join(world, 2, handles[2], 0);
+  assert_int_equal(cluster_change(world, 0, handles[0], VESTA_KIND_CREATED, "s", "0"), VESTA_OK);
+}
+
+static void what_members_on_other_nodes_applied_is_answered_wherever_its_primary_is(void **state) {
+  (void)state;
+  for (uint32_t primary = 0; primary < 3; primary++) {
+    static cluster_world_t world;
+    uint64_t handles[3];
+    three_members(&world, primary, handles);
+    vesta_pos_t written = ask_applied(&world, 0, handles[0], 2, 0);
+    vesta_pos_t before = {.lineage = written.lineage, .epoch = written.epoch, .seq = written.seq - 1};
+    say_applied(&world, 1, handles[1], written);
+    say_applied(&world, 2, handles[2], before);
+    cluster_pass(&world, CLUSTER_SECOND);
+    assert_false(world.members[0].answer.come); /* by one only */
+    say_applied(&world, 2, handles[2], written);
+    cluster_run(&world);
+    assert_true(world.members[0].answer.come);
+    assert_int_equal(world.members[0].answer.message.error, VESTA_OK);
+    assert_int_equal(world.members[0].answer.message.seq, written.seq);
+    cluster_end(&world);
+  }
+}
+
+static void who_waits_to_be_applied_is_answered_although_the_primary_is_lost_meanwhile(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  uint64_t handles[3];
+  three_members(&world, 2, handles);
+  vesta_pos_t written = ask_applied(&world, 0, handles[0], 1, 0);
+  cluster_stop(&world, 2, true);
+  cluster_view(&world, 0);
+  pass_until(&world, checkpoint_at(&world, 0)->primary != 3 && checkpoint_at(&world, 0)->primary != 0);
+  cluster_pass(&world, 2 * CLUSTER_SECOND);
+  assert_false(world.members[0].answer.come);
+  say_applied(&world, 1, handles[1], written);
+  cluster_pass(&world, CLUSTER_SECOND);
+  assert_true(world.members[0].answer.come);
+  assert_int_equal(world.members[0].answer.message.error, VESTA_OK);
+  cluster_end(&world);
+}
+
+static void a_member_whose_node_is_away_is_not_waited_for(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  uint64_t handles[3];
+  three_members(&world, 0, handles);
+  cluster_stop(&world, 2, true);
+  cluster_view(&world, 0);
+  cluster_pass(&world, 2 * CLUSTER_SECOND);
+  wire_element_t element = {
+      .kind = VESTA_KIND_OVERWRITTEN, .id = vesta_bytes("s", 1), .size = 1, .expiry_ns = VESTA_TIME_END};
+  wire_message_t change = {.kind = WIRE_CHANGE,
+                           .handle = handles[0],
+                           .elements = &element,
+                           .element_count = 1,
+                           .count = 2,
+                           .timeout_ns = CLUSTER_SECOND};
+  assert_int_equal(cluster_call(&world, 0, &change, "x", 1)->error, VESTA_ERR_TRY_AGAIN);
+  vesta_pos_t written = ask_applied(&world, 0, handles[0], 1, 0);
+  say_applied(&world, 1, handles[1], written);
+  cluster_run(&world);
+  assert_int_equal(world.members[0].answer.message.error, VESTA_OK);
+  cluster_end(&world);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(what_was_written_survives_when_all_nodes_restart_before_its_making_is_known_to_be_stable),
@@ -341,8 +592,16 @@ int main(void) {
       cmocka_unit_test(a_replica_that_was_taken_out_is_waited_for_until_it_surely_is_not_read_any_more),
       cmocka_unit_test(a_replica_in_sync_that_comes_back_is_not_read_before_it_follows),
       cmocka_unit_test(what_concerns_a_whole_checkpoint_is_not_starved_by_changes),
+      cmocka_unit_test(a_primary_that_ends_in_good_order_leaves_nothing_behind_that_others_lack),
+      cmocka_unit_test(a_collocated_replica_goes_with_the_last_who_has_it_open_on_its_node),
+      cmocka_unit_test(replicas_of_a_collocated_checkpoint_that_nobody_has_open_are_retained_where_they_are),
       cmocka_unit_test(an_active_member_is_succeeded_when_its_node_goes_or_it_is_silent_wherever_it_is),
       cmocka_unit_test(a_change_can_wait_for_members_on_other_nodes_alone),
+      cmocka_unit_test(what_members_on_other_nodes_applied_is_answered_wherever_its_primary_is),
+      cmocka_unit_test(who_waits_to_be_applied_is_answered_although_the_primary_is_lost_meanwhile),
+      cmocka_unit_test(a_member_whose_node_is_away_is_not_waited_for),
+      cmocka_unit_test(what_may_have_been_ordered_is_not_said_to_be_undone_for_want_of_quorum),
+      cmocka_unit_test(what_two_lives_of_a_node_send_to_a_primary_is_told_apart),
       cmocka_unit_test(a_request_that_its_primary_has_refused_and_another_one_took_is_answered_as_the_other_says),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -176,6 +176,45 @@ static void an_operator_may_go_on_with_an_older_replica_and_the_newer_one_is_kep
   cluster_end(&world);
 }
 
+static vesta_err_t discard(cluster_world_t *world, uint32_t index, const char *name) {
+  wire_message_t message = {.kind = WIRE_DISCARD, .name = vesta_bytes(name, strlen(name))};
+  return (vesta_err_t)cluster_call(world, index, &message, NULL, 0)->error;
+}
+
+static bool says_diverged(cluster_world_t *world, uint32_t index) {
+  wire_message_t ask = {.kind = WIRE_CLUSTER, .state = WIRE_CLUSTER_CHECKPOINTS};
+  const wire_message_t *reply = cluster_call(world, index, &ask, NULL, 0);
+  assert_int_equal(reply->element_count, 1);
+  return (reply->elements[0].offset & WIRE_USER_DIVERGED) != 0;
+}
+
+static void what_diverged_is_known_in_another_life_too_until_the_operator_discards_it(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  (void)waiting_world(&world);
+  assert_int_equal(recover(&world, 1, "a", 2, WIRE_RECOVER_ACCEPT_LOSS), VESTA_OK);
+  cluster_start(&world, 0);
+  cluster_view(&world, 0);
+  cluster_pass(&world, 10 * CLUSTER_SECOND);
+  assert_true(says_diverged(&world, 0));
+  assert_false(says_diverged(&world, 1));
+  cluster_stop(&world, 0, true);
+  cluster_start(&world, 0);
+  assert_true(says_diverged(&world, 0)); /* who looks, and who clears up, needs no quorum */
+  world.uid = 77;
+  assert_int_equal(discard(&world, 0, "a"), VESTA_ERR_DENIED);
+  world.uid = 0;
+  assert_int_equal(discard(&world, 0, "b"), VESTA_ERR_NOT_EXIST);
+  assert_int_equal(discard(&world, 0, "a"), VESTA_OK);
+  assert_false(says_diverged(&world, 0));
+  assert_int_equal(discard(&world, 0, "a"), VESTA_ERR_BAD_OPERATION);
+  for (uint32_t i = 0; i < CLUSTER_REGIONS_MAX; i++) {
+    const cluster_region_t *region = &world.members[0].regions[i];
+    assert_true(region->memory == NULL || (region->id & NODE_REGION_DIVERGED) == 0);
+  }
+  cluster_end(&world);
+}
+
 static void recover_goes_to_the_node_that_is_named_whichever_was_asked(void **state) {
   (void)state;
   static cluster_world_t world;
@@ -263,6 +302,7 @@ int main(void) {
       cmocka_unit_test(a_replica_that_cannot_take_a_write_makes_it_fail_everywhere),
       cmocka_unit_test(a_checkpoint_waits_for_the_node_that_has_everything_and_says_so),
       cmocka_unit_test(an_operator_may_go_on_with_an_older_replica_and_the_newer_one_is_kept_as_diverged),
+      cmocka_unit_test(what_diverged_is_known_in_another_life_too_until_the_operator_discards_it),
       cmocka_unit_test(recover_goes_to_the_node_that_is_named_whichever_was_asked),
       cmocka_unit_test(recover_is_refused_unless_everything_says_that_it_is_meant),
       cmocka_unit_test(only_the_services_user_and_root_may_recover),

@@ -57,6 +57,11 @@ static vesta_err_t confirm_dirty(joined_t *member) {
 
 static void synced(joined_t *member) { client_synced(&member->client, member->handle); }
 
+static const wire_message_t *promote_anew(joined_t *member, uint64_t epoch) {
+  return client_ask(&member->client, (wire_message_t){.kind = WIRE_PROMOTE, .handle = member->handle, .epoch = epoch},
+                    NULL);
+}
+
 static vesta_err_t write_as(joined_t *member) {
   vesta_err_t err = client_change(&member->client, member->handle, VESTA_KIND_CREATED, "s", "a");
   return err == VESTA_ERR_EXIST ? VESTA_OK : err;
@@ -316,6 +321,37 @@ static void the_shortest_heartbeat_is_accepted_and_a_shorter_one_is_not(void **s
 
 #define RULE(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
+/* It has stopped being active by itself, since its node was cut off. What it wrote until then is before its new barrier. */
+static void an_active_that_gave_up_by_itself_is_granted_the_role_anew(void **state) {
+  world_t *world = *state;
+  joined_t one = join(world, 0, 0);
+  confirm(&one);
+  assert_int_equal(write_as(&one), VESTA_OK);
+  wire_message_t before = *ask_join(&one, 0, 0);
+  assert_int_equal(before.state, 2);
+  wire_message_t anew = *promote_anew(&one, before.epoch);
+  assert_int_equal(anew.error, VESTA_OK);
+  assert_int_equal(anew.state, 1);
+  assert_true(anew.epoch > before.epoch && anew.seq > before.seq + 1);
+  assert_int_equal(write_as(&one), VESTA_ERR_FENCED);
+  confirm(&one);
+  assert_int_equal(write_as(&one), VESTA_OK);
+}
+
+static void a_grant_that_has_gone_to_another_is_not_taken_back_by_who_gave_it_up(void **state) {
+  world_t *world = *state;
+  joined_t one = join(world, 0, 0);
+  joined_t two = join(world, 0, 0);
+  confirm(&one);
+  uint64_t old = ask_join(&one, 0, 0)->epoch;
+  assert_int_equal(promote(&two, 0)->error, VESTA_OK);
+  confirm(&two);
+  wire_message_t told = *promote_anew(&one, old);
+  assert_int_equal(told.error, VESTA_OK);
+  assert_int_equal(told.state, 0);
+  assert_int_equal(standing(&two), 2);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       RULE(a_manual_member_is_promoted_only_when_it_asks),
@@ -337,6 +373,8 @@ int main(void) {
       RULE(a_node_that_stood_still_itself_gives_the_active_another_heartbeat),
       RULE(a_heartbeat_is_known_after_a_restart_and_counts_from_there),
       RULE(the_shortest_heartbeat_is_accepted_and_a_shorter_one_is_not),
+      RULE(an_active_that_gave_up_by_itself_is_granted_the_role_anew),
+      RULE(a_grant_that_has_gone_to_another_is_not_taken_back_by_who_gave_it_up),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,6 +216,40 @@ static void a_cluster_needs_keys_or_the_word_that_it_has_none(void **state) {
   assert_int_equal(options_complete(&options, environment, why, sizeof why), OPTIONS_USAGE);
 }
 
+static options_verdict_t completed(const char *first, const char *second, const char *third) {
+  options_t options;
+  assert_int_equal(read_line(&options, first, second, third), OPTIONS_GOOD);
+  return options_complete(&options, environment, why, sizeof why);
+}
+
+static void streams_over_tcp_need_keys_or_the_word_that_there_are_none(void **state) {
+  (void)state;
+  const char *listen = "--stream-listen=tcp://10.0.0.1:7430";
+  assert_int_equal(completed(listen, NULL, NULL), OPTIONS_USAGE);
+  assert_non_null(strstr(why, "--insecure"));
+  assert_int_equal(completed(listen, "--insecure", NULL), OPTIONS_GOOD);
+  assert_int_equal(completed(listen, "--key=/k", "--stream-keys=/d"), OPTIONS_GOOD);
+  assert_int_equal(completed(listen, "--stream-keys=/d", NULL), OPTIONS_USAGE); /* and no key */
+  assert_int_equal(completed(listen, "--key=/k", NULL), OPTIONS_USAGE);
+  assert_int_equal(completed(listen, "--key=/k", "--peer-keys=/d"), OPTIONS_USAGE); /* those of nodes are no guests' */
+  assert_int_equal(completed("--stream-keys=/d", "--key=/k", NULL), OPTIONS_USAGE);
+  assert_int_equal(completed(listen, "--insecure", "--private"), OPTIONS_USAGE);
+}
+
+static void the_port_of_streams_is_one_that_has_a_next(void **state) {
+  (void)state;
+  assert_int_equal(completed("--stream-listen=tcp://[::1]:65534", "--insecure", NULL), OPTIONS_GOOD);
+  assert_int_equal(completed("--stream-listen=tcp://*:1", "--insecure", NULL), OPTIONS_GOOD);
+  static const char *const wrong[] = {
+      "--stream-listen=tcp://a:65535", "--stream-listen=tcp://a:0",    "--stream-listen=tcp://a",
+      "--stream-listen=tcp://:7430",   "--stream-listen=ipc://a:7430", "--stream-listen=tcp://a:7430x",
+      "--stream-listen=a:7430",        "--stream-listen=tcp://a:*",
+  };
+  for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+    assert_int_equal(completed(wrong[i], "--insecure", NULL), OPTIONS_USAGE);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       options_case(the_command_line_wins_over_the_environment_over_the_file),
@@ -224,6 +258,8 @@ int main(void) {
       options_case(every_value_is_checked),
       options_case(peers_are_collected_and_must_name_a_node),
       options_case(a_cluster_needs_keys_or_the_word_that_it_has_none),
+      options_case(streams_over_tcp_need_keys_or_the_word_that_there_are_none),
+      options_case(the_port_of_streams_is_one_that_has_a_next),
       options_case(an_empty_variable_counts_as_none),
       options_case(help_is_given_whatever_else_is_wrong_in_the_file_or_the_environment),
       options_case(sizes_and_durations_have_units),

@@ -636,6 +636,32 @@ static void with_trust_half_goes_on_without_knowing(void **state) {
   assert_int_equal(node_of(1)->applied_count, 1);
 }
 
+static void who_loses_what_it_had_applied_proposes_again_all_the_same(void **state) {
+  (void)state;
+  world.policy = ORDER_TRUST;
+  begin(2);
+  view(0x2);
+  (void)propose(2, 7);
+  (void)propose(2, 8);
+  pass(10 * MS);
+  assert_int_equal(node_of(2)->applied_count, 2);
+  tell_view(0x2);
+  (void)propose(2, 9); /* waits for a view */
+  view(0x1);
+  for (uint64_t number = 20; number < 24; number++) {
+    (void)propose(1, number);
+  }
+  pass(10 * MS);
+  view(0x3); /* node 1's history is the longer one */
+  (void)propose(2, 10);
+  pass(SECOND);
+  for (uint32_t id = 1; id <= 2; id++) {
+    const uint64_t *applied = node_of(id)->applied;
+    assert_int_equal(node_of(id)->applied_count, 6);
+    assert_true(applied[3] == 23 && applied[4] == 9 && applied[5] == 10);
+  }
+}
+
 /* ---- states ---- */
 
 static void a_node_that_lost_its_files_does_not_help_to_a_majority_of_states(void **state) {
@@ -853,6 +879,20 @@ static void a_lease_lasts_while_beats_are_heard_by_a_majority_and_others_know_it
   assert_int_equal(order_coordinator(node_of(2)->order), 1);
 }
 
+static void who_has_no_lease_any_more_has_one_in_a_new_view_before_the_second_beat(void **state) {
+  (void)state;
+  begin(3);
+  pass(SECOND);
+  world.acks_lost = 0x7;
+  pass(SECOND);
+  world.acks_lost = 0;
+  assert_true(order_lease_ns(node_of(1)->order) < world.now_ns && order_lease_ns(node_of(2)->order) < world.now_ns);
+  view(0x3);
+  pass(ORDER_BEAT_NS / 2);
+  assert_true(order_lease_ns(node_of(1)->order) > world.now_ns);
+  assert_true(order_lease_ns(node_of(2)->order) > world.now_ns);
+}
+
 static void who_starts_takes_it_that_leases_of_its_life_before_run_yet(void **state) {
   (void)state;
   begin(3);
@@ -888,6 +928,7 @@ int main(void) {
       CASE(who_was_taken_for_dead_does_not_go_on_alone_with_what_it_had),
       CASE(the_sole_survivor_may_restart),
       CASE(with_trust_half_goes_on_without_knowing),
+      CASE(who_loses_what_it_had_applied_proposes_again_all_the_same),
       CASE(a_node_that_lost_its_files_does_not_help_to_a_majority_of_states),
       CASE(who_was_away_shortly_gets_the_last_operations_only),
       CASE(who_was_away_for_longer_than_the_history_reaches_gets_everything),
@@ -900,6 +941,7 @@ int main(void) {
       CASE(the_group_speaks_the_lowest_of_the_highest_versions),
       CASE(a_program_that_the_others_can_not_speak_to_stays_out),
       CASE(a_lease_lasts_while_beats_are_heard_by_a_majority_and_others_know_its_end),
+      CASE(who_has_no_lease_any_more_has_one_in_a_new_view_before_the_second_beat),
       CASE(who_starts_takes_it_that_leases_of_its_life_before_run_yet),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,8 @@
 
 #include <cmocka.h>
 
-#define DEADLINE_NS INT64_C(20000000000)
+#include "test/support/deadline.h"
+
 #define QUEUE_BYTES (1U << 20)
 
 typedef struct side {
@@ -69,6 +70,7 @@ static void turn_end(void *context) {
   wish_t *wish = context;
   for (int i = 0; i < 2; i++) {
     if (sides[i].peers != NULL) {
+      peers_flush(sides[i].peers);
       while (peers_turn(sides[i].peers, loop_steady_ns())) {
       }
     }
@@ -92,7 +94,7 @@ static int64_t turn_wake_ns(void *context) {
 }
 
 static void turns_until(bool (*holds)(void)) {
-  wish_t wish = {.holds = holds, .deadline_ns = loop_steady_ns() + DEADLINE_NS};
+  wish_t wish = {.holds = holds, .deadline_ns = loop_steady_ns() + TEST_DEADLINE_NS};
   loop_turn_t turn = {.context = &wish, .end = turn_end, .wake_ns = turn_wake_ns};
   turn_end(&wish);
   assert_true(loop_run(loop, &turn));
@@ -165,7 +167,7 @@ static void introduce(void) {
 static void say(uint32_t from, uint64_t number, size_t payload) {
   static const uint8_t zeros[QUEUE_BYTES + 1];
   wire_message_t message = {.kind = WIRE_PEER_ACK, .checkpoint = 1, .epoch = 1, .seq = number};
-  peers_send(sides[from - 1].peers, from == 1 ? 2 : 1, &message, vesta_bytes(zeros, payload));
+  peers_send(sides[from - 1].peers, from == 1 ? 2 : 1, &message, vesta_bytes(zeros, payload), true);
 }
 
 static bool both_are_up(void) { return sides[0].ups == 1 && sides[1].ups == 1; }

@@ -102,9 +102,9 @@ static void anything_but_a_subscription_is_dropped_and_counted(void **state) {
   };
   static const size_t sizes[] = {11, 10, 10, 10, 1};
   for (size_t i = 0; i < 5; i++) {
-    publisher_subscription(rig.publisher, vesta_bytes(inputs[i], sizes[i]), rig_replica, &rig, rig.now_ns);
+    (void)publisher_subscription(rig.publisher, 0, vesta_bytes(inputs[i], sizes[i]), rig_replica, &rig, rig.now_ns);
   }
-  publisher_subscription(rig.publisher, vesta_bytes(NULL, 0), rig_replica, &rig, rig.now_ns);
+  (void)publisher_subscription(rig.publisher, 0, vesta_bytes(NULL, 0), rig_replica, &rig, rig.now_ns);
   assert_int_equal(counters_of(&rig).dropped_input, 6);
   assert_int_equal(rig.published.count, 0);
   rig_close(&rig);
@@ -372,6 +372,70 @@ static void when_too_much_is_held_a_beacon_goes_out_in_place_of_changes(void **s
   rig_close(&rig);
 }
 
+/* A second door, which counts. */
+typedef struct door {
+  uint64_t held_bytes, messages, beacons;
+  wire_decoder_t *decoder;
+} door_t;
+
+static void door_emit(void *context, const uint8_t topic[NOTIFY_TOPIC_BYTES], vesta_bytes_t head,
+                      vesta_bytes_t payload) {
+  door_t *door = context;
+  wire_message_t message;
+  (void)topic;
+  (void)payload;
+  assert_int_equal(wire_decode(door->decoder, head.data, head.size, &message), VESTA_OK);
+  door->messages += message.kind == WIRE_CHANGES ? 1 : 0;
+  door->beacons += message.kind == WIRE_BEACON ? 1 : 0;
+}
+
+static uint64_t door_held_bytes(void *context) { return ((door_t *)context)->held_bytes; }
+
+static void what_waits_at_one_door_withholds_nothing_at_the_other(void **state) {
+  (void)state;
+  rig_t rig;
+  door_t door = {.decoder = wire_decoder_new()};
+  rig_open(&rig);
+  publisher_destroy(&rig.publisher);
+  const publisher_output_t outputs[] = {
+      {.context = &rig, .emit = rig_emit, .held_bytes = rig_held_bytes, .held_bytes_max = 1000},
+      {.context = &door, .emit = door_emit, .held_bytes = door_held_bytes, .held_bytes_max = 10}};
+  assert_int_equal(publisher_new(outputs, 2, &rig.publisher), VESTA_OK);
+  uint8_t message[1 + NOTIFY_TOPIC_BYTES] = {1};
+  notify_topic(message + 1, NOTIFY_CLASS_DATA, CHECKPOINT);
+  assert_true(
+      publisher_subscription(rig.publisher, 1, vesta_bytes(message, sizeof message), rig_replica, &rig, rig.now_ns));
+  assert_int_equal(door.beacons, 1); /* on the door that it came to, and no other */
+  assert_int_equal(rig.published.count, 0);
+  rig_write(&rig, ELEMENTS(create("a", "1")));
+  assert_int_equal(door.messages, 1);
+  assert_int_equal(rig.published.count, 0);
+  listen(&rig, NOTIFY_CLASS_DATA);
+  assert_int_equal(door.beacons, 1);
+  assert_int_equal(publisher_subscriptions(rig.publisher, 0), 1);
+  assert_int_equal(publisher_subscriptions(rig.publisher, 1), 1);
+  assert_int_equal(publisher_listeners(rig.publisher, 1, CHECKPOINT), 1);
+  assert_int_equal(counters_of(&rig).topics, 1);
+  door.held_bytes = 10;
+  rig_write(&rig, ELEMENTS(overwrite("a", "at its limit")));
+  assert_int_equal(door.messages, 2);
+  rig_lose(&rig);
+  door.held_bytes = 11;
+  rig_write(&rig, ELEMENTS(overwrite("a", "one past it")));
+  assert_int_equal(door.messages, 2);
+  assert_int_equal(door.beacons, 2);
+  assert_int_equal(rig.published.count, 1); /* the change itself */
+  assert_int_equal(counters_of(&rig).withheld, 1);
+  message[0] = 0;
+  assert_true(
+      publisher_subscription(rig.publisher, 1, vesta_bytes(message, sizeof message), rig_replica, &rig, rig.now_ns));
+  assert_true(publisher_wanted(rig.publisher, CHECKPOINT));
+  rig_write(&rig, ELEMENTS(overwrite("a", "for one")));
+  assert_int_equal(door.beacons, 2);
+  wire_decoder_destroy(&door.decoder);
+  rig_close(&rig);
+}
+
 static void operations_that_the_log_has_lost_before_they_were_told_are_named_by_a_beacon(void **state) {
   (void)state;
   rig_t rig;
@@ -444,6 +508,7 @@ int main(void) {
       cmocka_unit_test(large_data_goes_out_whole_with_what_was_before_and_after_it_in_order),
       cmocka_unit_test(the_changes_of_two_checkpoints_keep_apart),
       cmocka_unit_test(when_too_much_is_held_a_beacon_goes_out_in_place_of_changes),
+      cmocka_unit_test(what_waits_at_one_door_withholds_nothing_at_the_other),
       cmocka_unit_test(operations_that_the_log_has_lost_before_they_were_told_are_named_by_a_beacon),
       cmocka_unit_test(an_idle_topic_says_its_position_each_period_and_a_busy_one_need_not),
       cmocka_unit_test(changes_do_not_silence_the_beacons_of_a_roles_topic),

@@ -41,7 +41,8 @@ static inline void take_record(const replica_t *from, uint64_t seq, taken_t *tak
                              .generated = record.generated};
   uint32_t count = 0;
   for (replica_change_t change; replica_record_next(&record, &change);) {
-    taken->elements[count++] = change.element;
+    taken->elements[count] = change.element;
+    taken->elements[count++].slot_given = change.element.kind == VESTA_KIND_CREATED ? change.slot + 1 : 0;
   }
   assert_int_equal(count, record.element_count);
 }
@@ -124,6 +125,7 @@ static inline void sections_are_equal(const replica_t *a, const replica_t *b) {
     assert_true(s.expiry_ns == t.expiry_ns && s.last_update_ns == t.last_update_ns);
     assert_true(s.epoch == t.epoch && s.seq == t.seq && s.created_seq == t.created_seq);
     assert_int_equal(s.corrupted, t.corrupted);
+    assert_int_equal(s.slot, t.slot);
   }
 }
 

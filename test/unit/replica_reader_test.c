@@ -68,6 +68,10 @@ static void a_reader_reads_what_is_there(void **state) {
   assert_int_equal(section_size, 99);
   assert_int_equal(replica_reader_size(&reader, text("a"), NOW, &section_size), VESTA_OK);
   assert_int_equal(section_size, 10);
+  assert_int_equal(replica_reader_applied(&reader), 1);
+  must_apply(&f, ELEMENTS(delete_of("a")));
+  assert_int_equal(replica_reader_applied(&reader), 2); /* so that it is not there is news of then, at least */
+  assert_int_equal(replica_reader_size(&reader, text("a"), NOW, &section_size), VESTA_ERR_NOT_EXIST);
   fixture_close(&f);
 }
 

@@ -255,6 +255,24 @@ static void stopped_at_any_store_paged_sections_are_as_before_or_after(void **st
   life_of_sections(3 * PAGE_BYTES - 100);
 }
 
+static void create_in_given_slots(fixture_t *f) {
+  replica_element_t elements[] = {create("five", BLOCK), create("two", BLOCK)};
+  elements[0].slot_given = 5;
+  elements[1].slot_given = 2;
+  as_session(f, 1, 1, elements, 2);
+}
+
+static void stopped_at_any_store_sections_are_in_the_slots_they_were_given_or_nowhere(void **state) {
+  (void)state;
+  for (uint64_t section_bytes_max = 64; section_bytes_max <= 3 * PAGE_BYTES; section_bytes_max += 3 * PAGE_BYTES - 64) {
+    fixture_t f;
+    fixture_open(&f, 6, section_bytes_max, 8);
+    stopped_everywhere(&f, SETTLE, true, create_in_given_slots);
+    fixture_restart(&f);
+    fixture_close(&f);
+  }
+}
+
 static void write_default(fixture_t *f) { as_session(f, 1, 1, ELEMENTS(write_at("", 7, "seven"))); }
 static void overwrite_default(fixture_t *f) { as_session(f, 1, 2, ELEMENTS(overwrite("", "all"))); }
 
@@ -631,6 +649,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(stopped_at_any_store_packed_sections_are_as_before_or_after),
       cmocka_unit_test(stopped_at_any_store_paged_sections_are_as_before_or_after),
+      cmocka_unit_test(stopped_at_any_store_sections_are_in_the_slots_they_were_given_or_nowhere),
       cmocka_unit_test(stopped_at_any_store_the_default_section_is_as_before_or_after),
       cmocka_unit_test(stopped_at_any_store_a_full_session_window_moves_by_one_or_not),
       cmocka_unit_test(stopped_at_any_store_operations_in_flight_are_kept_committed_or_aborted),

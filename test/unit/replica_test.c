@@ -409,6 +409,7 @@ static void epochs_rise_and_say_where_they_begin(void **state) {
   assert_int_equal(replica_position_check(f.replica, (vesta_pos_t){4711, 2, 1}), VESTA_ERR_DIVERGED);
   assert_int_equal(replica_position_check(f.replica, (vesta_pos_t){4711, 3, 3}), VESTA_OK);
   assert_int_equal(replica_position_check(f.replica, (vesta_pos_t){4711, 3, 4}), VESTA_ERR_DIVERGED);
+  assert_int_equal(replica_position_check(f.replica, (vesta_pos_t){4711, 3, 1}), VESTA_ERR_DIVERGED); /* before it */
   assert_int_equal(replica_position_check(f.replica, (vesta_pos_t){4711, 4, 3}), VESTA_ERR_DIVERGED);
   assert_int_equal(replica_position_check(f.replica, (vesta_pos_t){4712, 3, 3}), VESTA_ERR_DIVERGED);
   fixture_close(&f);

@@ -52,7 +52,7 @@ static void a_digest_tells_operations_apart_by_everything_they_say(void **state)
   replica_op_t op = op_of(first, 2);
   op.session = session_of(1);
   op.request = 7;
-  uint64_t digests[9] = {digest_of(&op)};
+  uint64_t digests[10] = {digest_of(&op)};
   assert_int_equal(digest_of(&op), digests[0]);
   replica_op_t other = op;
   other.time_ns++;
@@ -75,7 +75,14 @@ static void a_digest_tells_operations_apart_by_everything_they_say(void **state)
   first[0] = write_at("a", 1, "xyz"); /* the bytes of both elements together are the same as at first */
   first[1] = overwrite("b", "");
   digests[8] = digest_of(&op);
-  for (size_t i = 0; i < 9; i++) {
+  replica_element_t made = create("c", "");
+  op = op_of(&made, 1);
+  digests[9] = digest_of(&op);
+  made.slot_given = 1 + 7;
+  assert_int_not_equal(digest_of(&op), digests[9]);
+  made.slot_given = 1 + 2; /* where it goes by itself */
+  assert_int_equal(digest_of(&op), digests[9]);
+  for (size_t i = 0; i < 10; i++) {
     for (size_t j = 0; j < i; j++) {
       assert_int_not_equal(digests[i], digests[j]);
     }
@@ -202,9 +209,10 @@ static void a_section_that_can_not_be_is_refused(void **state) {
   assert_int_equal(replica_load_section(f.replica, &good, 99, vesta_bytes(noise, 1)), VESTA_OK);
   replica_section_t more = good;
   more.id = text("2");
+  more.slot = 1;
   assert_int_equal(replica_load_section(f.replica, &more, 0, none), VESTA_OK);
-  more.id = text("3");
-  assert_int_equal(replica_load_section(f.replica, &more, 0, none), VESTA_ERR_NO_RESOURCES);
+  more.slot = 2;
+  assert_int_equal(replica_load_section(f.replica, &more, 0, none), VESTA_ERR_INVALID_PARAM);
   assert_int_equal(replica_load_delete(f.replica, text(""), 1, 1), VESTA_ERR_INVALID_PARAM);
   assert_int_equal(replica_load_delete(f.replica, text("123456789"), 1, 1), VESTA_ERR_INVALID_PARAM);
   fixture_close(&f);

@@ -699,23 +699,49 @@ static void a_section_that_is_corrupted_stays_so_when_its_copy_becomes_primary(v
   must_propose(&w, 1, ELEMENTS(create("a", "old"), create("b", "old")));
   world_settle(&w);
   member_of(&w, 2)->full = true;
+  member_of(&w, 3)->full = true;
   must_propose(&w, 1, ELEMENTS(overwrite_large("a", 9000, 0)));
   world_settle(&w);
   assert_false(reads(2, "a", "old"));
   member_restart(member_of(&w, 2));
   member_of(&w, 2)->full = false;
+  member_of(&w, 3)->full = false;
   link_break(&w, 1, 2);
-  must_lead(&w, 2, 2, false, 7, 0);
+  must_lead(&w, 2, 2, false, 6, 0); /* and the one that has it is away */
   uint64_t request = 0;
   assert_int_equal(propose(&w, 2, ELEMENTS(write_at("a", 0, "x")), &request), VESTA_ERR_CORRUPTED);
   assert_int_equal(status_of(2).corrupted_count, 1);
   must_propose(&w, 2, ELEMENTS(overwrite("a", "whole")));
   world_settle(&w);
+  must_lead(&w, 3, 2, false, 7, 0);
   world_wait(&w, SECOND);
   assert_int_equal(status_of(2).corrupted_count, 0);
   assert_true(reads(1, "a", "whole") && reads(3, "a", "whole"));
   members_are_equal(&w, 2, 1);
   members_are_equal(&w, 2, 3);
+  world_close(&w);
+}
+
+static void a_primary_gets_what_it_did_not_know_as_a_copy_from_one_that_follows_it(void **state) {
+  (void)state;
+  world_open(&w, 40, 9000, 3);
+  must_lead(&w, 1, 1, false, 7, 0);
+  must_propose(&w, 1, ELEMENTS(create("a", "old"), create("b", "old")));
+  world_settle(&w);
+  member_of(&w, 2)->full = true;
+  must_propose(&w, 1, ELEMENTS(overwrite_large("a", 9000, 0)));
+  world_settle(&w);
+  assert_int_equal(status_of(2).corrupted_count, 1);
+  member_of(&w, 2)->full = false;
+  must_lead(&w, 2, 2, false, 7, 0);
+  world_wait(&w, SECOND);
+  world_wait(&w, SECOND);
+  assert_int_equal(status_of(2).corrupted_count, 0);
+  must_propose(&w, 2, ELEMENTS(write_at("a", 0, "x")));
+  world_settle(&w);
+  members_are_equal(&w, 2, 1);
+  members_are_equal(&w, 2, 3);
+  assert_true(replicator_wake_ns(member_of(&w, 2)->replicator) == INT64_MAX);
   world_close(&w);
 }
 
@@ -773,6 +799,7 @@ int main(void) {
       cmocka_unit_test(a_copy_that_had_to_skip_gets_the_content_again),
       cmocka_unit_test(content_comes_back_while_the_section_is_written_all_the_time),
       cmocka_unit_test(a_section_that_is_corrupted_stays_so_when_its_copy_becomes_primary),
+      cmocka_unit_test(a_primary_gets_what_it_did_not_know_as_a_copy_from_one_that_follows_it),
       cmocka_unit_test(a_copy_that_can_not_even_skip_says_so_and_goes_on_later),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

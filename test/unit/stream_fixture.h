@@ -90,8 +90,9 @@ static inline const replica_t *rig_replica(void *context, uint64_t checkpoint_id
 static inline void rig_open_of(rig_t *rig, uint32_t sections_max, uint64_t section_bytes_max, uint32_t id_bytes_max) {
   memset(rig, 0, sizeof *rig);
   fixture_open(&rig->service, sections_max, section_bytes_max, id_bytes_max);
-  publisher_output_t output = {.context = rig, .emit = rig_emit, .held_bytes = rig_held_bytes};
-  assert_int_equal(publisher_new(&output, &rig->publisher), VESTA_OK);
+  publisher_output_t output = {
+      .context = rig, .emit = rig_emit, .held_bytes = rig_held_bytes, .held_bytes_max = VESTA_STREAM_QUEUE_BYTES_MAX};
+  assert_int_equal(publisher_new(&output, 1, &rig->publisher), VESTA_OK);
   rig->server = stream_server_new();
   rig->decoder = wire_decoder_new();
   assert_true(rig->server != NULL && rig->decoder != NULL);
@@ -112,7 +113,7 @@ static inline void rig_close(rig_t *rig) {
 static inline void rig_subscription(rig_t *rig, bool begins, uint8_t class_byte, uint64_t checkpoint_id) {
   uint8_t message[1 + NOTIFY_TOPIC_BYTES] = {begins ? 1 : 0};
   notify_topic(message + 1, class_byte, checkpoint_id);
-  publisher_subscription(rig->publisher, vesta_bytes(message, sizeof message), rig_replica, rig, rig->now_ns);
+  (void)publisher_subscription(rig->publisher, 0, vesta_bytes(message, sizeof message), rig_replica, rig, rig->now_ns);
 }
 
 /* Commit an operation and tell the publisher; it goes out with the next flush. */

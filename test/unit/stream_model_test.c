@@ -97,7 +97,8 @@ static const replica_t *world_replica(void *context, uint64_t checkpoint_id) {
 static void world_subscribe(world_t *world, bool begins) {
   uint8_t message[1 + NOTIFY_TOPIC_BYTES] = {begins ? 1 : 0};
   notify_topic(message + 1, world_class(world), CHECKPOINT);
-  publisher_subscription(world->publisher, vesta_bytes(message, sizeof message), world_replica, world, world->now_ns);
+  (void)publisher_subscription(world->publisher, 0, vesta_bytes(message, sizeof message), world_replica, world,
+                               world->now_ns);
 }
 
 /* ---- writing ---- */
@@ -602,8 +603,9 @@ static void world_open(world_t *world, uint64_t seed) {
   world->chunk = 1 + below(12);
   fixture_open(&world->service, IDS, SECTION_BYTES, 8);
   pages_open(&world->backup.pages, world->service.pages.size, true);
-  publisher_output_t output = {.context = world, .emit = world_emit, .held_bytes = world_held};
-  assert_int_equal(publisher_new(&output, &world->publisher), VESTA_OK);
+  publisher_output_t output = {
+      .context = world, .emit = world_emit, .held_bytes = world_held, .held_bytes_max = VESTA_STREAM_QUEUE_BYTES_MAX};
+  assert_int_equal(publisher_new(&output, 1, &world->publisher), VESTA_OK);
   world->server = stream_server_new();
   world->decoder = wire_decoder_new();
   assert_true(world->server != NULL && world->decoder != NULL);

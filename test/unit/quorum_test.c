@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-2-Clause
+ *
+ * A node that is cut off from the others says so, at the end of its lease, and whoever follows a checkpoint there learns
+ * of it at once.
+ */
+#include "test/unit/cluster_world.h"
+#include "test/unit/subscriber_rig.h"
+
+/* ---- the node ---- */
+
+static void a_node_has_quorum_once_it_has_been_heard(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  for (uint32_t i = 0; i < CLUSTER_NODES; i++) {
+    assert_true(node_has_quorum(world.members[i].node));
+    assert_true(world.members[i].has_quorum);
+  }
+  cluster_stop(&world, 2, false);
+  world.members[2].side = 1;
+  cluster_start(&world, 2);
+  world.members[2].has_quorum = false;
+  cluster_view(&world, 1);
+  cluster_pass(&world, 5 * CLUSTER_SECOND);
+  assert_false(node_has_quorum(world.members[2].node));
+  assert_false(world.members[2].has_quorum); /* which it never had */
+  cluster_end(&world);
+}
+
+static void a_node_that_is_cut_off_says_so_at_the_end_of_its_lease_before_the_engine_notices(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  int64_t cut_ns = world.now_ns;
+  world.members[0].side = 1;
+  cluster_pass(&world, CLUSTER_SECOND);
+  assert_false(world.members[0].has_quorum);
+  assert_false(node_has_quorum(world.members[0].node));
+  assert_in_range(world.members[0].quorum_ns, cut_ns + 1, cut_ns + ORDER_LEASE_NS);
+  assert_true(world.members[1].has_quorum); /* they hear each other */
+  assert_true(world.members[2].has_quorum);
+  cluster_view(&world, 1);
+  cluster_view(&world, 0);
+  cluster_pass(&world, CLUSTER_SECOND);
+  assert_false(world.members[0].has_quorum);
+  world.members[0].side = 0;
+  cluster_view(&world, 0);
+  cluster_pass(&world, CLUSTER_SECOND);
+  assert_true(world.members[0].has_quorum);
+  cluster_end(&world);
+}
+
+static void a_change_of_the_view_in_good_time_is_no_loss_of_quorum(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  int64_t since_ns = world.members[0].quorum_ns;
+  cluster_stop(&world, 2, true);
+  cluster_view(&world, 0);
+  cluster_pass(&world, CLUSTER_SECOND);
+  assert_true(world.members[0].has_quorum);
+  assert_int_equal(world.members[0].quorum_ns, since_ns);
+  cluster_end(&world);
+}
+
+/* ---- the stream ---- */
+
+static void quorum(rig_t *rig, bool has_quorum) { publisher_quorum(rig->publisher, has_quorum, rig_replica, rig); }
+
+static void beacon_says(rig_t *rig, uint64_t beacon_state) {
+  frames_t *frames;
+  wire_message_t message = rig_take(rig, &frames);
+  assert_int_equal(message.kind, WIRE_BEACON);
+  assert_int_equal(message.state, beacon_state);
+  assert_true(vesta_pos_equal(wire_pos(&message), rig_committed(rig)));
+  free(frames);
+}
+
+static void everybody_who_listens_is_told_at_once_and_every_beacon_says_it(void **state) {
+  (void)state;
+  rig_t rig;
+  rig_open(&rig);
+  rig_subscription(&rig, true, NOTIFY_CLASS_DATA, CHECKPOINT);
+  rig_subscription(&rig, true, NOTIFY_CLASS_ROLES, CHECKPOINT);
+  beacon_says(&rig, 0);
+  beacon_says(&rig, 0);
+  quorum(&rig, false);
+  beacon_says(&rig, WIRE_BEACON_NO_QUORUM);
+  beacon_says(&rig, WIRE_BEACON_NO_QUORUM);
+  rig_beacon(&rig);
+  beacon_says(&rig, WIRE_BEACON_NO_QUORUM);
+  beacon_says(&rig, WIRE_BEACON_NO_QUORUM);
+  quorum(&rig, true);
+  beacon_says(&rig, 0);
+  beacon_says(&rig, 0);
+  rig_close(&rig);
+}
+
+static void what_was_committed_before_is_published_before_it(void **state) {
+  (void)state;
+  rig_t rig;
+  rig_open(&rig);
+  rig_subscription(&rig, true, NOTIFY_CLASS_DATA, CHECKPOINT);
+  rig_lose(&rig);
+  rig_commit(&rig, ELEMENTS(create("a", "1")));
+  quorum(&rig, false);
+  frames_t *frames;
+  assert_int_equal(rig_take(&rig, &frames).kind, WIRE_CHANGES);
+  free(frames);
+  beacon_says(&rig, WIRE_BEACON_NO_QUORUM);
+  rig_close(&rig);
+}
+
+static void a_subscriber_knows_it_from_the_beacon_and_keeps_what_it_has(void **state) {
+  (void)state;
+  rig_t rig;
+  rig_open_live(&rig, &from_snapshot);
+  assert_false(rig_status(&rig).no_quorum);
+  quorum(&rig, false);
+  rig_hear_all(&rig);
+  assert_true(rig_status(&rig).no_quorum);
+  assert_true(rig_status(&rig).synced);
+  quorum(&rig, true);
+  rig_hear_all(&rig);
+  assert_false(rig_status(&rig).no_quorum);
+  rig_close(&rig);
+}
+
+/* A node that has just started knows of nothing yet. */
+static void what_is_not_found_is_said_to_be_gone_with_quorum_only(void **state) {
+  (void)state;
+  rig_t rig;
+  frames_t *frames;
+  rig_open(&rig);
+  quorum(&rig, false);
+  rig_subscription(&rig, true, NOTIFY_CLASS_DATA, CHECKPOINT + 1);
+  rig_beacon(&rig);
+  assert_null(channel_take(&rig.published));
+  quorum(&rig, true);
+  assert_int_equal(rig_take(&rig, &frames).state, WIRE_BEACON_GONE);
+  free(frames);
+  rig_close(&rig);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(a_node_has_quorum_once_it_has_been_heard),
+      cmocka_unit_test(a_node_that_is_cut_off_says_so_at_the_end_of_its_lease_before_the_engine_notices),
+      cmocka_unit_test(a_change_of_the_view_in_good_time_is_no_loss_of_quorum),
+      cmocka_unit_test(everybody_who_listens_is_told_at_once_and_every_beacon_says_it),
+      cmocka_unit_test(what_was_committed_before_is_published_before_it),
+      cmocka_unit_test(a_subscriber_knows_it_from_the_beacon_and_keeps_what_it_has),
+      cmocka_unit_test(what_is_not_found_is_said_to_be_gone_with_quorum_only),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
