@@ -93,6 +93,29 @@ static void a_replica_that_cannot_take_a_write_makes_it_fail_everywhere(void **s
   cluster_end(&world);
 }
 
+/* There is nothing here to be given a descriptor of; it is read through another node. */
+static void a_node_without_a_replica_has_none_to_map(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  uint64_t handles[3];
+  for (uint32_t i = 0; i < 3; i++) {
+    cluster_hello(&world, i);
+    handles[i] = cluster_open(&world, i, "a", VESTA_CREATE_ALL_REPLICAS);
+  }
+  cluster_pass(&world, 2 * CLUSTER_SECOND);
+  uint32_t mapped = 0;
+  for (uint32_t i = 0; i < 3; i++) {
+    wire_message_t map = {.kind = WIRE_MAP, .handle = handles[i]};
+    uint64_t error = cluster_call(&world, i, &map, NULL, 0)->error;
+    bool has = node_replica(world.members[i].node, 1) != NULL;
+    assert_int_equal(error, has ? VESTA_OK : VESTA_ERR_TRY_AGAIN);
+    mapped += has ? 1 : 0;
+  }
+  assert_int_equal(mapped, 2);
+  cluster_end(&world);
+}
+
 /* ---- people ---- */
 
 static uint64_t replica_row(cluster_world_t *world, uint32_t index, uint32_t node, wire_message_t *row) {
@@ -300,6 +323,7 @@ int main(void) {
       cmocka_unit_test(what_was_acknowledged_survives_the_loss_of_the_primary),
       cmocka_unit_test(a_side_without_quorum_writes_nothing_and_catches_up_when_the_cut_heals),
       cmocka_unit_test(a_replica_that_cannot_take_a_write_makes_it_fail_everywhere),
+      cmocka_unit_test(a_node_without_a_replica_has_none_to_map),
       cmocka_unit_test(a_checkpoint_waits_for_the_node_that_has_everything_and_says_so),
       cmocka_unit_test(an_operator_may_go_on_with_an_older_replica_and_the_newer_one_is_kept_as_diverged),
       cmocka_unit_test(what_diverged_is_known_in_another_life_too_until_the_operator_discards_it),

@@ -164,16 +164,19 @@ static void introduce(void) {
   peers_set(sides[1].peers, 1, sides[0].endpoint);
 }
 
-static void say(uint32_t from, uint64_t number, size_t payload) {
+static void say_as(uint32_t from, uint64_t number, size_t payload, bool awaited) {
   static const uint8_t zeros[QUEUE_BYTES + 1];
   wire_message_t message = {.kind = WIRE_PEER_ACK, .checkpoint = 1, .epoch = 1, .seq = number};
-  peers_send(sides[from - 1].peers, from == 1 ? 2 : 1, &message, vesta_bytes(zeros, payload), true);
+  peers_send(sides[from - 1].peers, from == 1 ? 2 : 1, &message, vesta_bytes(zeros, payload), awaited);
 }
+
+static void say(uint32_t from, uint64_t number, size_t payload) { say_as(from, number, payload, true); }
 
 static bool both_are_up(void) { return sides[0].ups == 1 && sides[1].ups == 1; }
 static bool both_are_up_twice(void) { return sides[0].ups >= 2 && sides[1].ups >= 2; }
 static bool both_got_a_hundred(void) { return sides[0].received == 100 && sides[1].received == 100; }
 static bool the_first_got_one(void) { return sides[0].received == 1; }
+static bool the_second_got_two(void) { return sides[1].received == 2; }
 static bool somebody_was_refused(void) { return peers_counter(sides[0].peers, PEERS_COUNTER_PEER_REFUSED) > 0; }
 
 /* ---- rules ---- */
@@ -193,6 +196,23 @@ static void what_is_said_on_a_link_arrives_in_its_order_on_the_other_side(void *
   turns_until(both_got_a_hundred);
   assert_int_equal(sides[1].payload, 10000);
   assert_int_equal(peers_counter(sides[0].peers, PEERS_COUNTER_PEER_DROPPED), 1);
+}
+
+static void what_nobody_waits_for_goes_before_what_is_said_next_or_by_itself(void **state) {
+  (void)state;
+  side_begin(1, NULL, NULL);
+  side_begin(2, NULL, NULL);
+  introduce();
+  turns_until(both_are_up);
+  say_as(2, 1, 0, false);
+  peers_flush(sides[1].peers);
+  assert_true(peers_counter(sides[1].peers, PEERS_COUNTER_PEER_HELD_BYTES) > 0);
+  turns_until(the_first_got_one); /* nothing else is said */
+  say_as(1, 1, 0, false);
+  say(1, 2, 0);
+  peers_flush(sides[0].peers);
+  assert_int_equal(peers_counter(sides[0].peers, PEERS_COUNTER_PEER_HELD_BYTES), 0);
+  turns_until(the_second_got_two);
 }
 
 static void a_node_that_comes_back_has_a_new_link(void **state) {
@@ -326,6 +346,7 @@ static void a_key_that_others_can_read_is_refused(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(what_is_said_on_a_link_arrives_in_its_order_on_the_other_side, begin, end),
+      cmocka_unit_test_setup_teardown(what_nobody_waits_for_goes_before_what_is_said_next_or_by_itself, begin, end),
       cmocka_unit_test_setup_teardown(a_node_that_comes_back_has_a_new_link, begin, end),
       cmocka_unit_test_setup_teardown(a_link_holds_as_much_as_the_limit_and_is_given_up_with_one_byte_more, begin, end),
       cmocka_unit_test_setup_teardown(nodes_whose_keys_are_known_have_a_link, NULL, end),
