@@ -57,7 +57,8 @@ static vesta_err_t region_reserve(void *context, uint64_t offset, uint64_t size)
   if (offset + size > region->size || offset + size < offset) {
     sim_story_fail(region->disk->story, "DISK", "reserve outside of region %" PRIu64, region->id);
   }
-  if (disk_fails(region->disk)) {
+  if (disk_fails(region->disk) || sim_chance(region->disk->random, region->disk->page_chance)) {
+    region->disk->failures++;
     return VESTA_ERR_NO_SPACE;
   }
   uint64_t first = offset / PAGE_BYTES;

@@ -40,6 +40,7 @@ typedef struct sim_disk {
   bool is_frozen;
   sim_journal_t journal;
   uint32_t fail_chance; /* of one reservation, creation or append, in a million */
+  uint32_t page_chance; /* of one reservation, besides */
   bool full;            /* nothing can be reserved */
   bool may_die;         /* the node, where it puts aside what has diverged */
   uint64_t failures;

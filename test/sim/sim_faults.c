@@ -42,6 +42,7 @@ static uint32_t odds_draw(sim_world_t *world, uint32_t most) {
 /* ---- climates ---- */
 
 #define CLIMATE_WEIGHTS 8U
+#define PAGES_SHORT 300000U /* of a disk that is nearly full: one reservation fails, the next does not, in a million */
 
 typedef struct climate {
   struct {
@@ -144,6 +145,7 @@ void sim_faults_cease(sim_world_t *world) {
   for (uint32_t i = 0; i < world->node_count; i++) {
     world->nodes[i].disk.full = false;
     world->nodes[i].disk.fail_chance = 0;
+    world->nodes[i].disk.page_chance = 0;
     if (world->nodes[i].held_until_ns != 0) {
       sim_node_go_on(&world->nodes[i]);
     }
@@ -196,6 +198,7 @@ static void disk_turn(sim_world_t *world) {
   for (uint32_t i = 0; i < world->node_count; i++) {
     sim_disk_t *disk = &world->nodes[i].disk;
     disk->fail_chance = sim_percent(&world->random, 50) ? world->odds.disk : 0;
+    disk->page_chance = world->climate == SIM_CLIMATE_FULL && sim_percent(&world->random, 60) ? PAGES_SHORT : 0;
     if (disk->full && world->now_ns >= world->faults.full_until_ns) {
       sim_say(world, "the disk of node %" PRIu32 " is not full any longer", i + 1);
       disk->full = false;

@@ -31,17 +31,17 @@ static const struct {
   { PLANTED_##bug, #bug, text, nodes, seeds, rules }
     SIM_BUG(ACKNOWLEDGED_EARLY, "acknowledge before all have prepared", 3, 50, " NOTHING-LOST SAME-HISTORY LEASE "),
     SIM_BUG(PUBLISHED_EARLY, "publish before commit", 3, 50, " FIRST "),
-    SIM_BUG(PREPARED_DROPPED, "drop a prepared record at restart", 3, 300, " NOTHING-LOST SAME-HISTORY LEASE "),
-    SIM_BUG(REFUSED_EARLY, "answer an error before all have aborted", 3, 300, " ONCE REFUSED "),
-    SIM_BUG(SHRUNK_EARLY, "shrink the set in sync before that is stable", 3, 100, " NOTHING-LOST SAME-HISTORY LEASE "),
+    SIM_BUG(PREPARED_DROPPED, "drop a prepared record at restart", 3, 500, " NOTHING-LOST SAME-HISTORY LEASE "),
+    SIM_BUG(REFUSED_EARLY, "answer an error before all have aborted", 3, 800, " ONCE REFUSED "),
+    SIM_BUG(SHRUNK_EARLY, "shrink the set in sync before that is stable", 3, 200, " NOTHING-LOST SAME-HISTORY LEASE "),
     SIM_BUG(ORDER_QUORUM_OF_ANOTHER_RING, "act on the quorum of another ring", 3, 50, " QUORUM "),
-    SIM_BUG(ELECTED_OUT_OF_SYNC, "elect outside the set in sync", 3, 100, " IN-SYNC "),
-    SIM_BUG(POSITION_BEYOND_EPOCH, "take a position beyond its epoch's end for the past", 3, 300,
+    SIM_BUG(ELECTED_OUT_OF_SYNC, "elect outside the set in sync", 3, 300, " IN-SYNC "),
+    SIM_BUG(POSITION_BEYOND_EPOCH, "take a position beyond its epoch's end for the past", 3, 500,
             " STATE STREAM-STATE SAME-HISTORY "),
     SIM_BUG(READ_AFTER_LEASE, "serve a read after the lease", 3, 300, " READ LEASE "),
     SIM_BUG(OLD_EPOCH_ACCEPTED, "accept an old epoch", 3, 300, " ITS-PRIMARY "),
     SIM_BUG(DONE_TWICE, "skip the de-duplication of requests", 3, 50, " ONCE "),
-    SIM_BUG(ORDER_GHOST_COUNTED, "count a ghost member", 3, 100, " QUORUM "),
+    SIM_BUG(ORDER_GHOST_COUNTED, "count a ghost member", 3, 300, " QUORUM "),
 #undef SIM_BUG
 };
 

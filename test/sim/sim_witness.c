@@ -53,7 +53,7 @@ static void may_lose(sim_world_t *world, const sim_node_t *node, const directory
              " goes on behind seq=%" PRIu64,
              history->id, history->synchronized_seq, node->id, back);
   }
-  int64_t since_ns = (history->vacant_ns != 0 ? history->vacant_ns : world->now_ns) - SIM_SECOND_NS;
+  int64_t since_ns = history->vacant_ns != 0 ? history->vacant_ns : world->now_ns - SIM_SECOND_NS;
   for (uint32_t i = 0; i < world->node_count && !world->faults.of_disk && world->odds.memory == 0; i++) {
     const sim_node_t *other = &world->nodes[i];
     const directory_replica_t *listed = directory_replica(checkpoint, other->id);
@@ -280,7 +280,7 @@ static void must_be_its_primarys(sim_node_t *node, const node_event_t *event) {
 /* ---- candidates ---- */
 
 #define ACTS_NS_MAX (300 * SIM_MS) /* a node that is in a usable view and not stopped makes steps at least so often */
-#define PASSED_OVER_SLACK_NS (2 * SIM_SECOND_NS)
+#define PASSED_OVER_SLACK_NS SIM_SECOND_NS
 
 /* A candidate that does not confirm is passed over in time when there is another. Only the time is counted in which its
  * primary's node could have done something about it. */

@@ -76,7 +76,9 @@ static void cluster_draw(sim_world_t *world) {
     plan->version_max[i] = sim_percent(random, 70) ? 1 : 2;
   }
   if (world->climate != SIM_CLIMATE_NONE) {
-    plan->replicas = sim_percent(random, 70) ? 3 : 2;                 /* so that one more has what another lacks */
+    plan->replicas = world->climate == SIM_CLIMATE_FULL || sim_percent(random, 70)
+                         ? 3
+                         : 2;                                         /* so that one more has what another lacks */
     plan->pause_ns_max = sim_span(random, 20 * SIM_MS, 200 * SIM_MS); /* so that many faults find room in a run */
   }
 }
