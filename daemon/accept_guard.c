@@ -19,6 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/error.h"
 #include "core/limits.h"
 
 typedef union guard_address {
@@ -34,21 +35,21 @@ typedef struct guard_link {
 } guard_link_t;
 
 typedef struct guard_door {
-  uint16_t port;
+  uint16_t port; /* 0: there is no such door */
   uint32_t links_max;
   uint32_t count;
+  uint64_t refused;
   guard_link_t links[VESTA_GUEST_LINKS_MAX];
 } guard_door_t;
 
 static atomic_int guard_files_max = INT_MAX;
-static atomic_uint_least64_t guard_refused, guard_doors_refused;
+static atomic_uint_least64_t guard_refused;
 static atomic_int guard_highest = -1;
 static _Thread_local bool guard_is_first_thread;
 
-/* ZeroMQ's threads write, the first one reads. */
+/* ZeroMQ's threads enter connections, the first one makes doors and reads. */
 static pthread_mutex_t guard_lock = PTHREAD_MUTEX_INITIALIZER;
 static guard_door_t guard_doors[ACCEPT_GUARD_DOORS_MAX];
-static uint32_t guard_door_count;
 
 void accept_guard_begin(int files_max) {
   guard_is_first_thread = true;
@@ -67,17 +68,49 @@ static void guard_note(int fd) {
 
 /* ---- doors ---- */
 
+/* Of that port; of port 0: one that is free. The lock is held. */
+static guard_door_t *guard_door_find(uint16_t port) {
+  for (uint32_t i = 0; i < ACCEPT_GUARD_DOORS_MAX; i++) {
+    if (guard_doors[i].port == port) {
+      return &guard_doors[i];
+    }
+  }
+  return NULL;
+}
+
 void accept_guard_door(uint16_t port, uint32_t links_max) {
+  VESTA_ASSERT(port != 0 && links_max <= VESTA_GUEST_LINKS_MAX);
   (void)pthread_mutex_lock(&guard_lock);
-  if (guard_door_count < ACCEPT_GUARD_DOORS_MAX) {
-    guard_door_t *door = &guard_doors[guard_door_count++];
+  guard_door_t *door = guard_door_find(port);
+  if (door == NULL) {
+    door = guard_door_find(0);
+    VESTA_ASSERT(door != NULL);
     door->port = port;
-    door->links_max = links_max < VESTA_GUEST_LINKS_MAX ? links_max : VESTA_GUEST_LINKS_MAX;
+    door->links_max = 0;
+    door->count = 0;
+    door->refused = 0;
+  }
+  door->links_max = links_max > door->links_max ? links_max : door->links_max;
+  (void)pthread_mutex_unlock(&guard_lock);
+}
+
+void accept_guard_door_end(uint16_t port) {
+  (void)pthread_mutex_lock(&guard_lock);
+  guard_door_t *door = guard_door_find(port);
+  if (door != NULL) {
+    door->port = 0;
+    door->count = 0;
   }
   (void)pthread_mutex_unlock(&guard_lock);
 }
 
-uint64_t accept_guard_doors_refused(void) { return atomic_load(&guard_doors_refused); }
+uint64_t accept_guard_door_refused(uint16_t port) {
+  (void)pthread_mutex_lock(&guard_lock);
+  const guard_door_t *door = guard_door_find(port);
+  uint64_t refused = door == NULL ? 0 : door->refused;
+  (void)pthread_mutex_unlock(&guard_lock);
+  return refused;
+}
 
 /* The TCP port of one end of a socket; 0: it has none. */
 static uint16_t guard_port(int fd, int (*end_of)(int fd, __SOCKADDR_ARG address, socklen_t *restrict size),
@@ -117,18 +150,22 @@ static void guard_door_sweep(guard_door_t *door) {
   }
 }
 
-/* A new connection: is there room? */
-static bool guard_door_enter(guard_door_t *door, int fd) {
-  for (uint32_t i = 0; i < door->count; i++) { /* whoever had that descriptor is gone */
+static void guard_door_forget(guard_door_t *door, int fd) {
+  for (uint32_t i = 0; i < door->count; i++) {
     if (door->links[i].fd == fd) {
       door->links[i] = door->links[--door->count];
-      break;
+      return;
     }
   }
+}
+
+/* A new connection: is there room? */
+static bool guard_door_enter(guard_door_t *door, int fd) {
   if (door->count == door->links_max) {
     guard_door_sweep(door);
   }
   if (door->count == door->links_max) {
+    door->refused++;
     return false;
   }
   guard_link_t *link = &door->links[door->count++];
@@ -142,11 +179,12 @@ static bool guard_doors_enter(int listener, int fd) {
   guard_address_t address;
   uint16_t port = guard_port(listener, getsockname, &address);
   (void)pthread_mutex_lock(&guard_lock);
-  for (uint32_t i = 0; port != 0 && i < guard_door_count; i++) {
-    if (guard_doors[i].port == port) {
-      good = guard_door_enter(&guard_doors[i], fd);
-      break;
-    }
+  for (uint32_t i = 0; i < ACCEPT_GUARD_DOORS_MAX; i++) {
+    guard_door_forget(&guard_doors[i], fd); /* whoever had that descriptor is gone, through whichever door it came */
+  }
+  guard_door_t *door = port == 0 ? NULL : guard_door_find(port);
+  if (door != NULL) {
+    good = guard_door_enter(door, fd);
   }
   (void)pthread_mutex_unlock(&guard_lock);
   return good;
@@ -155,7 +193,7 @@ static bool guard_doors_enter(int listener, int fd) {
 bool accept_guard_address(int fd, char address[ACCEPT_GUARD_ADDRESS_BYTES]) {
   guard_address_t peer = {0};
   (void)pthread_mutex_lock(&guard_lock);
-  for (uint32_t i = 0; i < guard_door_count; i++) {
+  for (uint32_t i = 0; i < ACCEPT_GUARD_DOORS_MAX; i++) {
     for (uint32_t j = 0; j < guard_doors[i].count; j++) {
       peer = guard_doors[i].links[j].fd == fd ? guard_doors[i].links[j].peer : peer;
     }
@@ -186,7 +224,6 @@ __attribute__((visibility("default"))) int accept4(int listener, __SOCKADDR_ARG 
   }
   if (fd >= 0 && !guard_doors_enter(listener, fd)) {
     (void)close(fd);
-    (void)atomic_fetch_add(&guard_doors_refused, 1);
     fd = -1;
     errno = ECONNABORTED;
   }

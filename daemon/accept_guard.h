@@ -28,13 +28,16 @@ int accept_guard_highest(void);
 /** Connections closed for this reason. */
 uint64_t accept_guard_refused(void);
 
-#define ACCEPT_GUARD_DOORS_MAX 2U
+#define ACCEPT_GUARD_DOORS_MAX 3U /* two for guests, one for other nodes */
 #define ACCEPT_GUARD_ADDRESS_BYTES 80U
 
-/** Before anything listens at that port: at most so many connections at a time, VESTA_GUEST_LINKS_MAX at most. */
+/** Before anything listens at that port: at most so many connections at a time, VESTA_GUEST_LINKS_MAX at most. There are
+ *  ACCEPT_GUARD_DOORS_MAX doors at most; the same port of two addresses is one, and as wide as the wider. */
 void accept_guard_door(uint16_t port, uint32_t links_max);
-/** Connections closed because a door was full. */
-uint64_t accept_guard_doors_refused(void);
+/** Nothing listens there any more. A port that is no door is taken. */
+void accept_guard_door_end(uint16_t port);
+/** Connections closed because that door was full; 0: it is none. */
+uint64_t accept_guard_door_refused(uint16_t port);
 /** Whose a connection is, or was last, that came with this descriptor. @return false: of none that is remembered */
 bool accept_guard_address(int fd, char address[ACCEPT_GUARD_ADDRESS_BYTES]);
 

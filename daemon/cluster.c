@@ -211,6 +211,10 @@ vesta_err_t cluster_listen(cluster_t *cluster, char *why, size_t why_size) {
 }
 
 void cluster_start(cluster_t *cluster) {
+  if (cluster->options->two_node_policy == ORDER_TRUST) {
+    log_write(LOG_ID_GROUP_TRUST,
+              "text=\"just half of the nodes go on by themselves; a cut between them splits the cluster\"");
+  }
   cluster_nodes(cluster);
   group_start(cluster->group);
 }

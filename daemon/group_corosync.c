@@ -17,6 +17,9 @@
  * of, by calls on threads of their own (slow_call.h); until they come back this node is without its engine, and answers.
  * In between only what needs no answer is asked of it, but for joining, right after it has given one.
  *
+ * When quorum is told, the nodes are looked up in the same way (group_nodes.h). That it is lost counts at once, with the
+ * nodes known so far; that it is there counts when the look has come back: a majority is one of a number.
+ *
  * Nothing is finalised from within a callback of the library: failures are noted and seen to at the end of the turn.
  */
 #include <inttypes.h>
@@ -27,11 +30,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <corosync/cmap.h>
 #include <corosync/cpg.h>
 #include <corosync/quorum.h>
 
-#include "daemon/group.h"
+#include "daemon/group_nodes.h"
 #include "daemon/group_parts.h"
 #include "daemon/log.h"
 #include "daemon/slow_call.h"
@@ -40,10 +42,17 @@
 #define GROUP_TAKES_PER_TURN 256        /* messages and notifications */
 #define GROUP_AGAIN_NS INT64_C(2000000) /* the engine took no message: tried again after this */
 #define GROUP_JOIN_NS INT64_C(20000000) /* the engine let nobody join: the same */
-#define GROUP_PATIENCE_MS 1000          /* so long it is waited for in place: an engine that runs answers sooner */
+#define GROUP_PATIENCE_MS 200           /* to let go of it in place: an engine that runs answers sooner */
 #define GROUP_FIRST_PATIENCE_MS 2000    /* before there is anybody to be kept waiting */
 
 typedef enum group_state { GROUP_AWAY, GROUP_OUT, GROUP_JOINING, GROUP_IN } group_state_t;
+
+/* Connections to the engine. */
+typedef struct group_link {
+  bool has_cpg, has_quorum;
+  cpg_handle_t cpg;
+  quorum_handle_t quorum;
+} group_link_t;
 
 typedef struct group_waiting {
   struct group_waiting *next;
@@ -62,15 +71,15 @@ struct group {
   bool ring_comes; /* nodes came or went, the new ring's id was not told yet */
   bool ring_known;
   bool queue_lost; /* lost() is to be called */
-  bool has_cpg, has_quorum;
-  cpg_handle_t cpg;
-  quorum_handle_t quorum;
+  bool quorum_due; /* quorum was told, and config.quorum() is to be called when the nodes are known */
+  group_link_t link;
   loop_source_t cpg_source, quorum_source;
   slow_call_t *visit; /* AWAY: an attempt is under way, or has come back */
   struct group_visit *visited;
   loop_source_t visit_source;
+  group_look_t look;
   order_ring_t ring, quorum_ring;
-  bool quorate;
+  bool quorate, told_quorate; /* of quorum_ring: as config.quorum() was called, as the engine says */
   uint32_t members[CPG_MEMBERS_MAX];
   uint32_t member_count;
   uint32_t ring_members[VESTA_NODES_MAX];
@@ -102,47 +111,6 @@ static void group_queue_clear(group_t *group) {
 
 /* ---- the nodes that are configured ---- */
 
-static uint32_t group_nodes_read(cmap_handle_t cmap, group_node_t nodes[VESTA_NODES_MAX]) {
-  cmap_iter_handle_t walk;
-  char key[CMAP_KEYNAME_MAXLEN + 1];
-  size_t size;
-  cmap_value_types_t type;
-  uint32_t count = 0;
-  if (cmap_iter_init(cmap, "nodelist.node.", &walk) != CS_OK) {
-    return 0;
-  }
-  while (cmap_iter_next(cmap, walk, key, &size, &type) == CS_OK) {
-    unsigned place;
-    int end = 0;
-    uint32_t node = 0;
-    if (sscanf(key, "nodelist.node.%u.nodeid%n", &place, &end) != 1 || end == 0 || key[end] != '\0' ||
-        cmap_get_uint32(cmap, key, &node) != CS_OK || node == 0 || count == VESTA_NODES_MAX) {
-      continue;
-    }
-    char *address = NULL;
-    nodes[count] = (group_node_t){.node = node};
-    (void)snprintf(key, sizeof key, "nodelist.node.%u.ring0_addr", place);
-    if (cmap_get_string(cmap, key, &address) == CS_OK) {
-      (void)snprintf(nodes[count].address, sizeof nodes[count].address, "%s", address);
-      free(address);
-    }
-    count++;
-  }
-  (void)cmap_iter_finalize(cmap, walk);
-  return count;
-}
-
-/* 0: the engine can't say. */
-static uint32_t group_nodes_ask(group_node_t nodes[VESTA_NODES_MAX]) {
-  cmap_handle_t cmap;
-  if (cmap_initialize(&cmap) != CS_OK) {
-    return 0;
-  }
-  uint32_t count = group_nodes_read(cmap, nodes);
-  (void)cmap_finalize(cmap);
-  return count;
-}
-
 /* The old ones stay when the engine could not say. */
 static void group_nodes_take(group_t *group, const group_node_t nodes[VESTA_NODES_MAX], uint32_t count) {
   size_t size = sizeof group->nodes;
@@ -157,9 +125,22 @@ static void group_nodes_take(group_t *group, const group_node_t nodes[VESTA_NODE
   }
 }
 
-static void group_nodes_look(group_t *group) {
-  group_node_t nodes[VESTA_NODES_MAX] = {0};
-  group_nodes_take(group, nodes, group_nodes_ask(nodes));
+static void group_quorum_tell(group_t *group) {
+  group->quorum_due = false;
+  group->quorate = group->told_quorate && group->node_count > 0;
+  log_write(LOG_ID_GROUP_QUORUM, "ring=%" PRIu32 ".%" PRIu64 " quorate=%s nodes=%" PRIu32, group->quorum_ring.node,
+            group->quorum_ring.seq, group->quorate ? "yes" : "no", group->node_count);
+  group->config.quorum(group->config.context, group->quorum_ring, group->quorate,
+                       group->node_count == 0 ? 1 : group->node_count);
+}
+
+static void group_nodes_looked(void *context, const group_node_t nodes[VESTA_NODES_MAX], uint32_t count) {
+  group_t *group = context;
+  uint32_t before = group->node_count;
+  group_nodes_take(group, nodes, count);
+  if (group->quorum_due || group->node_count != before) {
+    group_quorum_tell(group);
+  }
 }
 
 /* ---- what the engine says ---- */
@@ -278,13 +259,12 @@ static void group_quorum_told(quorum_handle_t handle, uint32_t quorate, struct q
   (void)members;
   (void)quorum_context_get(handle, &context);
   group_t *group = (group_t *)(uintptr_t)context;
-  group_nodes_look(group);
   group->quorum_ring = (order_ring_t){.seq = ring.seq, .node = ring.nodeid};
-  group->quorate = quorate != 0 && group->node_count > 0;
-  log_write(LOG_ID_GROUP_QUORUM, "ring=%" PRIu32 ".%" PRIu64 " quorate=%s nodes=%" PRIu32, ring.nodeid, ring.seq,
-            group->quorate ? "yes" : "no", group->node_count);
-  group->config.quorum(group->config.context, group->quorum_ring, group->quorate,
-                       group->node_count == 0 ? 1 : group->node_count);
+  group->told_quorate = quorate != 0;
+  group->quorum_due = true;
+  if (!group_look_begin(&group->look) || !group->told_quorate) {
+    group_quorum_tell(group);
+  }
 }
 
 /* Those of nodes are of no use: cpg has the members that count. The library wants one. */
@@ -308,7 +288,7 @@ static void group_cpg_ready(void *context, uint32_t events) {
   (void)events;
   cs_error_t told = CS_OK;
   for (uint32_t i = 0; i < GROUP_TAKES_PER_TURN && told == CS_OK && !group->failed && !group->rejoin; i++) {
-    told = cpg_dispatch(group->cpg, CS_DISPATCH_ONE_NONBLOCKING);
+    told = cpg_dispatch(group->link.cpg, CS_DISPATCH_ONE_NONBLOCKING);
   }
   group->failed |= told != CS_OK && told != CS_ERR_TRY_AGAIN;
 }
@@ -316,7 +296,7 @@ static void group_cpg_ready(void *context, uint32_t events) {
 static void group_quorum_ready(void *context, uint32_t events) {
   group_t *group = context;
   (void)events;
-  cs_error_t told = quorum_dispatch(group->quorum, CS_DISPATCH_ALL);
+  cs_error_t told = quorum_dispatch(group->link.quorum, CS_DISPATCH_ALL);
   group->failed |= told != CS_OK && told != CS_ERR_TRY_AGAIN;
 }
 
@@ -327,41 +307,57 @@ static void group_visit_ready(void *context, uint32_t events) {
   (void)events;
 }
 
-static void group_visit_forget(group_t *group) {
+/* An attempt to reach the engine. One that stands still answers nothing, for however long: hence slow_call.h. */
+typedef struct group_visit {
+  group_t *group; /* for its callbacks; not looked at from the other thread */
+  group_link_t link;
+  bool has_node;
+  uint32_t quorum_type;
+  unsigned int node_id;
+  group_node_t nodes[VESTA_NODES_MAX];
+  uint32_t node_count;
+} group_visit_t;
+
+/* To let go of a connection is to ask the engine, too. */
+static void group_link_end(void *argument) {
+  const group_link_t *link = argument;
+  if (link->has_cpg) {
+    (void)cpg_finalize(link->cpg);
+  }
+  if (link->has_quorum) {
+    (void)quorum_finalize(link->quorum);
+  }
+}
+
+/* What nobody has taken of it goes with it: on its own thread, if it was forgotten before it came back. */
+static void group_visit_destroy(void *argument) {
+  group_visit_t *visit = argument;
+  group_link_end(&visit->link);
+  free(visit);
+}
+
+/* Its connections are the group's, if it has come back. */
+static void group_visit_end(group_t *group) {
   if (group->visit_source.context != NULL) {
     loop_remove(group->loop, &group->visit_source);
   }
   group->visit_source = (loop_source_t){0};
+  if (group->visit != NULL && slow_call_done(group->visit, 0)) {
+    group->link = group->visited->link;
+    group->visited->link = (group_link_t){0};
+  }
   slow_call_end(&group->visit);
   group->visited = NULL;
 }
 
-/* To let go of a connection is to ask the engine, too. */
-typedef struct group_farewell {
-  bool has_cpg, has_quorum;
-  cpg_handle_t cpg;
-  quorum_handle_t quorum;
-} group_farewell_t;
-
-static void group_farewell_call(void *argument) {
-  const group_farewell_t *farewell = argument;
-  if (farewell->has_cpg) {
-    (void)cpg_finalize(farewell->cpg);
-  }
-  if (farewell->has_quorum) {
-    (void)quorum_finalize(farewell->quorum);
-  }
-}
-
 static void group_farewell(group_t *group) {
-  group_farewell_t *farewell = calloc(1, sizeof *farewell);
-  if (farewell != NULL) {
-    *farewell = (group_farewell_t){
-        .has_cpg = group->has_cpg, .has_quorum = group->has_quorum, .cpg = group->cpg, .quorum = group->quorum};
-    slow_call_t *call = slow_call_begin(group_farewell_call, farewell);
+  group_link_t *link = calloc(1, sizeof *link);
+  if (link != NULL) {
+    *link = group->link;
+    slow_call_t *call = slow_call_begin(group_link_end, free, link);
     if (call == NULL) {
-      group_farewell_call(farewell);
-      free(farewell);
+      group_link_end(link);
+      free(link);
     } else if (!slow_call_done(call, GROUP_PATIENCE_MS)) {
       log_write(LOG_ID_GROUP_STILL, "text=\"corosync does not answer; not waited for\"");
     }
@@ -378,12 +374,13 @@ static void group_disconnect(group_t *group) {
   }
   group->cpg_source = (loop_source_t){0};
   group->quorum_source = (loop_source_t){0};
-  group_visit_forget(group);
-  if (group->has_cpg || group->has_quorum) {
+  group_look_forget(&group->look);
+  group_visit_end(group);
+  if (group->link.has_cpg || group->link.has_quorum) {
     group_farewell(group);
   }
-  group->has_cpg = false;
-  group->has_quorum = false;
+  group->link = (group_link_t){0};
+  group->quorum_due = false;
   group->ring_known = false;
   group->ring_comes = false;
   group->failed = false;
@@ -392,18 +389,6 @@ static void group_disconnect(group_t *group) {
   group_queue_clear(group);
   group_parts_clear(group->parts);
 }
-
-/* An attempt to reach the engine. One that stands still answers nothing, for however long: hence slow_call.h. */
-typedef struct group_visit {
-  group_t *group; /* for its callbacks; not looked at from the other thread */
-  bool has_cpg, has_quorum, has_node;
-  cpg_handle_t cpg;
-  quorum_handle_t quorum;
-  uint32_t quorum_type;
-  unsigned int node_id;
-  group_node_t nodes[VESTA_NODES_MAX];
-  uint32_t node_count;
-} group_visit_t;
 
 static void group_visit_call(void *argument) {
   group_visit_t *visit = argument;
@@ -414,12 +399,13 @@ static void group_visit_call(void *argument) {
                              .flags = CPG_MODEL_V1_DELIVER_INITIAL_TOTEM_CONF};
   quorum_model_v1_data_t quorum = {
       .model = QUORUM_MODEL_V1, .quorum_notify_fn = group_quorum_told, .nodelist_notify_fn = group_nodes_told};
-  visit->has_cpg =
-      cpg_model_initialize(&visit->cpg, CPG_MODEL_V1, (cpg_model_data_t *)(void *)&cpg, visit->group) == CS_OK;
-  visit->has_quorum =
-      visit->has_cpg && quorum_model_initialize(&visit->quorum, QUORUM_MODEL_V1, (quorum_model_data_t *)(void *)&quorum,
-                                                &visit->quorum_type, visit->group) == CS_OK;
-  visit->has_node = visit->has_quorum && cpg_local_get(visit->cpg, &visit->node_id) == CS_OK;
+  group_link_t *link = &visit->link;
+  link->has_cpg =
+      cpg_model_initialize(&link->cpg, CPG_MODEL_V1, (cpg_model_data_t *)(void *)&cpg, visit->group) == CS_OK;
+  link->has_quorum =
+      link->has_cpg && quorum_model_initialize(&link->quorum, QUORUM_MODEL_V1, (quorum_model_data_t *)(void *)&quorum,
+                                               &visit->quorum_type, visit->group) == CS_OK;
+  visit->has_node = link->has_quorum && cpg_local_get(link->cpg, &visit->node_id) == CS_OK;
   if (visit->has_node) {
     visit->node_count = group_nodes_ask(visit->nodes);
   }
@@ -432,7 +418,7 @@ static bool group_visit(group_t *group, int patience_ms) {
     return false;
   }
   visit->group = group;
-  group->visit = slow_call_begin(group_visit_call, visit);
+  group->visit = slow_call_begin(group_visit_call, group_visit_destroy, visit);
   if (group->visit == NULL) {
     free(visit);
     return false;
@@ -440,7 +426,7 @@ static bool group_visit(group_t *group, int patience_ms) {
   group->visited = visit;
   if (!slow_call_done(group->visit, patience_ms) &&
       !loop_add(group->loop, &group->visit_source, slow_call_fd(group->visit), EPOLLIN, group_visit_ready, group)) {
-    group_visit_forget(group);
+    group_visit_end(group);
     return false;
   }
   return true;
@@ -449,11 +435,7 @@ static bool group_visit(group_t *group, int patience_ms) {
 /* It has come back. @return false: the engine is not there, or does not fit */
 static bool group_connect(group_t *group) {
   group_visit_t visit = *group->visited;
-  group_visit_forget(group);
-  group->has_cpg = visit.has_cpg;
-  group->cpg = visit.cpg;
-  group->has_quorum = visit.has_quorum;
-  group->quorum = visit.quorum;
+  group_visit_end(group);
   if (!visit.has_node) {
     return false;
   }
@@ -475,10 +457,10 @@ static bool group_connect(group_t *group) {
 /* Connected: have the loop look at it. */
 static bool group_watch(group_t *group) {
   int cpg_fd, quorum_fd;
-  return cpg_fd_get(group->cpg, &cpg_fd) == CS_OK && quorum_fd_get(group->quorum, &quorum_fd) == CS_OK &&
+  return cpg_fd_get(group->link.cpg, &cpg_fd) == CS_OK && quorum_fd_get(group->link.quorum, &quorum_fd) == CS_OK &&
          loop_add(group->loop, &group->cpg_source, cpg_fd, EPOLLIN, group_cpg_ready, group) &&
          loop_add(group->loop, &group->quorum_source, quorum_fd, EPOLLIN, group_quorum_ready, group) &&
-         quorum_trackstart(group->quorum, CS_TRACK_CURRENT | CS_TRACK_CHANGES) == CS_OK;
+         quorum_trackstart(group->link.quorum, CS_TRACK_CURRENT | CS_TRACK_CHANGES) == CS_OK;
 }
 
 vesta_err_t group_open(const group_config_t *config, loop_t *loop, group_t **out, char *why, size_t why_size) {
@@ -488,6 +470,7 @@ vesta_err_t group_open(const group_config_t *config, loop_t *loop, group_t **out
     return VESTA_ERR_NO_MEMORY;
   }
   *group = (group_t){.config = *config, .loop = loop, .node_id = config->node_id, .pid = (uint32_t)getpid()};
+  group->look = (group_look_t){.loop = loop, .context = group, .told = group_nodes_looked};
   group->last = &group->first;
   group->pause_ns = GROUP_RETRY_NS;
   group->parts = group_parts_new();
@@ -554,7 +537,7 @@ static void group_fail(group_t *group, int64_t now_ns) {
 
 static void group_join(group_t *group, int64_t now_ns) {
   struct cpg_name name = group_name();
-  cs_error_t joined = cpg_join(group->cpg, &name);
+  cs_error_t joined = cpg_join(group->link.cpg, &name);
   if (joined == CS_OK) {
     group->state = GROUP_JOINING;
     group->pause_ns = GROUP_RETRY_NS;
@@ -606,7 +589,7 @@ static bool group_send_part(group_t *group, int64_t now_ns) {
   group_part_head(head, waiting->size, waiting->sent);
   struct iovec part[2] = {{.iov_base = head, .iov_len = sizeof head},
                           {.iov_base = waiting->bytes + waiting->sent, .iov_len = size}};
-  cs_error_t sent = cpg_mcast_joined(group->cpg, CPG_TYPE_AGREED, part, 2);
+  cs_error_t sent = cpg_mcast_joined(group->link.cpg, CPG_TYPE_AGREED, part, 2);
   if (sent != CS_OK) {
     group->counters[GROUP_COUNTER_GROUP_PUT_OFF]++;
     group->retry_ns = now_ns + GROUP_AGAIN_NS;
@@ -631,7 +614,7 @@ static void group_try(group_t *group, int64_t now_ns) {
   switch (group->state) {
     case GROUP_AWAY:
       if (group->visit == NULL && now_ns >= group->retry_ns) {
-        group->failed |= !group_visit(group, GROUP_PATIENCE_MS);
+        group->failed |= !group_visit(group, 0);
       }
       if (group->visit != NULL && slow_call_done(group->visit, 0)) {
         group->failed |= !group_connect(group) || !group_watch(group);
@@ -653,8 +636,10 @@ static void group_try(group_t *group, int64_t now_ns) {
 void group_turn(group_t *group, int64_t now_ns) {
   if (group->rejoin) {
     group->rejoin = false;
-    group_disconnect(group);
-    group->retry_ns = now_ns;
+    if (group->visit == NULL) { /* else it comes anew already */
+      group_disconnect(group);
+      group->retry_ns = now_ns;
+    }
   }
   if (!group->failed) {
     group_try(group, now_ns);

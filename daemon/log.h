@@ -58,6 +58,7 @@ typedef enum log_target { LOG_TARGET_AUTO, LOG_TARGET_STDERR, LOG_TARGET_SYSLOG,
   X(PEER_LOST, WARN, "VESTA-PEER-LOST")                    \
   X(PEER_REFUSED, WARN, "VESTA-PEER-REFUSED")              \
   X(PEER_INSECURE, WARN, "VESTA-PEER-INSECURE")            \
+  X(GROUP_TRUST, WARN, "VESTA-GROUP-TRUST")                \
   X(GUEST_REFUSED, WARN, "VESTA-GUEST-REFUSED")            \
   X(GUEST_KEY, WARN, "VESTA-GUEST-KEY")                    \
   X(GUEST_FULL, WARN, "VESTA-GUEST-FULL")                  \

@@ -44,6 +44,7 @@ struct node_runner {
   uint8_t *group_message;
   uint8_t random[RUNNER_RANDOM_BYTES];
   size_t random_left;
+  uint64_t start; /* this process's, as peer_process_start() has it */
   uint8_t answer[RUNNER_ANSWER_BYTES];
 };
 
@@ -53,6 +54,7 @@ node_runner_t *node_runner_new(const daemon_parts_t *parts) {
     return NULL;
   }
   runner->parts = parts;
+  runner->start = peer_process_start((uint32_t)getpid());
   runner->decoder = wire_decoder_new();
   runner->queue = malloc(RUNNER_QUEUE_BYTES);
   runner->group_message = malloc(VESTA_FRAME_HEAD_BYTES_MAX);
@@ -450,8 +452,9 @@ bool node_runner_subscribed(void *context, vesta_bytes_t message) {
 bool node_runner_guest_subscribed(void *context, vesta_bytes_t message) {
   node_runner_t *runner = context;
   publisher_t *publisher = runner->parts->publisher;
-  return publisher_subscription(publisher, DOOR_GUESTS, message, runner_replica, runner, loop_steady_ns()) &&
-         publisher_subscriptions(publisher, DOOR_GUESTS) <= VESTA_GUEST_SUBSCRIPTIONS_MAX;
+  bool begins = message.size > 0 && message.data[0] == 1;
+  return !(begins && publisher_subscriptions(publisher, DOOR_GUESTS) >= VESTA_GUEST_SUBSCRIPTIONS_MAX) &&
+         publisher_subscription(publisher, DOOR_GUESTS, message, runner_replica, runner, loop_steady_ns());
 }
 
 /* An answer that says yes or no, and nothing else. */
@@ -552,7 +555,7 @@ static void runner_guests_ask(void *context, uint64_t link, const wire_message_t
   event.random = runner_random(runner);
   event.uid = geteuid();
   event.pid = (uint32_t)getpid();
-  event.start = peer_process_start(event.pid);
+  event.start = runner->start;
   event.program = vesta_bytes("vestad", 6);
   runner_step(runner, &event);
 }

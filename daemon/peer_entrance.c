@@ -34,7 +34,9 @@ struct peer_entrance {
   loop_source_t source;
   uint16_t port;
   peer_entrance_shown_t shown;
+  peer_entrance_expects_t expects;
   void *context;
+  bool admits;
   entrance_guest_t guests[PEER_ENTRANCE_MAX];
   uint32_t guest_count;
   uint32_t refused;
@@ -77,7 +79,22 @@ static void guest_ready(void *context, uint32_t events) {
   }
 }
 
-static entrance_guest_t *entrance_place(peer_entrance_t *entrance) {
+/* What listens stays ready: it is watched only when somebody may come in. */
+static void entrance_watch(peer_entrance_t *entrance) {
+  loop_change(entrance->loop, &entrance->source, entrance->admits && entrance->pause_ns == 0 ? EPOLLIN : 0);
+}
+
+static bool entrance_expects(const peer_entrance_t *entrance, int fd) {
+  struct sockaddr_storage from = {0};
+  socklen_t size = sizeof from;
+  char address[ENTRANCE_ADDRESS_BYTES];
+  return getpeername(fd, (struct sockaddr *)&from, &size) == 0 &&
+         getnameinfo((struct sockaddr *)&from, size, address, sizeof address, NULL, 0, NI_NUMERICHOST) == 0 &&
+         entrance->expects(entrance->context, address);
+}
+
+/* For a connection that came; NULL: there is none for it. */
+static entrance_guest_t *entrance_place(peer_entrance_t *entrance, int fd) {
   entrance_guest_t *oldest = &entrance->guests[0];
   for (uint32_t i = 0; i < PEER_ENTRANCE_MAX; i++) {
     entrance_guest_t *guest = &entrance->guests[i];
@@ -85,6 +102,9 @@ static entrance_guest_t *entrance_place(peer_entrance_t *entrance) {
       return guest;
     }
     oldest = guest->since_ns < oldest->since_ns ? guest : oldest;
+  }
+  if (!entrance_expects(entrance, fd)) {
+    return NULL;
   }
   guest_refuse(oldest);
   return oldest;
@@ -97,12 +117,17 @@ static void entrance_ready(void *context, uint32_t events) {
     int fd = accept4(entrance->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
       if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-        loop_change(entrance->loop, &entrance->source, 0); /* it stays ready */
         entrance->pause_ns = loop_steady_ns() + ENTRANCE_PAUSE_NS;
+        entrance_watch(entrance);
       }
       return;
     }
-    entrance_guest_t *guest = entrance_place(entrance);
+    entrance_guest_t *guest = entrance_place(entrance, fd);
+    if (guest == NULL) {
+      (void)close(fd);
+      entrance->refused++;
+      continue;
+    }
     *guest = (entrance_guest_t){.entrance = entrance, .fd = fd, .since_ns = loop_steady_ns()};
     if (loop_add(entrance->loop, &guest->source, fd, EPOLLIN, guest_ready, guest)) {
       entrance->guest_count++;
@@ -174,14 +199,15 @@ static uint16_t socket_port(int fd) {
   return (uint16_t)strtoul(service, NULL, 10);
 }
 
-peer_entrance_t *peer_entrance_open(loop_t *loop, const char *endpoint, peer_entrance_shown_t shown, void *context) {
+peer_entrance_t *peer_entrance_open(loop_t *loop, const char *endpoint, peer_entrance_shown_t shown,
+                                    peer_entrance_expects_t expects, void *context) {
   char address[ENTRANCE_ADDRESS_BYTES];
   unsigned port;
   peer_entrance_t *entrance = calloc(1, sizeof *entrance);
   if (entrance == NULL) {
     return NULL;
   }
-  *entrance = (peer_entrance_t){.loop = loop, .fd = -1, .shown = shown, .context = context};
+  *entrance = (peer_entrance_t){.loop = loop, .fd = -1, .shown = shown, .expects = expects, .context = context};
   for (uint32_t i = 0; i < PEER_ENTRANCE_MAX; i++) {
     entrance->guests[i].fd = -1;
   }
@@ -192,7 +218,7 @@ peer_entrance_t *peer_entrance_open(loop_t *loop, const char *endpoint, peer_ent
       entrance->fd = entrance_listen_at(address, 0);
     }
   }
-  if (entrance->fd < 0 || !loop_add(loop, &entrance->source, entrance->fd, EPOLLIN, entrance_ready, entrance)) {
+  if (entrance->fd < 0 || !loop_add(loop, &entrance->source, entrance->fd, 0, entrance_ready, entrance)) {
     peer_entrance_close(&entrance);
     return NULL;
   }
@@ -222,10 +248,17 @@ void peer_entrance_close(peer_entrance_t **out) {
 
 uint16_t peer_entrance_port(const peer_entrance_t *entrance) { return entrance->port; }
 
+void peer_entrance_admit(peer_entrance_t *entrance, bool admits) {
+  if (entrance->admits != admits) {
+    entrance->admits = admits;
+    entrance_watch(entrance);
+  }
+}
+
 uint32_t peer_entrance_turn(peer_entrance_t *entrance, int64_t now_ns) {
   if (entrance->pause_ns != 0 && now_ns >= entrance->pause_ns) {
     entrance->pause_ns = 0;
-    loop_change(entrance->loop, &entrance->source, EPOLLIN);
+    entrance_watch(entrance);
   }
   for (uint32_t i = 0; entrance->guest_count > 0 && i < PEER_ENTRANCE_MAX; i++) {
     entrance_guest_t *guest = &entrance->guests[i];

@@ -29,6 +29,7 @@ struct peer_keys {
   uint32_t count;
   int64_t look_ns; /* no look into the directory before */
   zsock_t *questions;
+  strangers_t *strangers;
 };
 
 /* ---- files ---- */
@@ -97,7 +98,8 @@ static bool keys_read(peer_keys_t *keys) {
 
 /* ---- life ---- */
 
-vesta_err_t peer_keys_open(const char *key_file, const char *keys_dir, peer_keys_t **out, char *why, size_t why_size) {
+vesta_err_t peer_keys_open(const char *key_file, const char *keys_dir, strangers_t *strangers, peer_keys_t **out,
+                           char *why, size_t why_size) {
   peer_keys_t *keys = calloc(1, sizeof *keys);
   vesta_err_t err = VESTA_ERR_NO_MEMORY;
   (void)snprintf(why, why_size, "out of memory");
@@ -105,6 +107,7 @@ vesta_err_t peer_keys_open(const char *key_file, const char *keys_dir, peer_keys
     return err;
   }
   (void)snprintf(keys->directory, sizeof keys->directory, "%s", keys_dir);
+  keys->strangers = strangers;
   err = VESTA_ERR_ACCESS;
   if (!key_pair_read(keys, key_file, why, why_size)) {
     goto out;
@@ -159,18 +162,32 @@ bool peer_keys_connect(peer_keys_t *keys, zsock_t *socket, uint32_t node) {
 
 /* ---- questions ---- */
 
-static const known_key_t *key_find(peer_keys_t *keys, const char *text, int64_t now_ns) {
-  for (;;) {
-    for (uint32_t i = 0; i < keys->count; i++) {
-      if (strcmp(keys->known[i].text, text) == 0) {
-        return &keys->known[i];
-      }
-    }
-    if (now_ns < keys->look_ns || !keys_read(keys)) {
-      return NULL;
-    }
+static void keys_look(peer_keys_t *keys, int64_t now_ns) {
+  if (now_ns >= keys->look_ns) {
+    (void)keys_read(keys);
     keys->look_ns = now_ns + KEYS_LOOK_NS;
   }
+}
+
+/* The directory comes first: a key that was removed from it is known no more. */
+static const known_key_t *key_find(peer_keys_t *keys, const char *text, int64_t now_ns) {
+  keys_look(keys, now_ns);
+  for (uint32_t i = 0; i < keys->count; i++) {
+    if (strcmp(keys->known[i].text, text) == 0) {
+      return &keys->known[i];
+    }
+  }
+  return NULL;
+}
+
+bool peer_keys_has(peer_keys_t *keys, uint32_t node, int64_t now_ns) {
+  keys_look(keys, now_ns);
+  for (uint32_t i = 0; i < keys->count; i++) {
+    if (keys->known[i].node == node) {
+      return true;
+    }
+  }
+  return false;
 }
 
 /* identity | empty | question  ->  identity | empty | version, number, code, text, user, metadata. False: refused */
@@ -187,12 +204,12 @@ static bool key_judge(peer_keys_t *keys, zmsg_t *question, int64_t now_ns) {
   if (key != NULL && zframe_size(key) == 32) {
     (void)zmq_z85_encode(text, zframe_data(key), 32);
   }
+  const char *address = frames[3] == NULL ? "" : frames[3];
   const known_key_t *known = key_find(keys, text, now_ns);
   if (known != NULL) {
     (void)snprintf(node, sizeof node, "%" PRIu32, known->node);
-  } else {
-    log_write(LOG_ID_PEER_REFUSED, "address=%s key=%s text=\"no node has this key\"",
-              frames[3] == NULL ? "" : frames[3], text);
+  } else if (strangers_name(keys->strangers, address, text, now_ns)) {
+    log_write(LOG_ID_PEER_REFUSED, "address=%s key=%s text=\"no node has this key\"", address, text);
   }
   zmsg_t *answer = zmsg_new();
   (void)zmsg_append(answer, &identity);

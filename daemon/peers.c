@@ -20,11 +20,13 @@
 
 #include <czmq.h>
 
+#include "daemon/accept_guard.h"
 #include "daemon/log.h"
 #include "daemon/peer_entrance.h"
 #include "daemon/peer_introduction.h"
 #include "daemon/peer_keys.h"
 #include "daemon/peer_stream.h"
+#include "daemon/strangers.h"
 
 #define PEER_IDENTITY_BYTES 21U /* 'V', node, incarnation, number of the link */
 #define PEER_HELLO_BYTES 512U   /* a whole HELLO */
@@ -32,6 +34,9 @@
 #define PEERS_PASSES_PER_TURN 4
 #define PEERS_CONNECT_LIMIT_MS 2000
 #define PEERS_MESSAGES_MAX 1000 /* HELLOs that were received and not taken yet, of one node */
+#define PEERS_HANDSHAKE_MS 5000 /* who has not come in by then is put out */
+#define PEERS_FAILED (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+#define PEERS_MAPPED "::ffff:" /* an address of IPv4, as it is said by a socket that is for both */
 
 typedef enum peer_state { PEER_DOWN, PEER_TRIED, PEER_UP } peer_state_t;
 
@@ -47,8 +52,9 @@ typedef struct peer_link {
   uint64_t incarnation, number; /* at who listens: of the last HELLO; at who connects: the last number */
   int64_t retry_ns;             /* DOWN at who connects: the next attempt; TRIED: the end of this one */
   int64_t pause_ns;
-  bool hurries;                     /* what is gathered goes at the end of this turn */
-  peer_introduction_t introduction; /* TRIED: what the stream begins with */
+  char address[ACCEPT_GUARD_ADDRESS_BYTES]; /* at who listens: where the last HELLO came from */
+  bool hurries;                             /* what is gathered goes at the end of this turn */
+  peer_introduction_t introduction;         /* TRIED: what the stream begins with */
   peer_stream_t stream;
   struct peer_link *next;
   struct peers *peers;
@@ -62,8 +68,11 @@ struct peers {
   peer_entrance_t *entrance;
   peer_stream_room_t room;
   wire_decoder_t *decoder;
-  loop_source_t router_source, keys_source, timer_source;
-  bool router_touched, keys_touched;
+  zsock_t *monitor; /* of the ROUTER: handshakes that failed */
+  uint16_t port;    /* of the ROUTER; 0: not said in the endpoint */
+  strangers_t strangers;
+  loop_source_t router_source, monitor_source, keys_source, timer_source;
+  bool router_touched, monitor_touched, keys_touched;
   bool timer_runs; /* then what was gathered goes */
   peer_link_t *links;
   uint32_t link_count;
@@ -221,11 +230,29 @@ static void peer_stream_frame(void *context, vesta_bytes_t head, vesta_bytes_t p
 static const peer_stream_sink_t peer_sink = {
     .opened = peer_stream_opened, .frame = peer_stream_frame, .ended = peer_stream_ended};
 
+static const char *address_plain(const char *address) {
+  size_t mapped = sizeof PEERS_MAPPED - 1;
+  return strncmp(address, PEERS_MAPPED, mapped) == 0 ? address + mapped : address;
+}
+
+/* At who listens: a token is outstanding. */
+static bool peer_is_expected(const peer_link_t *link) { return link->state == PEER_TRIED && !link->connects; }
+
+static bool peer_expected_from(void *context, const char *address) {
+  const peers_t *peers = context;
+  for (const peer_link_t *link = peers->links; link != NULL; link = link->next) {
+    if (peer_is_expected(link) && strcmp(link->address, address_plain(address)) == 0) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /* At who listens: a connection shows a token. */
 static bool peer_shown(void *context, const uint8_t token[PEER_TOKEN_BYTES], int fd) {
   peers_t *peers = context;
   for (peer_link_t *link = peers->links; link != NULL; link = link->next) {
-    if (link->state == PEER_TRIED && !link->connects && peer_introduction_has_token(&link->introduction, token)) {
+    if (peer_is_expected(link) && peer_introduction_has_token(&link->introduction, token)) {
       if (!peer_stream_adopt(&link->stream, fd)) {
         return false;
       }
@@ -299,21 +326,28 @@ static void peer_identity(const peers_t *peers, uint64_t number, uint8_t identit
   memcpy(identity + 13, &numbers[2], 8);
 }
 
-/* A monitor, made before there is anything to be seen. */
+/* A monitor, made before there is anything to be seen. NULL: it can't be made */
+static zsock_t *monitor_new(zsock_t *socket, const char *endpoint, int events) {
+  if (zmq_socket_monitor(zsock_resolve(socket), endpoint, events) != 0) {
+    return NULL;
+  }
+  zsock_t *monitor = zsock_new(ZMQ_PAIR);
+  if (monitor != NULL) {
+    zsock_set_linger(monitor, 0);
+    if (zsock_connect(monitor, "%s", endpoint) != 0) {
+      zsock_destroy(&monitor);
+    }
+  }
+  return monitor;
+}
+
 static bool peer_monitor(peer_link_t *link) {
   char endpoint[64];
   (void)snprintf(endpoint, sizeof endpoint, "inproc://vesta-peer-%" PRIu32 "-%" PRIu64, link->node, link->number);
-  int events = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-               ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
-  if (zmq_socket_monitor(zsock_resolve(link->socket), endpoint, events) != 0) {
-    return false;
-  }
-  link->monitor = zsock_new(ZMQ_PAIR);
-  if (link->monitor == NULL) {
-    return false;
-  }
-  zsock_set_linger(link->monitor, 0);
-  return zsock_connect(link->monitor, "%s", endpoint) == 0;
+  link->monitor =
+      monitor_new(link->socket, endpoint,
+                  ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | PEERS_FAILED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
+  return link->monitor != NULL;
 }
 
 static bool peer_connect(peers_t *peers, peer_link_t *link) {
@@ -363,6 +397,26 @@ static void peer_take_answer(peers_t *peers, peer_link_t *link, zmq_msg_t *frame
   peer_socket_close(link);
 }
 
+/* Each is named once, and one a second: who is a stranger may be a thousand of them. */
+static void peer_name(peers_t *peers, const char *address, uint64_t node, const char *why) {
+  if (strangers_name(&peers->strangers, address, "", loop_steady_ns())) {
+    log_write(LOG_ID_PEER_REFUSED, "node=%" PRIu64 " address=%s text=\"%s\"", node, address, why);
+  }
+}
+
+/* With keys a node is believed while it has one. */
+static bool peer_is_believed(peers_t *peers, const peer_link_t *link, zmq_msg_t *frame) {
+  return peers->keys == NULL ||
+         (peer_keys_node(frame) == link->node && peer_keys_has(peers->keys, link->node, loop_steady_ns()));
+}
+
+/* Is it of no later link than the one that is known? A node whose clock was put back says that it began earlier: it is
+ * believed when there is no link that it could end. */
+static bool peer_is_stale(const peer_link_t *link, const wire_message_t *hello) {
+  return hello->incarnation == link->incarnation ? hello->number <= link->number
+                                                 : link->state == PEER_UP && hello->incarnation < link->incarnation;
+}
+
 /* At who listens: a HELLO begins a link, if it is of one that was made later than the one that is known. */
 static void peer_take_hello(peers_t *peers, const uint8_t identity[PEER_IDENTITY_BYTES], zmq_msg_t *frame) {
   wire_message_t hello;
@@ -371,18 +425,23 @@ static void peer_take_hello(peers_t *peers, const uint8_t identity[PEER_IDENTITY
   if (!peer_hello_read(peers, frame, &hello, &payload)) {
     return;
   }
+  const char *address = zmq_msg_gets(frame, "Peer-Address");
+  address = address == NULL ? "" : address_plain(address);
   peer_link_t *link = peer_find(peers, (uint32_t)hello.node);
-  if (link == NULL || link->connects || (peers->keys != NULL && peer_keys_node(frame) != link->node)) {
+  if (link == NULL || link->connects || !peer_is_believed(peers, link, frame)) {
     peers->counters[PEERS_COUNTER_PEER_REFUSED]++; /* it tries again: this node may not have heard of it yet */
-    log_write(LOG_ID_PEER_REFUSED, "node=%" PRIu64 " text=\"no such node, or not with this key\"", hello.node);
+    peer_name(peers, address, hello.node, "no such node, or not with this key");
     return;
   }
-  if (hello.incarnation < link->incarnation ||
-      (hello.incarnation == link->incarnation && hello.number <= link->number)) {
+  if (peer_is_stale(link, &hello)) {
     peers->counters[PEERS_COUNTER_PEER_STALE]++;
+    if (hello.incarnation != link->incarnation) {
+      peer_name(peers, address, hello.node, "it began before the one that is linked");
+    }
     return;
   }
   peer_end(peers, link, "there is a new one");
+  (void)snprintf(link->address, sizeof link->address, "%s", address);
   link->incarnation = hello.incarnation;
   link->number = hello.number;
   if (!peer_introduction_draw(&link->introduction, peer_entrance_port(peers->entrance), peers->keys != NULL)) {
@@ -478,6 +537,28 @@ static bool peers_pass(peers_t *peers, int64_t now_ns) {
   return more || peers->router_touched;
 }
 
+/* Handshakes that failed, each an event and an address. A key that is not known is none: that is a question. */
+static void peers_take_monitor(peers_t *peers) {
+  peers->monitor_touched = false;
+  for (int i = 0; (zsock_events(peers->monitor) & ZMQ_POLLIN) != 0; i++) {
+    if (i == PEERS_TAKES_PER_TURN) {
+      peers->monitor_touched = true;
+      return;
+    }
+    zmsg_t *event = zmsg_recv(peers->monitor);
+    peers->counters[PEERS_COUNTER_PEER_REFUSED]++;
+    zmsg_destroy(&event);
+  }
+}
+
+static bool peers_expect(const peers_t *peers) {
+  const peer_link_t *link = peers->links;
+  while (link != NULL && !peer_is_expected(link)) {
+    link = link->next;
+  }
+  return link != NULL;
+}
+
 bool peers_turn(peers_t *peers, int64_t now_ns) {
   bool more = true;
   peers->counters[PEERS_COUNTER_PEER_REFUSED] += peer_entrance_turn(peers->entrance, now_ns);
@@ -485,15 +566,19 @@ bool peers_turn(peers_t *peers, int64_t now_ns) {
     peers->keys_touched = false;
     peers->counters[PEERS_COUNTER_PEER_REFUSED] += peer_keys_turn(peers->keys, now_ns);
   }
+  if (peers->monitor_touched) {
+    peers_take_monitor(peers);
+  }
   for (int i = 0; more && i < PEERS_PASSES_PER_TURN; i++) {
     more = peers_pass(peers, now_ns);
   }
+  peer_entrance_admit(peers->entrance, peers_expect(peers));
   return more;
 }
 
 int64_t peers_wake_ns(const peers_t *peers) {
   int64_t wake_ns = peer_entrance_wake_ns(peers->entrance);
-  if (peers->router_touched || peers->keys_touched) {
+  if (peers->router_touched || peers->monitor_touched || peers->keys_touched) {
     return 0;
   }
   for (const peer_link_t *link = peers->links; link != NULL; link = link->next) {
@@ -551,6 +636,30 @@ static void peers_keys_ready(void *context, uint32_t events) {
   peers->keys_touched = true;
 }
 
+static void peers_monitor_ready(void *context, uint32_t events) {
+  peers_t *peers = context;
+  (void)events;
+  peers->monitor_touched = true;
+}
+
+/* Strangers reach this port: a bound on connections, a time to come in within, and a count of those who failed. */
+static bool peers_guard(peers_t *peers) {
+  char endpoint[64];
+  const char *colon = strrchr(peers->config.listen, ':');
+  unsigned long port = colon == NULL ? 0 : strtoul(colon + 1, NULL, 10);
+  if (port > 0 && port <= UINT16_MAX) {
+    peers->port = (uint16_t)port;
+    accept_guard_door(peers->port, VESTA_PEER_DOOR_LINKS_MAX);
+  }
+  zsock_set_handshake_ivl(peers->router, PEERS_HANDSHAKE_MS);
+  (void)snprintf(endpoint, sizeof endpoint, "inproc://vesta-peer-door-%" PRIu32 "-%" PRIu64, peers->config.node_id,
+                 peers->config.incarnation);
+  peers->monitor = monitor_new(peers->router, endpoint, PEERS_FAILED);
+  peers->monitor_touched = peers->monitor != NULL;
+  return peers->monitor != NULL &&
+         loop_add(peers->loop, &peers->monitor_source, zsock_fd(peers->monitor), EPOLLIN, peers_monitor_ready, peers);
+}
+
 static bool peers_listen(peers_t *peers) {
   peers->router = peer_socket_new(ZMQ_ROUTER);
   if (peers->router == NULL) {
@@ -560,11 +669,12 @@ static bool peers_listen(peers_t *peers) {
   if (peers->keys != NULL) {
     peer_keys_serve(peers->keys, peers->router);
   }
-  if (zsock_bind(peers->router, "%s", peers->config.listen) < 0) {
+  if (!peers_guard(peers) || zsock_bind(peers->router, "%s", peers->config.listen) < 0) {
     return false;
   }
   char *endpoint = zsock_last_endpoint(peers->router);
-  peers->entrance = endpoint == NULL ? NULL : peer_entrance_open(peers->loop, endpoint, peer_shown, peers);
+  peers->entrance =
+      endpoint == NULL ? NULL : peer_entrance_open(peers->loop, endpoint, peer_shown, peer_expected_from, peers);
   zstr_free(&endpoint);
   return peers->entrance != NULL &&
          loop_add(peers->loop, &peers->router_source, zsock_fd(peers->router), EPOLLIN, peers_router_ready, peers) &&
@@ -594,7 +704,7 @@ vesta_err_t peers_open(const peers_config_t *config, loop_t *loop, peers_t **out
     goto out;
   }
   if (config->key_file != NULL) {
-    err = peer_keys_open(config->key_file, config->keys_dir, &peers->keys, why, why_size);
+    err = peer_keys_open(config->key_file, config->keys_dir, &peers->strangers, &peers->keys, why, why_size);
     if (err != VESTA_OK) {
       goto out;
     }
@@ -634,7 +744,17 @@ void peers_close(peers_t *peers) {
     loop_remove(peers->loop, &peers->timer_source);
     (void)close(peers->timer_source.fd);
   }
+  if (peers->monitor_source.context != NULL) {
+    loop_remove(peers->loop, &peers->monitor_source);
+  }
+  if (peers->monitor != NULL) {
+    (void)zmq_socket_monitor(zsock_resolve(peers->router), NULL, 0);
+    zsock_destroy(&peers->monitor);
+  }
   zsock_destroy(&peers->router);
+  if (peers->port != 0) {
+    accept_guard_door_end(peers->port);
+  }
   peer_keys_close(&peers->keys);
 }
 
@@ -668,6 +788,7 @@ uint64_t peers_counter(const peers_t *peers, peers_counter_t counter) {
   switch (counter) {
     case PEERS_COUNTER_PEER_LINKS: return links;
     case PEERS_COUNTER_PEER_HELD_BYTES: return held_bytes;
+    case PEERS_COUNTER_PEER_LINKS_REFUSED: return peers->port == 0 ? 0 : accept_guard_door_refused(peers->port);
     default: /* those that are counted */ return peers->counters[counter];
   }
 }

@@ -89,6 +89,7 @@ bool peers_is_up(const peers_t *peers, uint32_t node);
   X(PEER_LINKS_LOST, "links lost")                                               \
   X(PEER_LINKS_FULL, "of these, given up because too much waited on them")       \
   X(PEER_REFUSED, "handshakes refused: no key, a wrong one, no such node, or no token")    \
+  X(PEER_LINKS_REFUSED, "connections at the port for nodes closed again because there are as many as may be") \
   X(PEER_SENT, "messages sent to other nodes")                                   \
   X(PEER_SENT_BYTES, "their bytes")                                              \
   X(PEER_DROPPED, "messages dropped because there was no link, or no memory")    \

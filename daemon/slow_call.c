@@ -15,6 +15,7 @@
 
 struct slow_call {
   void (*call)(void *argument);
+  void (*destroy)(void *argument);
   void *argument;
   int fd;
   atomic_bool done;  /* said before `fd`, so that what the call wrote is seen by who has looked here */
@@ -26,7 +27,7 @@ static void slow_call_release(slow_call_t *call) {
     if (call->fd >= 0) {
       (void)close(call->fd);
     }
-    free(call->argument);
+    call->destroy(call->argument);
     free(call);
   }
 }
@@ -59,12 +60,13 @@ static bool slow_call_thread(slow_call_t *call) {
   return made;
 }
 
-slow_call_t *slow_call_begin(void (*what)(void *argument), void *argument) {
+slow_call_t *slow_call_begin(void (*what)(void *argument), void (*destroy)(void *argument), void *argument) {
   slow_call_t *call = calloc(1, sizeof *call);
   if (call == NULL) {
     return NULL;
   }
   call->call = what;
+  call->destroy = destroy;
   call->argument = argument;
   call->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   atomic_init(&call->owners, 2);

@@ -125,6 +125,8 @@ void stream_door_close(stream_door_t **door_pointer) {
     }
   }
   curve_keys_close(&door->keys);
+  accept_guard_door_end(door->port);
+  accept_guard_door_end((uint16_t)(door->port + 1));
   free(door);
   *door_pointer = NULL;
 }
@@ -242,7 +244,10 @@ void stream_door_cut(stream_door_t *door, zmq_msg_t *message, int type, const ch
 uint64_t stream_door_counter(const stream_door_t *door, stream_door_counter_t counter) {
   switch (counter) {
     case STREAM_DOOR_COUNTER_GUEST_KEYS: return door == NULL || door->keys == NULL ? 0 : curve_keys_count(door->keys);
-    case STREAM_DOOR_COUNTER_GUEST_LINKS_REFUSED: return accept_guard_doors_refused();
+    case STREAM_DOOR_COUNTER_GUEST_LINKS_REFUSED:
+      return door == NULL
+                 ? 0
+                 : accept_guard_door_refused(door->port) + accept_guard_door_refused((uint16_t)(door->port + 1));
     default: /* those that are counted */ return door == NULL ? 0 : door->counters[counter];
   }
 }

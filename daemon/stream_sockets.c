@@ -15,8 +15,10 @@
 #include <czmq.h>
 
 #include "core/table.h"
+#include "daemon/accept_guard.h"
 #include "daemon/log.h"
 #include "daemon/stuck_links.h"
+#include "daemon/subscription_set.h"
 
 #define STREAM_SUBSCRIPTION_BYTES_MAX 1024 /* ZeroMQ's own greeting is longer than any topic */
 #define STREAM_ANSWERS_MAX 64              /* for one subscriber */
@@ -25,6 +27,7 @@
 #define STREAM_MUCH 4      /* when this part of what may be held is held, who takes nothing is cut off, */
 #define STREAM_VERY_MUCH 2 /* and with this, who does not keep up */
 #define STREAM_LOOK_NS 20000000LL
+#define STREAM_LOOKS 2             /* at subscriptions, with each message */
 #define STREAM_RETRY_NS 10000000LL /* who waits for room, or for a place, is looked at again after that */
 
 struct stream_sockets {
@@ -38,6 +41,7 @@ struct stream_sockets {
   bool asked;   /* the same of the ROUTER */
   char changes_path[STREAM_PATH_BYTES], requests_path[STREAM_PATH_BYTES];
   char endpoints[2 * STREAM_PATH_BYTES + 16];
+  subscription_set_t *subscriptions;
   answer_turns_t *turns;
   stuck_links_t stuck_changes, stuck_requests;
   int64_t pause_ns; /* no answers before */
@@ -177,14 +181,42 @@ static void stream_frames_close(zmq_msg_t frames[STREAM_FRAMES_MAX]) {
 
 static vesta_bytes_t stream_frame(zmq_msg_t *frame) { return vesta_bytes(zmq_msg_data(frame), zmq_msg_size(frame)); }
 
+/* @return false: who sent it is none of ours */
+static bool stream_subscription(stream_sockets_t *sockets, int fd, vesta_bytes_t message) {
+  switch (subscription_set_take(sockets->subscriptions, fd, message)) {
+    case SUBSCRIPTION_TELL: break;
+    case SUBSCRIPTION_DROP: return true;
+    case SUBSCRIPTION_BAD: return false;
+  }
+  if (sockets->config.subscribed(sockets->config.context, message)) {
+    return true;
+  }
+  subscription_set_refuse(sockets->subscriptions, message);
+  return false;
+}
+
+/* -1: of one that is gone; its descriptor may be another's already, an agent's say. */
+static int stream_subscriber(const stream_sockets_t *sockets, zmq_msg_t *message) {
+  int fd = zmq_msg_get(message, ZMQ_SRCFD);
+  bool here =
+      sockets->door == NULL || accept_guard_is_at(fd, (uint16_t)(stream_door_port(sockets->config.door->listen) + 1));
+  return here ? fd : -1;
+}
+
 static bool stream_take_subscription(stream_sockets_t *sockets) {
   zmq_msg_t frames[STREAM_FRAMES_MAX];
+  uint8_t end[SUBSCRIPTION_BYTES];
   uint32_t count = stream_receive(sockets->changes, frames);
-  if (count != 0 && !sockets->config.subscribed(sockets->config.context, stream_frame(&frames[0])) &&
+  if (count != 0 && !stream_subscription(sockets, stream_subscriber(sockets, &frames[0]), stream_frame(&frames[0])) &&
       sockets->door != NULL) {
-    stream_door_cut(sockets->door, &frames[0], ZMQ_XPUB, "it sent what is no subscription, or too many of them");
+    stream_door_cut(sockets->door, &frames[0], ZMQ_XPUB, "it sent what is no subscription, one twice, or too many");
   }
   stream_frames_close(frames);
+  for (int i = 0; count != 0 && i < STREAM_LOOKS; i++) {
+    if (subscription_set_look(sockets->subscriptions, end)) {
+      (void)sockets->config.subscribed(sockets->config.context, vesta_bytes(end, sizeof end));
+    }
+  }
   return count != 0;
 }
 
@@ -212,12 +244,9 @@ static void stream_queue_request(stream_sockets_t *sockets, const stream_guest_t
   }
 }
 
-/* Over TCP: by the name of its key, or without keys by its address. */
-static uint32_t stream_user(zmq_msg_t *message) {
-  const char *name = zmq_msg_gets(message, "User-Id");
-  if (name == NULL || name[0] == '\0') {
-    name = zmq_msg_gets(message, "Peer-Address");
-  }
+/* Over TCP: by the name of its key, or without keys by its address; a User-Id is what it says itself then. */
+static uint32_t stream_user(const stream_sockets_t *sockets, zmq_msg_t *message) {
+  const char *name = zmq_msg_gets(message, sockets->config.door->key_file != NULL ? "User-Id" : "Peer-Address");
   return name == NULL ? 0 : (uint32_t)table_hash_bytes(vesta_bytes(name, strlen(name)));
 }
 
@@ -236,7 +265,7 @@ static bool stream_take_request(stream_sockets_t *sockets) {
   uint32_t count = stream_receive(sockets->requests, frames);
   if (count == 2 || count == 3) {
     stream_guest_t guest = {.identity = stream_frame(&frames[0]),
-                            .user = sockets->door == NULL ? 0 : stream_user(&frames[1])};
+                            .user = sockets->door == NULL ? 0 : stream_user(sockets, &frames[1])};
     if (sockets->door == NULL || stream_guest_came(sockets, &guest, &frames[1])) {
       stream_queue_request(sockets, &guest, stream_frame(&frames[1]));
     }
@@ -355,7 +384,11 @@ bool stream_sockets_turn(stream_sockets_t *sockets, bool agents_asked) {
   return more || sockets->asked || sockets->touched;
 }
 
-int64_t stream_sockets_wake_ns(const stream_sockets_t *sockets) { return sockets->wake_ns; }
+int64_t stream_sockets_wake_ns(const stream_sockets_t *sockets) {
+  bool again =
+      sockets->asked || sockets->touched; /* something was done with a socket since the turn: it may not tell */
+  return again ? 0 : sockets->wake_ns;
+}
 
 static void stream_changes_ready(void *context, uint32_t events) {
   stream_sockets_t *sockets = context;
@@ -471,8 +504,11 @@ vesta_err_t stream_sockets_open(const stream_sockets_config_t *config, loop_t *l
   sockets->look_ns = INT64_MIN;
   answer_bytes_t bytes = {.context = sockets, .held = stream_share_bytes, .held_all = stream_answer_bytes};
   sockets->turns = answer_turns_new(&bytes);
-  if (sockets->turns == NULL) {
+  sockets->subscriptions = subscription_set_new();
+  if (sockets->turns == NULL || sockets->subscriptions == NULL) {
     (void)snprintf(why, why_size, "out of memory");
+    answer_turns_destroy(&sockets->turns);
+    subscription_set_destroy(&sockets->subscriptions);
     free(sockets);
     return VESTA_ERR_NO_MEMORY;
   }
@@ -519,6 +555,7 @@ void stream_sockets_close(stream_sockets_t **sockets_pointer) {
   stream_door_close(&sockets->door);
   stream_context_close(sockets);
   answer_turns_destroy(&sockets->turns);
+  subscription_set_destroy(&sockets->subscriptions);
   stuck_links_fini(&sockets->stuck_changes);
   stuck_links_fini(&sockets->stuck_requests);
   free(sockets);

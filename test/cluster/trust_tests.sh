@@ -16,6 +16,7 @@ two_nodes_that_trust_go_on_when_cut_and_one_history_diverges() {
   wait_until 20 is_in_sync 1 trust 1,2 || { fail "in sync are $(in_sync_of 1 trust)"; return; }
   for i in 1 2; do
     status_says $i "two_node_policy=trust" || { fail "status of node $i does not name the policy"; return; }
+    has_logged $i VESTA-GROUP-TRUST || { fail "the log of node $i does not name the policy"; return; }
   done
   link_cut 2
   for i in 1 2; do

@@ -135,3 +135,39 @@ int tcp_place_connect(const tcp_place_t *place, unsigned port) {
   }
   return fd;
 }
+
+static size_t property_write(uint8_t *to, const char *name, const char *value) {
+  size_t name_size = strlen(name), value_size = strlen(value);
+  uint8_t *at = to;
+  *at++ = (uint8_t)name_size;
+  memcpy(at, name, name_size);
+  at += name_size;
+  memset(at, 0, 4);
+  at[3] = (uint8_t)value_size;
+  memcpy(at + 4, value, value_size);
+  return 1 + name_size + 4 + value_size;
+}
+
+int tcp_place_greet(const tcp_place_t *place, unsigned port, const char *type, const char *user) {
+  uint8_t bytes[256] = {[0] = 0xFF, [9] = 0x7F, [10] = 3, [12] = 'N', 'U', 'L', 'L', [64] = 4 /* a command */};
+  size_t size = 66; /* greeting | 4, size of what follows */
+  memcpy(bytes + size, "\x05READY", 6);
+  size += 6;
+  size += property_write(bytes + size, "Socket-Type", type);
+  size += user == NULL ? 0 : property_write(bytes + size, "User-Id", user);
+  bytes[65] = (uint8_t)(size - 66);
+  int fd = tcp_place_connect(place, port);
+  uint8_t theirs[66 + 255]; /* what follows before their READY has come would be taken for a part of the handshake */
+  if (fd >= 0 && (send(fd, bytes, size, MSG_NOSIGNAL) != (ssize_t)size || recv(fd, theirs, 66, MSG_WAITALL) != 66 ||
+                  recv(fd, theirs + 66, theirs[65], MSG_WAITALL) != theirs[65])) {
+    (void)close(fd);
+    return -1;
+  }
+  return fd;
+}
+
+bool tcp_frame_send(int fd, const void *bytes, size_t size) {
+  uint8_t frame[2 + 255] = {0, (uint8_t)size};
+  memcpy(frame + 2, bytes, size);
+  return send(fd, frame, 2 + size, MSG_NOSIGNAL) == (ssize_t)(2 + size);
+}

@@ -7,6 +7,8 @@
 #ifndef VESTA_TEST_SUPPORT_TCP_GUEST_H
 #define VESTA_TEST_SUPPORT_TCP_GUEST_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define TCP_GUEST_PORT 7430U
@@ -37,5 +39,11 @@ void *tcp_place_socket(const tcp_place_t *place, void *context, int type, unsign
 
 /** A plain connection to the first port, or the one behind it. @return a descriptor; -1 with errno */
 int tcp_place_connect(const tcp_place_t *place, unsigned port);
+
+/** The same, and ZeroMQ's greeting without keys is behind it: as that type ("SUB", "DEALER"), with a property User-Id if
+ *  `user` is not NULL. The other end's is read. @return a descriptor; -1 with errno */
+int tcp_place_greet(const tcp_place_t *place, unsigned port, const char *type, const char *user);
+/** One frame, less than 256 bytes, the last of its message. @return false: the connection is gone */
+bool tcp_frame_send(int fd, const void *bytes, size_t size);
 
 #endif

@@ -63,6 +63,19 @@ static int harm_set_up(void **state) {
   return harm_set_up_with(NULL, NULL);
 }
 
+/* Where no keys are asked for. */
+static int keyless_set_up(void **state) {
+  (void)state;
+  tcp_place_make(&place);
+  const char *all[] = {"--stream-listen", place.endpoint, "--insecure", NULL};
+  memcpy(options, all, sizeof all);
+  daemon_fixture_open_with(&vestad, options);
+  application_open(&application, CHECKPOINT, APPLICATION_ALL);
+  server = (vesta_server_t){.endpoints = place.endpoint, .insecure = SA_TRUE};
+  context = zmq_ctx_new();
+  return 0;
+}
+
 static int few_set_up(void **state) {
   (void)state;
   return harm_set_up_with("--guests-max", "3");
@@ -316,6 +329,49 @@ static void who_ends_subscriptions_of_others_delays_guests_at_most(void **state)
   streams_close(&streams);
 }
 
+/* What no ZeroMQ socket of a subscriber sends: a topic twice, the end of one that it has not. */
+static bool raw_subscription_send(int fd, uint8_t begins, uint64_t checkpoint_id) {
+  uint8_t message[1 + NOTIFY_TOPIC_BYTES] = {begins};
+  notify_topic(message + 1, NOTIFY_CLASS_DATA, checkpoint_id);
+  return tcp_frame_send(fd, message, sizeof message);
+}
+
+static void who_subscribes_twice_is_cut_and_leaves_nothing_behind(void **state) {
+  (void)state;
+  pair_of_streams_t streams = streams_open();
+  int64_t before = raw_counter(vestad.socket, "subscriptions");
+  for (int round = 1; round <= 3; round++) {
+    int fd = tcp_place_greet(&place, TCP_GUEST_PORT + 1, "SUB", NULL);
+    for (int i = 0; i < 5; i++) {
+      (void)raw_subscription_send(fd, 1, 77);
+    }
+    assert_true(raw_counter_reaches(vestad.socket, "guest_links_cut", round));
+    (void)close(fd);
+    assert_true(raw_counter_falls_to(vestad.socket, "subscriptions", before));
+    streams_have_what_is_written(&streams, 3);
+  }
+  streams_close(&streams);
+}
+
+static void who_ends_what_it_has_not_is_cut_and_others_keep_theirs(void **state) {
+  (void)state;
+  pair_of_streams_t streams = streams_open();
+  int64_t before = raw_counter(vestad.socket, "subscriptions");
+  streams_have_what_is_written(&streams, 3);
+  int fd = tcp_place_greet(&place, TCP_GUEST_PORT + 1, "SUB", NULL);
+  assert_true(raw_subscription_send(fd, 1, 77));
+  assert_true(raw_counter_reaches(vestad.socket, "subscriptions", before + 1));
+  for (uint64_t id = 1; id < 10; id++) { /* one of them is that of the checkpoint */
+    (void)raw_subscription_send(fd, 0, id);
+  }
+  assert_true(raw_counter_reaches(vestad.socket, "guest_links_cut", 1));
+  (void)close(fd);
+  assert_true(raw_counter_falls_to(vestad.socket, "subscriptions", before));
+  assert_int_equal(raw_counter(vestad.socket, "subscriptions"), before);
+  streams_have_what_is_written(&streams, 10);
+  streams_close(&streams);
+}
+
 static void who_sends_what_is_no_subscription_is_cut(void **state) {
   (void)state;
   pair_of_streams_t streams = streams_open();
@@ -429,6 +485,10 @@ int main(void) {
       HARM_TEST(whatever_a_guest_asks_nobody_else_suffers),
       HARM_TEST(who_ends_subscriptions_of_others_delays_guests_at_most),
       HARM_TEST(who_sends_what_is_no_subscription_is_cut),
+      cmocka_unit_test_setup_teardown(who_subscribes_twice_is_cut_and_leaves_nothing_behind, keyless_set_up,
+                                      harm_tear_down),
+      cmocka_unit_test_setup_teardown(who_ends_what_it_has_not_is_cut_and_others_keep_theirs, keyless_set_up,
+                                      harm_tear_down),
       HARM_TEST(so_many_subscriptions_stand_and_who_makes_one_more_is_cut),
       cmocka_unit_test_setup_teardown(so_many_guests_are_served_and_one_more_is_refused, few_set_up, harm_tear_down),
       HARM_TEST(so_many_connections_are_let_in_and_local_ones_do_not_count),

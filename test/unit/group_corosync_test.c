@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include <semaphore.h>
+#include <stdatomic.h>
 
 #include <corosync/cmap.h>
 #include <corosync/cpg.h>
@@ -29,8 +30,13 @@
 
 static struct {
   bool is_there;
-  bool stands_still; /* who comes waits at the gate */
+  bool stands_still;      /* who comes waits at the gate */
+  bool list_stands_still; /* who asks for the nodes does */
   sem_t gate;
+  sem_t left;   /* whenever a connection was let go of */
+  sem_t listed; /* whenever the nodes were read */
+  atomic_uint visits;
+  uint32_t nodes;        /* that are configured */
   cs_error_t join, send; /* what is answered */
   void *cpg_context;
   const void *quorum_context;
@@ -39,11 +45,12 @@ static struct {
   int cpg_fd, quorum_fd;
   bool joined;
   uint32_t joins, parts;
-  uint32_t key; /* of the walk over cmap */
 } engine;
+static _Thread_local uint32_t engine_key; /* of the walk over cmap */
 
 cs_error_t cpg_model_initialize(cpg_handle_t *handle, cpg_model_t model, cpg_model_data_t *data, void *context) {
   assert_int_equal(model, CPG_MODEL_V1);
+  engine.visits++;
   while (engine.stands_still && sem_wait(&engine.gate) != 0) {
   }
   if (!engine.is_there) {
@@ -57,6 +64,7 @@ cs_error_t cpg_model_initialize(cpg_handle_t *handle, cpg_model_t model, cpg_mod
 cs_error_t cpg_finalize(cpg_handle_t handle) {
   (void)handle;
   engine.joined = false;
+  (void)sem_post(&engine.left);
   return CS_OK;
 }
 cs_error_t cpg_fd_get(cpg_handle_t handle, int *fd) {
@@ -109,6 +117,7 @@ cs_error_t quorum_model_initialize(quorum_handle_t *handle, quorum_model_t model
 }
 cs_error_t quorum_finalize(quorum_handle_t handle) {
   (void)handle;
+  (void)sem_post(&engine.left);
   return CS_OK;
 }
 cs_error_t quorum_fd_get(quorum_handle_t handle, int *fd) {
@@ -133,17 +142,20 @@ cs_error_t quorum_trackstart(quorum_handle_t handle, unsigned int flags) {
 }
 cs_error_t cmap_initialize(cmap_handle_t *handle) {
   *handle = 3;
+  while (engine.list_stands_still && sem_wait(&engine.gate) != 0) {
+  }
   return engine.is_there ? CS_OK : CS_ERR_TRY_AGAIN;
 }
 cs_error_t cmap_finalize(cmap_handle_t handle) {
   (void)handle;
+  (void)sem_post(&engine.listed);
   return CS_OK;
 }
 cs_error_t cmap_iter_init(cmap_handle_t handle, const char *prefix, cmap_iter_handle_t *walk) {
   (void)handle;
   (void)prefix;
   *walk = 4;
-  engine.key = 0;
+  engine_key = 0;
   return CS_OK;
 }
 cs_error_t cmap_iter_next(cmap_handle_t handle, cmap_iter_handle_t walk, char *key, size_t *size,
@@ -152,11 +164,11 @@ cs_error_t cmap_iter_next(cmap_handle_t handle, cmap_iter_handle_t walk, char *k
   (void)walk;
   (void)size;
   (void)type;
-  if (engine.key == 2 * NODES) {
+  if (engine_key == 2 * engine.nodes) {
     return CS_ERR_NO_SECTIONS;
   }
-  (void)sprintf(key, "nodelist.node.%u.%s", engine.key / 2, engine.key % 2 == 0 ? "ring0_addr" : "nodeid");
-  engine.key++;
+  (void)sprintf(key, "nodelist.node.%u.%s", engine_key / 2, engine_key % 2 == 0 ? "ring0_addr" : "nodeid");
+  engine_key++;
   return CS_OK;
 }
 cs_error_t cmap_iter_finalize(cmap_handle_t handle, cmap_iter_handle_t walk) {
@@ -243,8 +255,12 @@ static int begin(void **state) {
   memset(&heard, 0, sizeof heard);
   memset(&engine, 0, sizeof engine);
   engine.is_there = true;
+  engine.nodes = NODES;
   engine.join = CS_OK;
   engine.send = CS_OK;
+  if (sem_init(&engine.gate, 0, 0) != 0 || sem_init(&engine.left, 0, 0) != 0 || sem_init(&engine.listed, 0, 0) != 0) {
+    return 1;
+  }
   engine.cpg_fd = eventfd(0, EFD_CLOEXEC);
   engine.quorum_fd = eventfd(0, EFD_CLOEXEC);
   loop = loop_new();
@@ -261,6 +277,9 @@ static int end(void **state) {
   loop_destroy(&loop);
   (void)close(engine.cpg_fd);
   (void)close(engine.quorum_fd);
+  (void)sem_destroy(&engine.gate);
+  (void)sem_destroy(&engine.left);
+  (void)sem_destroy(&engine.listed);
   return 0;
 }
 
@@ -272,6 +291,30 @@ static void stop_loop(void *context) {
 static int64_t never(void *context) {
   (void)context;
   return INT64_MAX;
+}
+
+static void loop_once(void) {
+  loop_turn_t turn = {.end = stop_loop, .wake_ns = never};
+  assert_true(loop_run(loop, &turn));
+}
+
+/* What the last turn has begun on another thread comes to its end. */
+static void attempt_ends(int64_t now_ns) {
+  while (group_wake_ns(group) == INT64_MAX) {
+    loop_once();
+    group_turn(group, now_ns);
+  }
+}
+
+static void take(sem_t *sem, int times) {
+  for (int i = 0; i < times; i++) {
+    while (sem_wait(sem) != 0) {
+    }
+  }
+}
+
+static void quorum_is_told(bool quorate) {
+  engine.quorum.quorum_notify_fn(2, quorate ? 1 : 0, (struct quorum_ring_id){.nodeid = 1, .seq = 4}, 0, NULL);
 }
 
 static void join(void) {
@@ -303,12 +346,60 @@ static void the_view_waits_for_the_ring_when_nodes_come_or_go(void **state) {
 
 static void quorum_comes_with_the_number_of_nodes_that_are_configured(void **state) {
   (void)state;
-  struct quorum_ring_id ring = {.nodeid = 1, .seq = 4};
-  engine.quorum.quorum_notify_fn(2, 1, ring, 0, NULL);
+  quorum_is_told(true);
+  loop_once();
   assert_true(heard.quorate);
   assert_int_equal(heard.expected, NODES);
   assert_int_equal(heard.nodes, 1);
   assert_int_equal(group_node_id(group), 1);
+}
+
+static void lost_quorum_is_told_at_once_and_quorum_when_the_nodes_are_known(void **state) {
+  (void)state;
+  engine.list_stands_still = true;
+  quorum_is_told(true);
+  quorum_is_told(false);
+  assert_int_equal(heard.quorums, 1);
+  assert_false(heard.quorate);
+  assert_int_equal(heard.expected, NODES);
+  quorum_is_told(true);
+  group_turn(group, 1);
+  assert_true(engine.joined); /* the rest goes on */
+  assert_int_equal(heard.quorums, 1);
+  (void)sem_post(&engine.gate);
+  loop_once(); /* what was asked before says too little: it is asked again */
+  assert_int_equal(heard.quorums, 1);
+  (void)sem_post(&engine.gate);
+  loop_once();
+  assert_int_equal(heard.quorums, 2);
+  assert_true(heard.quorate);
+}
+
+static void quorum_is_told_anew_when_there_are_other_nodes_than_were_known(void **state) {
+  (void)state;
+  engine.nodes = NODES - 1;
+  quorum_is_told(false);
+  assert_int_equal(heard.expected, NODES);
+  loop_once();
+  assert_int_equal(heard.quorums, 2);
+  assert_int_equal(heard.expected, NODES - 1);
+  assert_int_equal(heard.nodes, 2);
+}
+
+static void a_look_that_does_not_come_back_ends_with_the_connection(void **state) {
+  (void)state;
+  join();
+  engine.list_stands_still = true;
+  quorum_is_told(true);
+  engine.stands_still = true;
+  group_rejoin(group);
+  group_turn(group, 10);
+  for (int i = 0; i < 3; i++) { /* the look, the visit and its list */
+    (void)sem_post(&engine.gate);
+  }
+  attempt_ends(11);
+  take(&engine.listed, 3);            /* the first visit's, too */
+  assert_int_equal(heard.quorums, 0); /* of a connection that is no more */
 }
 
 static void an_engine_that_lets_nobody_join_is_asked_again(void **state) {
@@ -382,11 +473,14 @@ static void without_its_engine_a_node_is_alone_until_it_is_back(void **state) {
     assert_true(wake_ns > now_ns && wake_ns <= now_ns + GROUP_RETRY_NS_MAX);
     now_ns = wake_ns;
     group_turn(group, now_ns);
+    attempt_ends(now_ns);
   }
   assert_int_equal(heard.views, 2); /* said once */
   engine.is_there = true;
   engine.send = CS_OK;
-  group_turn(group, group_wake_ns(group));
+  now_ns = group_wake_ns(group);
+  group_turn(group, now_ns);
+  attempt_ends(now_ns);
   group_turn(group, group_wake_ns(group));
   engine_members(2, CPG_REASON_JOIN);
   engine_ring(12);
@@ -397,7 +491,6 @@ static void without_its_engine_a_node_is_alone_until_it_is_back(void **state) {
 static void an_engine_that_stands_still_keeps_nobody_waiting(void **state) {
   (void)state;
   join();
-  assert_int_equal(sem_init(&engine.gate, 0, 0), 0);
   engine.stands_still = true;
   group_rejoin(group);
   group_turn(group, 10);
@@ -405,20 +498,29 @@ static void an_engine_that_stands_still_keeps_nobody_waiting(void **state) {
   group_status(group, &status);
   assert_false(status.reached);
   assert_int_equal(group_wake_ns(group), INT64_MAX); /* a descriptor says when it has come back */
-  group_turn(group, 11);                             /* and nobody asks a second time meanwhile */
+  group_rejoin(group);
+  group_turn(group, 11); /* and nobody asks a second time meanwhile */
   group_status(group, &status);
   assert_false(status.reached);
   assert_int_equal(sem_post(&engine.gate), 0);
-  for (int64_t now_ns = 12; !status.reached; now_ns++) {
-    loop_turn_t turn = {.end = stop_loop, .wake_ns = never};
-    assert_true(loop_run(loop, &turn));
-    group_turn(group, now_ns);
-    group_status(group, &status);
-  }
-  engine.stands_still = false;
+  attempt_ends(12);
+  group_status(group, &status);
+  assert_true(status.reached);
+  assert_int_equal(engine.visits, 2);
   group_turn(group, group_wake_ns(group));
   assert_true(engine.joined);
-  assert_int_equal(sem_destroy(&engine.gate), 0);
+}
+
+static void what_a_visit_got_that_nobody_waits_for_is_let_go_of(void **state) {
+  (void)state;
+  join();
+  engine.stands_still = true;
+  group_rejoin(group);
+  group_turn(group, 10);
+  take(&engine.left, 2); /* cpg and quorum */
+  group_close(&group);
+  assert_int_equal(sem_post(&engine.gate), 0);
+  take(&engine.left, 2); /* cpg and quorum */
 }
 
 static void to_rejoin_is_to_come_anew(void **state) {
@@ -426,6 +528,7 @@ static void to_rejoin_is_to_come_anew(void **state) {
   join();
   group_rejoin(group);
   group_turn(group, group_wake_ns(group));
+  attempt_ends(1);
   group_turn(group, group_wake_ns(group));
   assert_int_equal(engine.joins, 2);
   group_multicast(group, vesta_bytes("x", 1)); /* in no view */
@@ -452,12 +555,16 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(the_view_waits_for_the_ring_when_nodes_come_or_go, begin, end),
       cmocka_unit_test_setup_teardown(quorum_comes_with_the_number_of_nodes_that_are_configured, begin, end),
+      cmocka_unit_test_setup_teardown(lost_quorum_is_told_at_once_and_quorum_when_the_nodes_are_known, begin, end),
+      cmocka_unit_test_setup_teardown(quorum_is_told_anew_when_there_are_other_nodes_than_were_known, begin, end),
+      cmocka_unit_test_setup_teardown(a_look_that_does_not_come_back_ends_with_the_connection, begin, end),
       cmocka_unit_test_setup_teardown(an_engine_that_lets_nobody_join_is_asked_again, begin, end),
       cmocka_unit_test_setup_teardown(what_the_engine_does_not_take_now_waits_in_its_order, begin, end),
       cmocka_unit_test_setup_teardown(a_view_drops_what_waits, begin, end),
       cmocka_unit_test_setup_teardown(messages_wait_up_to_the_limit_and_one_more_makes_the_node_fall_out, begin, end),
       cmocka_unit_test_setup_teardown(without_its_engine_a_node_is_alone_until_it_is_back, begin, end),
       cmocka_unit_test_setup_teardown(an_engine_that_stands_still_keeps_nobody_waiting, begin, end),
+      cmocka_unit_test_setup_teardown(what_a_visit_got_that_nobody_waits_for_is_let_go_of, begin, end),
       cmocka_unit_test_setup_teardown(to_rejoin_is_to_come_anew, begin, end),
       cmocka_unit_test_setup_teardown(messages_are_delivered_whole_and_what_is_none_makes_the_node_fall_out, begin,
                                       end),

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -325,6 +326,21 @@ static bool shown(void *context, const uint8_t token[PEER_TOKEN_BYTES], int fd) 
   return true;
 }
 
+static bool comes_from_here;
+
+static bool expects(void *context, const char *address) {
+  (void)context;
+  assert_string_equal(address, "127.0.0.1");
+  return comes_from_here;
+}
+
+static void entrance_begin(void) {
+  turned_away = 0;
+  shown_fd = -1;
+  entrance = peer_entrance_open(loop, "tcp://127.0.0.1:65535", shown, expects, NULL); /* there is no next one */
+  assert_non_null(entrance);
+}
+
 static int come_in(void) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -342,10 +358,8 @@ static bool one_is_turned_away(void) {
 static void who_shows_a_good_token_is_taken_and_all_others_are_turned_away_and_counted(void **state) {
   (void)state;
   static const uint8_t bad[PEER_TOKEN_BYTES] = {1, 2, 3, 5};
-  turned_away = 0;
-  shown_fd = -1;
-  entrance = peer_entrance_open(loop, "tcp://127.0.0.1:65535", shown, NULL); /* there is no next one */
-  assert_non_null(entrance);
+  entrance_begin();
+  peer_entrance_admit(entrance, true);
   int fd = come_in();
   assert_int_equal(send(fd, good_token, 5, 0), 5);
   assert_int_equal(send(fd, good_token + 5, PEER_TOKEN_BYTES - 5, 0), PEER_TOKEN_BYTES - 5);
@@ -360,19 +374,18 @@ static void who_shows_a_good_token_is_taken_and_all_others_are_turned_away_and_c
   peer_entrance_close(&entrance);
 }
 
-static void guests_without_a_token_at_the_limit_may_stay_and_one_more_makes_the_oldest_go(void **state) {
-  (void)state;
-  int guests[PEER_ENTRANCE_MAX + 1];
-  char byte;
-  turned_away = 0;
-  entrance = peer_entrance_open(loop, "tcp://127.0.0.1:65535", shown, NULL);
+/* As many as there may be, and one more. */
+static void guests_come(int guests[PEER_ENTRANCE_MAX + 1]) {
+  entrance_begin();
+  peer_entrance_admit(entrance, true);
   for (uint32_t i = 0; i <= PEER_ENTRANCE_MAX; i++) {
     guests[i] = come_in();
   }
   turns_until(one_is_turned_away);
-  assert_int_equal(recv(guests[0], &byte, 1, 0), 0);
-  assert_int_equal(recv(guests[1], &byte, 1, MSG_DONTWAIT), -1);
-  turned_away += peer_entrance_turn(entrance, loop_steady_ns() + PEER_ENTRANCE_NS); /* and the others when it is time */
+}
+
+static void guests_go(const int guests[PEER_ENTRANCE_MAX + 1]) {
+  turned_away += peer_entrance_turn(entrance, loop_steady_ns() + PEER_ENTRANCE_NS); /* all, when it is time */
   assert_int_equal(turned_away, PEER_ENTRANCE_MAX + 1);
   for (uint32_t i = 0; i <= PEER_ENTRANCE_MAX; i++) {
     (void)close(guests[i]);
@@ -380,22 +393,75 @@ static void guests_without_a_token_at_the_limit_may_stay_and_one_more_makes_the_
   peer_entrance_close(&entrance);
 }
 
+static void
+guests_without_a_token_at_the_limit_may_stay_and_one_more_who_is_expected_makes_the_oldest_go(void **state) {
+  (void)state;
+  int guests[PEER_ENTRANCE_MAX + 1];
+  char byte;
+  comes_from_here = true;
+  guests_come(guests);
+  assert_int_equal(recv(guests[0], &byte, 1, 0), 0);
+  assert_int_equal(recv(guests[1], &byte, 1, MSG_DONTWAIT), -1);
+  guests_go(guests);
+}
+
+static void guests_at_the_limit_may_stay_when_one_comes_whom_nobody_expects(void **state) {
+  (void)state;
+  int guests[PEER_ENTRANCE_MAX + 1];
+  char byte;
+  comes_from_here = false;
+  guests_come(guests);
+  assert_int_equal(recv(guests[PEER_ENTRANCE_MAX], &byte, 1, 0), 0);
+  assert_int_equal(recv(guests[0], &byte, 1, MSG_DONTWAIT), -1);
+  guests_go(guests);
+}
+
+static uint32_t rounds;
+
+static void on_round(void *context, uint32_t events) {
+  (void)context;
+  (void)events;
+  rounds++;
+}
+
+static bool two_rounds_are_over(void) { return rounds >= 2; }
+
+static void nobody_is_let_in_while_nobody_is_expected(void **state) {
+  (void)state;
+  entrance_begin();
+  int fd = come_in(); /* in the kernel's queue */
+  assert_int_equal(send(fd, good_token, PEER_TOKEN_BYTES, 0), PEER_TOKEN_BYTES);
+  loop_source_t always = {0};
+  int ready = eventfd(1, EFD_CLOEXEC);
+  rounds = 0;
+  assert_true(loop_add(loop, &always, ready, EPOLLIN, on_round, &rounds));
+  turns_until(two_rounds_are_over);
+  loop_remove(loop, &always);
+  (void)close(ready);
+  assert_true(shown_fd < 0);
+  peer_entrance_admit(entrance, true);
+  turns_until(somebody_is_taken);
+  (void)close(fd);
+  (void)close(shown_fd);
+  peer_entrance_close(&entrance);
+}
+
 static void the_entrance_is_at_the_next_port_and_at_any_when_that_is_taken(void **state) {
   (void)state;
   char endpoint[64];
-  peer_entrance_t *first = peer_entrance_open(loop, "tcp://127.0.0.1:65535", shown, NULL);
+  peer_entrance_t *first = peer_entrance_open(loop, "tcp://127.0.0.1:65535", shown, expects, NULL);
   assert_non_null(first);
   (void)snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", peer_entrance_port(first) - 1);
-  peer_entrance_t *second = peer_entrance_open(loop, endpoint, shown, NULL);
+  peer_entrance_t *second = peer_entrance_open(loop, endpoint, shown, expects, NULL);
   assert_non_null(second);
   assert_int_not_equal(peer_entrance_port(second), peer_entrance_port(first));
   uint16_t port = peer_entrance_port(first);
   peer_entrance_close(&first);
-  first = peer_entrance_open(loop, endpoint, shown, NULL);
+  first = peer_entrance_open(loop, endpoint, shown, expects, NULL);
   assert_int_equal(peer_entrance_port(first), port);
   peer_entrance_close(&first);
   peer_entrance_close(&second);
-  assert_null(peer_entrance_open(loop, "ipc:///nowhere", shown, NULL));
+  assert_null(peer_entrance_open(loop, "ipc:///nowhere", shown, expects, NULL));
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -413,7 +479,9 @@ int main(void) {
       CASE(a_stream_whose_other_side_is_gone_ends),
       cmocka_unit_test(an_introduction_is_read_as_it_was_written_and_only_sealed_as_it_must_be),
       CASE(who_shows_a_good_token_is_taken_and_all_others_are_turned_away_and_counted),
-      CASE(guests_without_a_token_at_the_limit_may_stay_and_one_more_makes_the_oldest_go),
+      CASE(guests_without_a_token_at_the_limit_may_stay_and_one_more_who_is_expected_makes_the_oldest_go),
+      CASE(guests_at_the_limit_may_stay_when_one_comes_whom_nobody_expects),
+      CASE(nobody_is_let_in_while_nobody_is_expected),
       CASE(the_entrance_is_at_the_next_port_and_at_any_when_that_is_taken),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

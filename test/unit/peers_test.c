@@ -5,6 +5,7 @@
 #include "daemon/peers.h"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -23,6 +24,10 @@
 
 #include <cmocka.h>
 
+#include "core/limits.h"
+#include "daemon/log.h"
+#include "daemon/peer_keys.h"
+#include "daemon/strangers.h"
 #include "test/support/deadline.h"
 
 #define QUEUE_BYTES (1U << 20)
@@ -247,6 +252,92 @@ static void a_link_holds_as_much_as_the_limit_and_is_given_up_with_one_byte_more
   assert_int_equal(peers_counter(sides[0].peers, PEERS_COUNTER_PEER_LINKS_FULL), 1);
 }
 
+static bool the_second_is_gone(void) { return !peers_is_up(sides[0].peers, 2); }
+
+static void a_node_whose_clock_was_put_back_has_a_link_again(void **state) {
+  (void)state;
+  incarnation += 100;
+  side_begin(1, NULL, NULL);
+  side_begin(2, NULL, NULL);
+  introduce();
+  turns_until(both_are_up);
+  peers_close(sides[1].peers);
+  peers_destroy(&sides[1].peers);
+  turns_until(the_second_is_gone);
+  incarnation -= 100;
+  endpoint_choose(&sides[1]); /* ZeroMQ gives a port back when it comes to it */
+  side_begin(2, NULL, NULL);
+  introduce();
+  turns_until(both_are_up_twice);
+}
+
+/* ---- strangers ---- */
+
+static int stranger_connect(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+  address.sin_port = htons((uint16_t)strtoul(strrchr(sides[0].endpoint, ':') + 1, NULL, 10));
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+  return fd;
+}
+
+static bool a_connection_was_refused(void) {
+  return peers_counter(sides[0].peers, PEERS_COUNTER_PEER_LINKS_REFUSED) > 0;
+}
+
+static void so_many_connections_are_let_in_at_the_port_and_one_more_is_not(void **state) {
+  (void)state;
+  static int strangers[VESTA_PEER_DOOR_LINKS_MAX + 1];
+  side_begin(1, NULL, NULL);
+  for (uint32_t i = 0; i <= VESTA_PEER_DOOR_LINKS_MAX; i++) {
+    assert_false(a_connection_was_refused());
+    strangers[i] = stranger_connect();
+  }
+  struct pollfd last = {.fd = strangers[VESTA_PEER_DOOR_LINKS_MAX], .events = POLLRDHUP};
+  assert_int_equal(poll(&last, 1, TEST_DEADLINE_MS), 1);
+  assert_int_equal(peers_counter(sides[0].peers, PEERS_COUNTER_PEER_LINKS_REFUSED), 1);
+  for (uint32_t i = 0; i <= VESTA_PEER_DOOR_LINKS_MAX; i++) {
+    (void)close(strangers[i]);
+  }
+}
+
+static void a_connection_that_ends_before_it_is_in_is_counted_as_refused(void **state) {
+  (void)state;
+  side_begin(1, NULL, NULL);
+  (void)close(stranger_connect());
+  turns_until(somebody_was_refused);
+}
+
+#define STRANGE_HELLOS (2 * LOG_LINES_PER_SECOND_MAX)
+
+static bool all_were_refused(void) {
+  return peers_counter(sides[0].peers, PEERS_COUNTER_PEER_REFUSED) == STRANGE_HELLOS;
+}
+
+static void a_stranger_who_introduces_itself_again_and_again_does_not_fill_the_log(void **state) {
+  (void)state;
+  uint8_t hello[256];
+  char identity[22] = "V.a.stranger.........";
+  size_t head;
+  const wire_message_t message = {.kind = WIRE_PEER_HELLO, .node = 77, .incarnation = 1, .number = 1};
+  uint64_t suppressed = log_suppressed();
+  side_begin(1, NULL, NULL);
+  assert_int_equal(wire_encode(&message, hello + WIRE_PREFIX_BYTES, 128, &head), VESTA_OK);
+  wire_prefix_encode(hello, (uint32_t)head, 0);
+  zsock_t *stranger = zsock_new(ZMQ_DEALER);
+  zsock_set_linger(stranger, 0);
+  assert_int_equal(zmq_setsockopt(zsock_resolve(stranger), ZMQ_ROUTING_ID, identity, 21), 0);
+  assert_int_equal(zsock_connect(stranger, "%s", sides[0].endpoint), 0);
+  for (uint32_t i = 0; i < STRANGE_HELLOS; i++) {
+    assert_true(zmq_send(zsock_resolve(stranger), hello, WIRE_PREFIX_BYTES + head, 0) >= 0);
+  }
+  turns_until(all_were_refused);
+  assert_int_equal(log_suppressed(), suppressed);
+  zsock_destroy(&stranger);
+}
+
+/* ---- keys ---- */
+
 static void keys_write(char directory[64], uint32_t node, bool known) {
   char path[128], public_key[41], secret_key[41];
   assert_int_equal(zmq_curve_keypair(public_key, secret_key), 0);
@@ -343,14 +434,66 @@ static void a_key_that_others_can_read_is_refused(void **state) {
   keys_remove(directory);
 }
 
+/* What ZeroMQ asks when somebody comes with a key. @return the code of the answer */
+static int key_answer(peer_keys_t *keys, const char *text, int64_t now_ns) {
+  uint8_t key[32];
+  assert_non_null(zmq_z85_decode(key, text));
+  zsock_t *asker = zsock_new_req(">inproc://zeromq.zap.01");
+  assert_non_null(asker);
+  assert_int_equal(zsock_send(asker, "ssssssb", "1.0", "1", PEER_KEYS_DOMAIN, "10.0.0.1", "", "CURVE", key, sizeof key),
+                   0);
+  (void)peer_keys_turn(keys, now_ns);
+  char *version = NULL, *number = NULL, *code = NULL;
+  assert_int_equal(zsock_recv(asker, "sss", &version, &number, &code), 0);
+  int answer = atoi(code);
+  zstr_free(&version);
+  zstr_free(&number);
+  zstr_free(&code);
+  zsock_destroy(&asker);
+  return answer;
+}
+
+static void a_node_whose_key_was_removed_is_not_let_in_again(void **state) {
+  (void)state;
+  const int64_t second = INT64_C(1000000000);
+  char directory[64] = "/tmp/vesta-keys-XXXXXX";
+  char path[80], key[41], why[256];
+  strangers_t strangers = {0};
+  peer_keys_t *keys = NULL;
+  assert_non_null(mkdtemp(directory));
+  keys_write(directory, 1, true);
+  keys_write(directory, 2, true);
+  (void)snprintf(path, sizeof path, "%s/2.pub", directory);
+  FILE *file = fopen(path, "re");
+  assert_non_null(file);
+  assert_int_equal(fscanf(file, "%40s", key), 1);
+  (void)fclose(file);
+  (void)snprintf(path, sizeof path, "%s/key-1", directory);
+  assert_int_equal(peer_keys_open(path, directory, &strangers, &keys, why, sizeof why), VESTA_OK);
+  assert_int_equal(key_answer(keys, key, second), 200);
+  assert_true(peer_keys_has(keys, 2, second));
+  (void)snprintf(path, sizeof path, "%s/2.pub", directory);
+  assert_int_equal(unlink(path), 0);
+  assert_int_equal(key_answer(keys, key, 2 * second), 400);
+  assert_false(peer_keys_has(keys, 2, 2 * second));
+  peer_keys_close(&keys);
+  keys_remove(directory);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(what_is_said_on_a_link_arrives_in_its_order_on_the_other_side, begin, end),
       cmocka_unit_test_setup_teardown(what_nobody_waits_for_goes_before_what_is_said_next_or_by_itself, begin, end),
       cmocka_unit_test_setup_teardown(a_node_that_comes_back_has_a_new_link, begin, end),
       cmocka_unit_test_setup_teardown(a_link_holds_as_much_as_the_limit_and_is_given_up_with_one_byte_more, begin, end),
+      cmocka_unit_test_setup_teardown(a_node_whose_clock_was_put_back_has_a_link_again, begin, end),
+      cmocka_unit_test_setup_teardown(so_many_connections_are_let_in_at_the_port_and_one_more_is_not, begin, end),
+      cmocka_unit_test_setup_teardown(a_connection_that_ends_before_it_is_in_is_counted_as_refused, begin, end),
+      cmocka_unit_test_setup_teardown(a_stranger_who_introduces_itself_again_and_again_does_not_fill_the_log, begin,
+                                      end),
       cmocka_unit_test_setup_teardown(nodes_whose_keys_are_known_have_a_link, NULL, end),
       cmocka_unit_test_setup_teardown(a_node_whose_key_is_not_known_is_refused_and_counted, NULL, end),
+      cmocka_unit_test_setup_teardown(a_node_whose_key_was_removed_is_not_let_in_again, begin, end),
       cmocka_unit_test_setup_teardown(a_key_that_others_can_read_is_refused, begin, end),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
