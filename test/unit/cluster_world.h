@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "core/node.h"
+#include "core/node_cluster.h"
 
 #define CLUSTER_NODES 3U
 #define CLUSTER_REGIONS_MAX 64U
@@ -493,6 +493,15 @@ static inline uint64_t cluster_open(cluster_world_t *world, uint32_t index, cons
   return reply->handle;
 }
 
+/** A process on each of the first nodes has the checkpoint "a" open. */
+static inline void cluster_open_all(cluster_world_t *world, uint32_t nodes, uint32_t creation_flags,
+                                    uint64_t *handles) {
+  for (uint32_t i = 0; i < nodes; i++) {
+    cluster_hello(world, i);
+    handles[i] = cluster_open(world, i, "a", creation_flags);
+  }
+}
+
 static inline vesta_err_t cluster_change(cluster_world_t *world, uint32_t index, uint64_t handle, vesta_kind_t kind,
                                          const char *id, const char *data) {
   wire_element_t element = {
@@ -507,5 +516,27 @@ static inline int64_t cluster_read(cluster_world_t *world, uint32_t index, uint6
   const wire_message_t *reply = cluster_call(world, index, &read, NULL, 0);
   return reply->error == VESTA_OK ? (int64_t)reply->size : -(int64_t)reply->error;
 }
+
+/** The one checkpoint there is, as that node has it. */
+static inline directory_checkpoint_t *cluster_checkpoint(cluster_world_t *world, uint32_t index) {
+  size_t bucket = 0;
+  return directory_each(world->members[index].node->directory, &bucket, NULL);
+}
+
+/** Whether, for all that member knows, the node's replica is in sync. */
+static inline bool cluster_in_sync(cluster_world_t *world, uint32_t index, uint32_t node) {
+  const directory_replica_t *replica = directory_replica(cluster_checkpoint(world, index), node);
+  return replica != NULL && replica->state == WIRE_REPLICA_IN_SYNC;
+}
+
+/** Time passes until it is so, for twenty seconds at most. */
+#define cluster_pass_until(world, condition)                 \
+  do {                                                       \
+    int64_t end_ns_ = (world)->now_ns + 20 * CLUSTER_SECOND; \
+    while (!(condition) && (world)->now_ns < end_ns_) {      \
+      cluster_pass(world, CLUSTER_MS);                       \
+    }                                                        \
+    assert_true(condition);                                  \
+  } while (0)
 
 #endif

@@ -2,7 +2,6 @@
  *
  * What a node holds for others is bounded: at the limits of core/limits.h that only a cluster meets, and one past them.
  */
-#include "core/node_cluster.h"
 #include "test/unit/cluster_world.h"
 
 static uint64_t counter(cluster_world_t *world, uint32_t index, node_counter_t which) {

@@ -10,7 +10,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "core/node_cluster.h"
 #include "test/unit/cluster_world.h"
 
 #define SEEDS 40U

@@ -3,30 +3,9 @@
  * Node directors in a cluster, rule by rule, where it gets narrow: a node that restarts or falls behind between two
  * steps, one that is taken out and may still be read, a message that comes late or twice.
  */
-#include "core/node_cluster.h"
 #include "test/unit/cluster_world.h"
 
 #define ALL_COLLOCATED (VESTA_CREATE_ALL_REPLICAS | VESTA_CREATE_COLLOCATED)
-
-static directory_checkpoint_t *checkpoint_at(cluster_world_t *world, uint32_t index) {
-  size_t bucket = 0;
-  return directory_each(world->members[index].node->directory, &bucket, NULL);
-}
-
-static bool in_sync(cluster_world_t *world, uint32_t index, uint32_t node) {
-  const directory_replica_t *replica = directory_replica(checkpoint_at(world, index), node);
-  return replica != NULL && replica->state == WIRE_REPLICA_IN_SYNC;
-}
-
-/* Time passes until it is so, for ten seconds at most. */
-#define pass_until(world, condition)                         \
-  do {                                                       \
-    int64_t end_ns_ = (world)->now_ns + 10 * CLUSTER_SECOND; \
-    while (!(condition) && (world)->now_ns < end_ns_) {      \
-      cluster_pass(world, CLUSTER_MS);                       \
-    }                                                        \
-    assert_true(condition);                                  \
-  } while (0)
 
 /* ---- regions ---- */
 
@@ -81,7 +60,7 @@ static void the_last_replica_in_sync_whose_files_are_gone_takes_its_checkpoint_w
   cluster_view(&world, 0);
   cluster_pass(&world, 5 * CLUSTER_SECOND);
   cluster_hello(&world, 0);
-  assert_null(checkpoint_at(&world, 0));
+  assert_null(cluster_checkpoint(&world, 0));
   handle = cluster_open(&world, 0, "a", ALL_COLLOCATED);
   assert_int_equal(cluster_read(&world, 0, handle, "s"), -VESTA_ERR_NOT_EXIST);
   cluster_end(&world);
@@ -95,7 +74,7 @@ static void a_primary_that_comes_back_at_once_without_its_files_gives_way_to_the
   cluster_hello(&world, 2);
   uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
   uint64_t third = cluster_open(&world, 2, "a", VESTA_CREATE_ALL_REPLICAS);
-  pass_until(&world, directory_replica_count(checkpoint_at(&world, 0), WIRE_REPLICA_IN_SYNC) == 2);
+  cluster_pass_until(&world, directory_replica_count(cluster_checkpoint(&world, 0), WIRE_REPLICA_IN_SYNC) == 2);
   assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "kept"), VESTA_OK);
   cluster_stop(&world, 0, false);
   cluster_start(&world, 0);
@@ -109,7 +88,7 @@ static void a_primary_that_comes_back_at_once_without_its_files_gives_way_to_the
 
 /* Until when a process on that node may read the replica there by itself. */
 static int64_t readable_until_ns(cluster_world_t *world, uint32_t index) {
-  const directory_checkpoint_t *checkpoint = checkpoint_at(world, index);
+  const directory_checkpoint_t *checkpoint = cluster_checkpoint(world, index);
   return checkpoint->shared->readable_ns;
 }
 
@@ -119,7 +98,7 @@ static void a_replica_that_was_taken_out_is_waited_for_until_it_surely_is_not_re
   cluster_new(&world, 3);
   cluster_hello(&world, 0);
   uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
-  pass_until(&world, in_sync(&world, 0, 2));
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
   assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "old"), VESTA_OK);
   world.members[1].mute = true; /* it beats, and acknowledges nothing */
   wire_element_t element = {
@@ -127,15 +106,15 @@ static void a_replica_that_was_taken_out_is_waited_for_until_it_surely_is_not_re
   wire_message_t change = {.kind = WIRE_CHANGE, .handle = handle, .elements = &element, .element_count = 1};
   (void)cluster_ask(&world, 0, &change, "new", 3);
   cluster_pass(&world, 4900 * CLUSTER_MS);
-  assert_true(in_sync(&world, 0, 2));
+  assert_true(cluster_in_sync(&world, 0, 2));
   assert_false(world.members[0].answer.come);
   int64_t end_ns = world.now_ns + CLUSTER_SECOND;
-  while (in_sync(&world, 0, 2) && world.now_ns < end_ns) {
+  while (cluster_in_sync(&world, 0, 2) && world.now_ns < end_ns) {
     /* What takes it out does not reach it: it is stopped before, with the lease it has. */
     cluster_pass(&world, 5 * CLUSTER_MS);
     world.members[1].stopped = world.now_ns > end_ns - 950 * CLUSTER_MS;
   }
-  assert_false(in_sync(&world, 0, 2));
+  assert_false(cluster_in_sync(&world, 0, 2));
   int64_t until_ns = readable_until_ns(&world, 1);
   assert_true(until_ns > world.now_ns);
   assert_false(world.members[0].answer.come);
@@ -155,18 +134,18 @@ static void a_replica_in_sync_that_comes_back_is_not_read_before_it_follows(void
   cluster_new(&world, 3);
   cluster_hello(&world, 0);
   uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
-  pass_until(&world, in_sync(&world, 0, 2));
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
   assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "old"), VESTA_OK);
-  pass_until(&world, readable_until_ns(&world, 1) > world.now_ns);
+  cluster_pass_until(&world, readable_until_ns(&world, 1) > world.now_ns);
   cluster_stop(&world, 1, true);
   cluster_start(&world, 1);
   world.members[1].mute = true; /* so its primary does not tell it what is committed */
   cluster_view(&world, 0);
   cluster_pass(&world, CLUSTER_SECOND);
-  assert_true(in_sync(&world, 1, 2));
+  assert_true(cluster_in_sync(&world, 1, 2));
   assert_int_equal(readable_until_ns(&world, 1), 0);
   world.members[1].mute = false;
-  pass_until(&world, readable_until_ns(&world, 1) > world.now_ns);
+  cluster_pass_until(&world, readable_until_ns(&world, 1) > world.now_ns);
   cluster_end(&world);
 }
 
@@ -180,7 +159,7 @@ static uint64_t ask_change(cluster_world_t *world, uint32_t index, uint64_t hand
 
 static uint64_t in_flight(cluster_world_t *world, uint32_t index) {
   replica_status_t status;
-  replica_status(checkpoint_at(world, index)->local->replica, &status);
+  replica_status(cluster_checkpoint(world, index)->local->replica, &status);
   return status.prepared_seq - status.committed.seq;
 }
 
@@ -190,7 +169,7 @@ static void what_concerns_a_whole_checkpoint_is_not_starved_by_changes(void **st
   cluster_new(&world, 3);
   cluster_hello(&world, 0);
   uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
-  pass_until(&world, in_sync(&world, 0, 2));
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
   world.members[1].mute = true;
   (void)ask_change(&world, 0, handle, VESTA_KIND_CREATED, "s");
   assert_int_equal(in_flight(&world, 0), 1);
@@ -201,10 +180,10 @@ static void what_concerns_a_whole_checkpoint_is_not_starved_by_changes(void **st
   assert_int_equal(in_flight(&world, 0), 1); /* the retention comes first */
   world.members[1].mute = false;
   cluster_view(&world, 0);
-  pass_until(&world, world.members[0].answer.come && world.members[0].answer.message.number == last);
+  cluster_pass_until(&world, world.members[0].answer.come && world.members[0].answer.message.number == last);
   assert_int_equal(world.members[0].answer.message.error, VESTA_OK); /* and these in their order */
   replica_status_t status;
-  replica_status(checkpoint_at(&world, 1)->local->replica, &status);
+  replica_status(cluster_checkpoint(&world, 1)->local->replica, &status);
   assert_int_equal(status.retention_ns, 7 * CLUSTER_SECOND);
   cluster_end(&world);
 }
@@ -218,7 +197,7 @@ static void a_request_that_its_primary_has_refused_and_another_one_took_is_answe
   }
   uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
   uint64_t third = cluster_open(&world, 2, "a", VESTA_CREATE_ALL_REPLICAS);
-  pass_until(&world, in_sync(&world, 0, 2));
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
   assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "x"), VESTA_OK);
   world.members[0].mute = true; /* it refuses, and is not heard */
   uint64_t number = ask_change(&world, 2, third, VESTA_KIND_CREATED, "s");
@@ -230,7 +209,7 @@ static void a_request_that_its_primary_has_refused_and_another_one_took_is_answe
   assert_int_equal(world.members[2].answer.message.error, VESTA_ERR_EXIST);
   assert_int_equal(world.members[2].answer.message.generation, 0);
   /* A late word of the first time is not believed any more: nobody waits for it. And a new request is not mistaken. */
-  const directory_checkpoint_t *checkpoint = checkpoint_at(&world, 2);
+  const directory_checkpoint_t *checkpoint = cluster_checkpoint(&world, 2);
   world.members[1].mute = true; /* nothing is committed: the next one stays in flight */
   number = ask_change(&world, 2, third, VESTA_KIND_CREATED, "t");
   const node_kept_t *kept = checkpoint->shared->kept;
@@ -261,7 +240,7 @@ static void a_primary_that_ends_in_good_order_leaves_nothing_behind_that_others_
   cluster_new(&world, 3);
   cluster_hello(&world, 0);
   uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ACTIVE_REPLICA);
-  pass_until(&world, directory_replica_count(checkpoint_at(&world, 0), WIRE_REPLICA_IN_SYNC) == 2);
+  cluster_pass_until(&world, directory_replica_count(cluster_checkpoint(&world, 0), WIRE_REPLICA_IN_SYNC) == 2);
   assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "1"), VESTA_OK);
   assert_true(node_drained(world.members[0].node));
   world.members[0].mute = true;
@@ -272,12 +251,12 @@ static void a_primary_that_ends_in_good_order_leaves_nothing_behind_that_others_
   uint64_t number = ask_change(&world, 0, handle, VESTA_KIND_CREATED, "t");
   assert_false(world.members[0].answer.come);
   world.members[0].mute = false;
-  uint32_t other = checkpoint_at(&world, 0)->replicas[1].node;
+  uint32_t other = cluster_checkpoint(&world, 0)->replicas[1].node;
   node_event_t up = {.kind = NODE_EVENT_PEER_UP, .node = other};
   cluster_step(&world.members[0], &up);
   up.node = 1;
   cluster_step(&world.members[other - 1], &up);
-  pass_until(&world, node_drained(world.members[0].node));
+  cluster_pass_until(&world, node_drained(world.members[0].node));
   assert_false(world.members[0].answer.come); /* it asks again, of whoever is there then */
   (void)number;
   cluster_stop(&world, 0, true);
@@ -330,8 +309,8 @@ static void what_two_lives_of_a_node_send_to_a_primary_is_told_apart(void **stat
     uint64_t handle = cluster_open(&world, 2, "a", VESTA_CREATE_ALL_REPLICAS);
     world.members[0].mute = true;
     (void)ask_change(&world, 2, handle, VESTA_KIND_CREATED, "s");
-    assert_non_null(checkpoint_at(&world, 2)->shared->kept);
-    generations[life] = checkpoint_at(&world, 2)->shared->kept->generation;
+    assert_non_null(cluster_checkpoint(&world, 2)->shared->kept);
+    generations[life] = cluster_checkpoint(&world, 2)->shared->kept->generation;
     world.members[0].mute = false;
     cluster_stop(&world, 2, true);
     cluster_view(&world, 0);
@@ -356,22 +335,19 @@ static void a_collocated_replica_goes_with_the_last_who_has_it_open_on_its_node(
   static cluster_world_t world;
   cluster_new(&world, 3);
   uint64_t handles[3];
-  for (uint32_t i = 0; i < 3; i++) {
-    cluster_hello(&world, i);
-    handles[i] = cluster_open(&world, i, "a", ALL_COLLOCATED);
-  }
+  cluster_open_all(&world, 3, ALL_COLLOCATED, handles);
   uint64_t again = cluster_open(&world, 2, "a", ALL_COLLOCATED);
-  pass_until(&world, in_sync(&world, 0, 2) && in_sync(&world, 0, 3));
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 2) && cluster_in_sync(&world, 0, 3));
   assert_int_equal(cluster_change(&world, 0, handles[0], VESTA_KIND_CREATED, "s", "1"), VESTA_OK);
   close_at(&world, 2, handles[2]);
   cluster_pass(&world, 3 * CLUSTER_SECOND);
-  assert_true(in_sync(&world, 0, 3)); /* it is open there once more */
+  assert_true(cluster_in_sync(&world, 0, 3)); /* it is open there once more */
   close_at(&world, 2, again);
-  pass_until(&world, directory_replica(checkpoint_at(&world, 0), 3) == NULL);
-  pass_until(&world, checkpoint_at(&world, 2)->local == NULL);
-  assert_true(in_sync(&world, 0, 2));
+  cluster_pass_until(&world, directory_replica(cluster_checkpoint(&world, 0), 3) == NULL);
+  cluster_pass_until(&world, cluster_checkpoint(&world, 2)->local == NULL);
+  assert_true(cluster_in_sync(&world, 0, 2));
   handles[2] = cluster_open(&world, 2, "a", ALL_COLLOCATED);
-  pass_until(&world, in_sync(&world, 0, 3));
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 3));
   assert_int_equal(cluster_read(&world, 2, handles[2], "s"), 1);
   cluster_end(&world);
 }
@@ -381,24 +357,21 @@ static void replicas_of_a_collocated_checkpoint_that_nobody_has_open_are_retaine
   static cluster_world_t world;
   cluster_new(&world, 3);
   uint64_t handles[2];
-  for (uint32_t i = 0; i < 2; i++) {
-    cluster_hello(&world, i);
-    handles[i] = cluster_open(&world, i, "a", ALL_COLLOCATED);
-  }
-  pass_until(&world, in_sync(&world, 0, 2));
+  cluster_open_all(&world, 2, ALL_COLLOCATED, handles);
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
   close_at(&world, 0, handles[0]); /* the primary stays where it is */
   cluster_pass(&world, 3 * CLUSTER_SECOND);
-  assert_true(in_sync(&world, 0, 1));
+  assert_true(cluster_in_sync(&world, 0, 1));
   close_at(&world, 1, handles[1]);
   cluster_pass(&world, 3 * CLUSTER_SECOND);
-  assert_true(in_sync(&world, 0, 1) && in_sync(&world, 0, 2));
+  assert_true(cluster_in_sync(&world, 0, 1) && cluster_in_sync(&world, 0, 2));
   cluster_end(&world);
 }
 
 /* ---- groups ---- */
 
 static const roles_group_t *group_at(cluster_world_t *world, uint32_t index) {
-  return &checkpoint_at(world, index)->group;
+  return &cluster_checkpoint(world, index)->group;
 }
 
 static uint64_t join(cluster_world_t *world, uint32_t index, uint64_t handle, int64_t heartbeat_ns) {
@@ -410,7 +383,7 @@ static uint64_t join(cluster_world_t *world, uint32_t index, uint64_t handle, in
 }
 
 static void confirm(cluster_world_t *world, uint32_t index, uint64_t handle, uint64_t member) {
-  pass_until(world, group_at(world, index)->granted == member);
+  cluster_pass_until(world, group_at(world, index)->granted == member);
   cluster_pass(world, CLUSTER_SECOND);
   wire_message_t message = {
       .kind = WIRE_CONFIRM, .handle = handle, .epoch = group_at(world, index)->epoch, .seq = UINT32_MAX};
@@ -423,10 +396,7 @@ static void an_active_member_is_succeeded_when_its_node_goes_or_it_is_silent_whe
   static cluster_world_t world;
   cluster_new(&world, 3);
   uint64_t handles[3], members[3];
-  for (uint32_t i = 0; i < 3; i++) {
-    cluster_hello(&world, i);
-    handles[i] = cluster_open(&world, i, "a", VESTA_CREATE_ALL_REPLICAS);
-  }
+  cluster_open_all(&world, 3, VESTA_CREATE_ALL_REPLICAS, handles);
   members[1] = join(&world, 1, handles[1], 0);
   confirm(&world, 1, handles[1], members[1]);
   members[2] = join(&world, 2, handles[2], CLUSTER_SECOND);
@@ -452,11 +422,8 @@ static void a_change_can_wait_for_members_on_other_nodes_alone(void **state) {
   static cluster_world_t world;
   cluster_new(&world, 3);
   uint64_t handles[3];
-  for (uint32_t i = 0; i < 2; i++) {
-    cluster_hello(&world, i);
-    handles[i] = cluster_open(&world, i, "a", VESTA_CREATE_ALL_REPLICAS);
-  }
-  pass_until(&world, in_sync(&world, 0, 2));
+  cluster_open_all(&world, 2, VESTA_CREATE_ALL_REPLICAS, handles);
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
   wire_element_t element = {.kind = VESTA_KIND_CREATED, .id = vesta_bytes("s", 1), .expiry_ns = VESTA_TIME_END};
   wire_message_t change = {.kind = WIRE_CHANGE,
                            .handle = handles[0],
@@ -490,7 +457,7 @@ static vesta_pos_t ask_applied(cluster_world_t *world, uint32_t index, uint64_t 
   cluster_pass(world, CLUSTER_SECOND);
   assert_false(world->members[index].answer.come);
   replica_status_t status;
-  replica_status(checkpoint_at(world, index)->local->replica, &status);
+  replica_status(cluster_checkpoint(world, index)->local->replica, &status);
   return status.committed;
 }
 
@@ -549,7 +516,8 @@ static void who_waits_to_be_applied_is_answered_although_the_primary_is_lost_mea
   vesta_pos_t written = ask_applied(&world, 0, handles[0], 1, 0);
   cluster_stop(&world, 2, true);
   cluster_view(&world, 0);
-  pass_until(&world, checkpoint_at(&world, 0)->primary != 3 && checkpoint_at(&world, 0)->primary != 0);
+  cluster_pass_until(&world,
+                     cluster_checkpoint(&world, 0)->primary != 3 && cluster_checkpoint(&world, 0)->primary != 0);
   cluster_pass(&world, 2 * CLUSTER_SECOND);
   assert_false(world.members[0].answer.come);
   say_applied(&world, 1, handles[1], written);

@@ -99,10 +99,7 @@ static void a_node_without_a_replica_has_none_to_map(void **state) {
   static cluster_world_t world;
   cluster_new(&world, 3);
   uint64_t handles[3];
-  for (uint32_t i = 0; i < 3; i++) {
-    cluster_hello(&world, i);
-    handles[i] = cluster_open(&world, i, "a", VESTA_CREATE_ALL_REPLICAS);
-  }
+  cluster_open_all(&world, 3, VESTA_CREATE_ALL_REPLICAS, handles);
   cluster_pass(&world, 2 * CLUSTER_SECOND);
   uint32_t mapped = 0;
   for (uint32_t i = 0; i < 3; i++) {

@@ -4,25 +4,7 @@
  * for ever.
  */
 #include "core/directory_state.h"
-#include "core/node_cluster.h"
 #include "test/unit/cluster_world.h"
-
-static directory_checkpoint_t *checkpoint_at(cluster_world_t *world, uint32_t index) {
-  size_t bucket = 0;
-  return directory_each(world->members[index].node->directory, &bucket, NULL);
-}
-
-static bool in_sync(cluster_world_t *world, uint32_t index, uint32_t node) {
-  const directory_replica_t *replica = directory_replica(checkpoint_at(world, index), node);
-  return replica != NULL && replica->state == WIRE_REPLICA_IN_SYNC;
-}
-
-static void pass_until_in_sync(cluster_world_t *world, uint32_t index, uint32_t node) {
-  for (uint32_t i = 0; i < 1000 && !in_sync(world, index, node); i++) {
-    cluster_pass(world, 10 * CLUSTER_MS);
-  }
-  assert_true(in_sync(world, index, node));
-}
 
 static uint64_t ask_change(cluster_world_t *world, uint32_t index, uint64_t handle, vesta_kind_t kind, const char *id) {
   wire_element_t element = {.kind = kind, .id = vesta_bytes(id, strlen(id)), .size = 1, .expiry_ns = VESTA_TIME_END};
@@ -61,7 +43,7 @@ static void a_generated_id_is_told_although_the_session_has_closed_the_checkpoin
   cluster_new(&world, 3);
   cluster_hello(&world, 0);
   uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
-  pass_until_in_sync(&world, 0, 2);
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
   world.members[1].mute = true; /* it does not acknowledge */
   uint64_t number = ask_change(&world, 0, handle, VESTA_KIND_CREATED, "");
   wire_message_t close = {.kind = WIRE_CLOSE, .handle = handle};
@@ -78,8 +60,8 @@ static void a_generated_id_is_told_although_the_session_has_closed_the_checkpoin
 }
 
 static const node_kept_t *kept_at(cluster_world_t *world, uint32_t index) {
-  assert_non_null(checkpoint_at(world, index)->shared->kept);
-  return checkpoint_at(world, index)->shared->kept;
+  assert_non_null(cluster_checkpoint(world, index)->shared->kept);
+  return cluster_checkpoint(world, index)->shared->kept;
 }
 
 static void an_error_that_was_meant_for_an_earlier_life_of_the_node_is_not_believed(void **state) {
@@ -90,7 +72,7 @@ static void an_error_that_was_meant_for_an_earlier_life_of_the_node_is_not_belie
   cluster_hello(&world, 2);
   (void)cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
   uint64_t handle = cluster_open(&world, 2, "a", VESTA_CREATE_ALL_REPLICAS);
-  pass_until_in_sync(&world, 0, 2);
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
   world.members[1].mute = true; /* nothing is committed */
   uint64_t number = ask_change(&world, 2, handle, VESTA_KIND_CREATED, "s");
   wire_message_t late = {.kind = WIRE_REPLY,
@@ -126,7 +108,7 @@ static void many_that_wait_for_a_primary_are_answered_in_their_order_when_there_
   cluster_hello(&world, 2);
   (void)cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
   uint64_t handle = cluster_open(&world, 2, "a", VESTA_CREATE_ALL_REPLICAS);
-  pass_until_in_sync(&world, 0, 2);
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
   cluster_stop(&world, 0, true);
   cluster_view(&world, 0);
   cluster_run(&world);

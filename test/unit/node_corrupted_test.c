@@ -4,33 +4,17 @@
  * memory for a change, and became the primary before it could get the content. (How they come to be and how they heal by
  * themselves: replica_transfer_test, replicator_test.)
  */
-#include "core/node_cluster.h"
 #include "test/unit/cluster_world.h"
 
 #define ANY 5U       /* SA_CKPT_SECTIONS_ANY */
 #define CORRUPTED 4U /* SA_CKPT_SECTIONS_CORRUPTED */
 #define FOREVER 1U   /* SA_CKPT_SECTIONS_FOREVER */
 
-static directory_checkpoint_t *checkpoint_at(cluster_world_t *world, uint32_t index) {
-  size_t bucket = 0;
-  return directory_each(world->members[index].node->directory, &bucket, NULL);
-}
-
 static uint32_t corrupted_at(cluster_world_t *world, uint32_t index) {
   replica_status_t status;
-  replica_status(checkpoint_at(world, index)->local->replica, &status);
+  replica_status(cluster_checkpoint(world, index)->local->replica, &status);
   return status.corrupted_count;
 }
-
-/* Time passes until it is so, for twenty seconds at most. */
-#define pass_until(world, condition)                         \
-  do {                                                       \
-    int64_t end_ns_ = (world)->now_ns + 20 * CLUSTER_SECOND; \
-    while (!(condition) && (world)->now_ns < end_ns_) {      \
-      cluster_pass(world, 10 * CLUSTER_MS);                  \
-    }                                                        \
-    assert_true(condition);                                  \
-  } while (0)
 
 static const char *large(void) {
   static char data[1001];
@@ -47,26 +31,26 @@ static uint64_t world_with_corrupted(cluster_world_t *world) {
   uint64_t first = cluster_open(world, 0, "a", VESTA_CREATE_ACTIVE_REPLICA);
   uint64_t third = cluster_open(world, 2, "a", VESTA_CREATE_ACTIVE_REPLICA);
   assert_int_equal(cluster_change(world, 0, first, VESTA_KIND_CREATED, "a", large()), VESTA_OK);
-  pass_until(world, directory_replica_count(checkpoint_at(world, 0), WIRE_REPLICA_IN_SYNC) == 2);
-  assert_non_null(directory_replica(checkpoint_at(world, 0), 2));
+  cluster_pass_until(world, directory_replica_count(cluster_checkpoint(world, 0), WIRE_REPLICA_IN_SYNC) == 2);
+  assert_non_null(directory_replica(cluster_checkpoint(world, 0), 2));
   const char *ids[] = {"fill1", "fill2", "fill3"}; /* its page of data is full then */
   for (uint32_t i = 0; i < 3; i++) {
     assert_int_equal(cluster_change(world, 0, first, VESTA_KIND_CREATED, ids[i], large()), VESTA_OK);
   }
-  pass_until(world, corrupted_at(world, 1) == 0);
+  cluster_pass_until(world, corrupted_at(world, 1) == 0);
   world->members[1].full = true;
   const char *more[] = {"b", "c", "d", "e"};
   for (uint32_t i = 0; i < 4; i++) {
     assert_int_equal(cluster_change(world, 0, first, VESTA_KIND_CREATED, more[i], large()), VESTA_OK);
   }
-  pass_until(world, corrupted_at(world, 1) == 4);
+  cluster_pass_until(world, corrupted_at(world, 1) == 4);
   return third;
 }
 
 static void the_primary_is_lost(cluster_world_t *world) {
   cluster_stop(world, 0, false);
   cluster_view(world, 0);
-  pass_until(world, checkpoint_at(world, 1)->primary == 2);
+  cluster_pass_until(world, cluster_checkpoint(world, 1)->primary == 2);
   world->members[1].full = false;
 }
 
@@ -129,7 +113,7 @@ static void a_section_that_healed_while_its_primary_was_there_is_one_like_all(vo
   static cluster_world_t world;
   uint64_t handle = world_with_corrupted(&world);
   world.members[1].full = false;
-  pass_until(&world, corrupted_at(&world, 1) == 0);
+  cluster_pass_until(&world, corrupted_at(&world, 1) == 0);
   the_primary_is_lost(&world);
   assert_int_equal(cluster_read(&world, 2, handle, "b"), 1000);
   iterate(&world, handle, CORRUPTED, "", "");
@@ -143,7 +127,7 @@ static void a_copy_of_a_primary_with_corrupted_sections_knows_no_more_than_it(vo
   static cluster_world_t world;
   uint64_t handle = world_with_corrupted(&world);
   the_primary_is_lost(&world);
-  pass_until(&world, directory_replica_count(checkpoint_at(&world, 1), WIRE_REPLICA_IN_SYNC) == 2);
+  cluster_pass_until(&world, directory_replica_count(cluster_checkpoint(&world, 1), WIRE_REPLICA_IN_SYNC) == 2);
   assert_int_equal(corrupted_at(&world, 2), 4);
   assert_int_equal(cluster_change(&world, 2, handle, VESTA_KIND_OVERWRITTEN, "d", large()), VESTA_OK);
   cluster_pass(&world, 2 * CLUSTER_SECOND);
@@ -153,7 +137,7 @@ static void a_copy_of_a_primary_with_corrupted_sections_knows_no_more_than_it(vo
   cluster_pass(&world, 3 * CLUSTER_SECOND);
   cluster_stop(&world, 1, false);
   cluster_view(&world, 0);
-  pass_until(&world, checkpoint_at(&world, 2)->primary == 3);
+  cluster_pass_until(&world, cluster_checkpoint(&world, 2)->primary == 3);
   assert_int_equal(cluster_read(&world, 2, handle, "b"), -VESTA_ERR_CORRUPTED);
   assert_int_equal(cluster_read(&world, 2, handle, "d"), 1000);
   iterate(&world, handle, ANY, "abcde", "bce");

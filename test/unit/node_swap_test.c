@@ -3,30 +3,9 @@
  * A replica that has diverged is put aside, and what was fetched from the primary is put in its place: two renames, and a
  * process that is killed between them. And what may be read of a replica that was swapped.
  */
-#include "core/node_cluster.h"
 #include "test/unit/cluster_world.h"
 
 #define ALL_COLLOCATED (VESTA_CREATE_ALL_REPLICAS | VESTA_CREATE_COLLOCATED)
-
-static directory_checkpoint_t *checkpoint_at(cluster_world_t *world, uint32_t index) {
-  size_t bucket = 0;
-  return directory_each(world->members[index].node->directory, &bucket, NULL);
-}
-
-static bool in_sync(cluster_world_t *world, uint32_t index, uint32_t node) {
-  const directory_replica_t *replica = directory_replica(checkpoint_at(world, index), node);
-  return replica != NULL && replica->state == WIRE_REPLICA_IN_SYNC;
-}
-
-/* Time passes until it is so, for twenty seconds at most. */
-#define pass_until(world, condition)                         \
-  do {                                                       \
-    int64_t end_ns_ = (world)->now_ns + 20 * CLUSTER_SECOND; \
-    while (!(condition) && (world)->now_ns < end_ns_) {      \
-      cluster_pass(world, 10 * CLUSTER_MS);                  \
-    }                                                        \
-    assert_true(condition);                                  \
-  } while (0)
 
 /* ---- a process that is killed with its files so ---- */
 
@@ -88,7 +67,7 @@ static uint64_t diverging_world(cluster_world_t *world) {
   cluster_hello(world, 1);
   uint64_t first = cluster_open(world, 0, "a", ALL_COLLOCATED);
   uint64_t second = cluster_open(world, 1, "a", ALL_COLLOCATED);
-  pass_until(world, in_sync(world, 0, 2));
+  cluster_pass_until(world, cluster_in_sync(world, 0, 2));
   assert_int_equal(cluster_change(world, 0, first, VESTA_KIND_CREATED, "s", "old"), VESTA_OK);
   world->members[1].deaf = true;
   world->members[2].deaf = true;
@@ -114,11 +93,11 @@ static void a_process_killed_between_the_renames_of_a_swap_finishes_it_when_it_s
   cluster_start(&world, 0);
   world.members[0].filed = dies_between_renames;
   cluster_view(&world, 0);
-  pass_until(&world, world.members[0].stopped);
+  cluster_pass_until(&world, world.members[0].stopped);
   starts_again(&world, 0);
   assert_null(cluster_region(&world.members[0], 1 | NODE_REGION_SHADOW));
   assert_non_null(cluster_region(&world.members[0], 1 | NODE_REGION_DIVERGED));
-  pass_until(&world, in_sync(&world, 1, 1));
+  cluster_pass_until(&world, cluster_in_sync(&world, 1, 1));
   assert_int_equal(world.members[0].node->counters[NODE_COUNTER_TRANSFERS], 0); /* all of it was there */
   assert_int_equal(cluster_read(&world, 1, second, "s"), 7);
   cluster_hello(&world, 0);
@@ -141,10 +120,10 @@ static void a_swap_is_finished_by_a_node_that_learns_of_the_checkpoint_later(voi
   cluster_start(&world, 0);
   world.members[0].filed = dies_between_renames;
   cluster_view(&world, 0);
-  pass_until(&world, world.members[0].stopped);
+  cluster_pass_until(&world, world.members[0].stopped);
   cluster_clear(&world.members[0].journal, &world.members[0].journal_last);
   starts_again(&world, 0);
-  pass_until(&world, in_sync(&world, 1, 1));
+  cluster_pass_until(&world, cluster_in_sync(&world, 1, 1));
   assert_null(cluster_region(&world.members[0], 1 | NODE_REGION_SHADOW));
   assert_int_equal(cluster_read(&world, 1, second, "s"), 7);
   assert_int_equal(cluster_change(&world, 1, second, VESTA_KIND_OVERWRITTEN, "s", "both"), VESTA_OK);
@@ -163,9 +142,9 @@ static void what_was_still_being_fetched_is_of_no_use_to_the_next_life(void **st
   world.members[1].filed = dies_when_it_begins_to_fetch;
   wire_message_t open = {.kind = WIRE_OPEN, .name = vesta_bytes("a", 1), .flags = VESTA_OPEN_READ};
   (void)cluster_ask(&world, 1, &open, NULL, 0);
-  pass_until(&world, world.members[1].stopped);
+  cluster_pass_until(&world, world.members[1].stopped);
   starts_again(&world, 1);
-  pass_until(&world, in_sync(&world, 0, 2));
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
   assert_null(cluster_region(&world.members[1], 1 | NODE_REGION_SHADOW));
   assert_int_equal(world.members[1].node->counters[NODE_COUNTER_TRANSFERS], 1);
   assert_int_equal(cluster_read(&world, 0, handle, "s"), 4);

@@ -4,7 +4,6 @@
  * another replica: iterations, and the snapshots of streams. Every replica has a section in the same slot, all its life,
  * so what is there all the time is met once, whoever answers.
  */
-#include "core/node_cluster.h"
 #include "notify/publisher.h"
 #include "test/unit/cluster_world.h"
 
@@ -13,22 +12,12 @@
 #define SECTIONS 16U
 #define LOG_WRITES 1500U /* of so many the first are not in the log any more */
 
-static directory_checkpoint_t *checkpoint_at(cluster_world_t *world, uint32_t index) {
-  size_t bucket = 0;
-  return directory_each(world->members[index].node->directory, &bucket, NULL);
-}
-
 static const replica_t *replica_at(cluster_world_t *world, uint32_t index) {
-  return checkpoint_at(world, index)->local->replica;
-}
-
-static bool in_sync(cluster_world_t *world, uint32_t index, uint32_t node) {
-  const directory_replica_t *replica = directory_replica(checkpoint_at(world, index), node);
-  return replica != NULL && replica->state == WIRE_REPLICA_IN_SYNC;
+  return cluster_checkpoint(world, index)->local->replica;
 }
 
 static bool is_level(cluster_world_t *world, uint32_t index, uint32_t with) {
-  const directory_checkpoint_t *checkpoint = checkpoint_at(world, index);
+  const directory_checkpoint_t *checkpoint = cluster_checkpoint(world, index);
   replica_status_t here, there;
   if (checkpoint == NULL || checkpoint->local == NULL || !node_readable(world->members[index].node, checkpoint)) {
     return false;
@@ -37,16 +26,6 @@ static bool is_level(cluster_world_t *world, uint32_t index, uint32_t with) {
   replica_status(replica_at(world, with), &there);
   return vesta_pos_equal(here.committed, there.committed);
 }
-
-/* Time passes until it is so, for twenty seconds at most. */
-#define pass_until(world, condition)                         \
-  do {                                                       \
-    int64_t end_ns_ = (world)->now_ns + 20 * CLUSTER_SECOND; \
-    while (!(condition) && (world)->now_ns < end_ns_) {      \
-      cluster_pass(world, 10 * CLUSTER_MS);                  \
-    }                                                        \
-    assert_true(condition);                                  \
-  } while (0)
 
 static void create(cluster_world_t *world, uint32_t index, uint64_t handle, const char *id) {
   assert_int_equal(cluster_change(world, index, handle, VESTA_KIND_CREATED, id, id), VESTA_OK);
@@ -87,14 +66,14 @@ static void world_with_holes(cluster_world_t *world, uint64_t handles[3]) {
     cluster_hello(world, i);
     handles[i] = cluster_open(world, i, "a", ALL_COLLOCATED);
   }
-  pass_until(world, in_sync(world, 0, 2) && in_sync(world, 0, 3));
+  cluster_pass_until(world, cluster_in_sync(world, 0, 2) && cluster_in_sync(world, 0, 3));
   const char *ids[] = {"s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7"};
   for (uint32_t i = 0; i < 8; i++) {
     create(world, 0, handles[0], ids[i]);
   }
   erase(world, 0, handles[0], "s1");
   erase(world, 0, handles[0], "s5");
-  pass_until(world, is_level(world, 1, 0) && is_level(world, 2, 0));
+  cluster_pass_until(world, is_level(world, 1, 0) && is_level(world, 2, 0));
 }
 
 /* ---- an iteration, part by part ---- */
@@ -145,13 +124,13 @@ static void an_iteration_that_another_node_goes_on_with_tells_every_section_once
   cluster_stop(&world, 1, true);
   cluster_start(&world, 1);
   cluster_view(&world, 0);
-  pass_until(&world, in_sync(&world, 0, 2) && is_level(&world, 1, 0));
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 2) && is_level(&world, 1, 0));
   cluster_hello(&world, 1);
   handles[1] = cluster_open(&world, 1, "a", ALL_COLLOCATED);
   create(&world, 0, handles[0], "n1");
   create(&world, 0, handles[0], "n2");
   create(&world, 0, handles[0], "n3");
-  pass_until(&world, is_level(&world, 1, 0));
+  cluster_pass_until(&world, is_level(&world, 1, 0));
   slots_are_the_same(&world, 1, 0);
   for (uint32_t cut = 1; cut < 9; cut++) {
     iteration_t iteration = {0};
@@ -181,7 +160,7 @@ static void an_iteration_goes_on_after_the_replica_was_swapped_for_a_transferred
   create(&world, 0, handles[0], "n3");
   create(&world, 0, handles[0], "n4");
   world.members[1].deaf = false;
-  pass_until(&world, is_level(&world, 1, 0));
+  cluster_pass_until(&world, is_level(&world, 1, 0));
   assert_true(world.members[1].node->counters[NODE_COUNTER_TRANSFERS] > transfers);
   slots_are_the_same(&world, 1, 0);
   go_on(&world, 1, handles[1], &before, SECTIONS);
@@ -202,13 +181,13 @@ static void an_iteration_outlives_its_primary(void **state) {
   create(&world, 0, handles[0], "n1");
   iteration_t iteration = {0};
   go_on(&world, 1, handles[1], &iteration, 4);
-  uint32_t primary = checkpoint_at(&world, 0)->primary;
+  uint32_t primary = cluster_checkpoint(&world, 0)->primary;
   assert_int_equal(primary, 1);
   cluster_stop(&world, 0, false);
   cluster_view(&world, 0);
-  pass_until(&world, checkpoint_at(&world, 1)->primary > 1);
+  cluster_pass_until(&world, cluster_checkpoint(&world, 1)->primary > 1);
   create(&world, 2, handles[2], "n2");
-  pass_until(&world, is_level(&world, 1, 2) && is_level(&world, 2, 1));
+  cluster_pass_until(&world, is_level(&world, 1, 2) && is_level(&world, 2, 1));
   slots_are_the_same(&world, 1, 2);
   go_on(&world, 2, handles[2], &iteration, 6);
   go_on(&world, 1, handles[1], &iteration, SECTIONS);
@@ -240,7 +219,7 @@ static void a_node_that_is_behind_the_beginning_of_an_iteration_does_not_go_on_w
   (void)cluster_ask(&world, 1, &iterate, NULL, 0);
   assert_false(world.members[1].answer.come); /* it asks the primary */
   world.members[1].mute = false;
-  pass_until(&world, world.members[1].answer.come);
+  cluster_pass_until(&world, world.members[1].answer.come);
   assert_int_equal(world.members[1].answer.message.error, VESTA_OK);
   assert_int_equal(world.members[0].node->counters[NODE_COUNTER_COMMITTED], heard);
   cluster_end(&world);
@@ -252,16 +231,13 @@ static void what_was_created_anew_after_a_loss_is_not_told_again(void **state) {
   static cluster_world_t world;
   cluster_new(&world, 3);
   uint64_t handles[3];
-  for (uint32_t i = 0; i < 3; i++) {
-    cluster_hello(&world, i);
-    handles[i] = cluster_open(&world, i, "a", VESTA_CREATE_ACTIVE_REPLICA);
-  }
+  cluster_open_all(&world, 3, VESTA_CREATE_ACTIVE_REPLICA, handles);
   create(&world, 0, handles[0], "s0");
   create(&world, 0, handles[0], "s1");
-  uint32_t primary = checkpoint_at(&world, 0)->primary;
+  uint32_t primary = cluster_checkpoint(&world, 0)->primary;
   assert_int_equal(primary, 1);
-  pass_until(&world, in_sync(&world, 0, 2) || in_sync(&world, 0, 3));
-  pass_until(&world, order_usable(world.members[0].node->cluster->order));
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 2) || cluster_in_sync(&world, 0, 3));
+  cluster_pass_until(&world, order_usable(world.members[0].node->cluster->order));
   world.members[0].mute = true; /* what it does now the others do not hear of */
   create(&world, 0, handles[0], "s2");
   for (uint32_t i = 0; i < 8; i++) {
@@ -273,7 +249,7 @@ static void what_was_created_anew_after_a_loss_is_not_told_again(void **state) {
   cluster_stop(&world, 0, false);
   world.members[0].mute = false;
   cluster_view(&world, 0);
-  pass_until(&world, checkpoint_at(&world, 1)->primary > 1);
+  cluster_pass_until(&world, cluster_checkpoint(&world, 1)->primary > 1);
   create(&world, 1, handles[1], "n1"); /* takes the slot of the lost one */
   create(&world, 1, handles[1], "n2");
   create(&world, 1, handles[1], "s2");
@@ -321,7 +297,7 @@ static void take_chunk(cluster_world_t *world, uint32_t index, stream_server_t *
                        mirror_t *mirror) {
   wire_message_t get = {.kind = WIRE_SNAPSHOT_GET,
                         .number = 1,
-                        .checkpoint = checkpoint_at(world, index)->id,
+                        .checkpoint = cluster_checkpoint(world, index)->id,
                         .token_hi = 1,
                         .cursor = mirror->cursor,
                         .from_lineage = from.lineage,
@@ -361,12 +337,12 @@ static void a_snapshot_goes_on_after_the_replica_was_swapped_or_at_another_node(
     cluster_hello(&world, i);
     handles[i] = open_large(&world, i);
   }
-  pass_until(&world, in_sync(&world, 0, 2) && in_sync(&world, 0, 3));
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 2) && cluster_in_sync(&world, 0, 3));
   for (char id[] = "a"; id[0] <= 'l'; id[0]++) {
     change_large(&world, handles[0], VESTA_KIND_CREATED, id);
   }
   change_large(&world, handles[0], VESTA_KIND_DELETED, "b");
-  pass_until(&world, is_level(&world, 1, 0));
+  cluster_pass_until(&world, is_level(&world, 1, 0));
   stream_server_t *server = stream_server_new();
   mirror_t mirrors[2] = {0};
   vesta_pos_t first[2];
@@ -386,7 +362,7 @@ static void a_snapshot_goes_on_after_the_replica_was_swapped_or_at_another_node(
     change_large(&world, handles[0], VESTA_KIND_CREATED, id);
   }
   world.members[1].deaf = false;
-  pass_until(&world, is_level(&world, 1, 0));
+  cluster_pass_until(&world, is_level(&world, 1, 0));
   assert_true(world.members[1].node->counters[NODE_COUNTER_TRANSFERS] > transfers);
   slots_are_the_same(&world, 1, 0);
   for (uint32_t i = 0; i < 2; i++) {
