@@ -457,10 +457,12 @@ uint32_t node_place_wished(const node_t *node, const directory_checkpoint_t *che
   return is_collocated(checkpoint) ? 1 : wished < VESTA_REPLICAS_MAX ? wished : VESTA_REPLICAS_MAX;
 }
 
-/* Replicas of a collocated checkpoint are where it is open. @return false: all of them are */
+/* Replicas of a collocated checkpoint are where it is open; but two stay wherever they are, for a standby that ends may be
+ * about to start again. @return false: none is too many */
 static bool take_out_surplus(node_t *node, node_shared_t *shared) {
   const directory_checkpoint_t *checkpoint = shared->checkpoint;
-  if (!shared->openers_changed || shared->inviting != 0) {
+  bool few = directory_replica_count(checkpoint, WIRE_REPLICA_IN_SYNC) <= VESTA_REPLICAS_DEFAULT;
+  if (few || !shared->openers_changed || shared->inviting != 0) {
     return false; /* with many handles this is work */
   }
   bool concerns = is_collocated(checkpoint) && checkpoint->oldest != NULL;

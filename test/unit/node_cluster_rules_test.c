@@ -352,6 +352,24 @@ static void a_collocated_replica_goes_with_the_last_who_has_it_open_on_its_node(
   cluster_end(&world);
 }
 
+static void of_a_collocated_checkpoint_two_replicas_stay_when_only_one_node_has_it_open(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  uint64_t handles[2];
+  cluster_open_all(&world, 2, ALL_COLLOCATED, handles);
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
+  assert_int_equal(cluster_change(&world, 0, handles[0], VESTA_KIND_CREATED, "s", "1"), VESTA_OK);
+  close_at(&world, 1, handles[1]);
+  cluster_pass(&world, 3 * CLUSTER_SECOND);
+  assert_true(cluster_in_sync(&world, 0, 2));
+  cluster_stop(&world, 0, false);
+  cluster_pass_until(&world, cluster_checkpoint(&world, 1)->primary == 2);
+  handles[1] = cluster_open(&world, 1, "a", ALL_COLLOCATED);
+  assert_int_equal(cluster_read(&world, 1, handles[1], "s"), 1);
+  cluster_end(&world);
+}
+
 static void replicas_of_a_collocated_checkpoint_that_nobody_has_open_are_retained_where_they_are(void **state) {
   (void)state;
   static cluster_world_t world;
@@ -562,6 +580,7 @@ int main(void) {
       cmocka_unit_test(what_concerns_a_whole_checkpoint_is_not_starved_by_changes),
       cmocka_unit_test(a_primary_that_ends_in_good_order_leaves_nothing_behind_that_others_lack),
       cmocka_unit_test(a_collocated_replica_goes_with_the_last_who_has_it_open_on_its_node),
+      cmocka_unit_test(of_a_collocated_checkpoint_two_replicas_stay_when_only_one_node_has_it_open),
       cmocka_unit_test(replicas_of_a_collocated_checkpoint_that_nobody_has_open_are_retained_where_they_are),
       cmocka_unit_test(an_active_member_is_succeeded_when_its_node_goes_or_it_is_silent_wherever_it_is),
       cmocka_unit_test(a_change_can_wait_for_members_on_other_nodes_alone),
