@@ -422,8 +422,8 @@ static void peer_take_hello(peers_t *peers, const uint8_t identity[PEER_IDENTITY
   wire_message_t hello;
   vesta_bytes_t payload;
   uint8_t answer[PEER_HELLO_BYTES];
-  if (!peer_hello_read(peers, frame, &hello, &payload)) {
-    return;
+  if (!peer_hello_read(peers, frame, &hello, &payload) || peers->link_count == 0) {
+    return; /* as long as corosync has not told which nodes there are nobody is strange: it tries again */
   }
   const char *address = zmq_msg_gets(frame, "Peer-Address");
   address = address == NULL ? "" : address_plain(address);

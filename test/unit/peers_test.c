@@ -314,25 +314,48 @@ static bool all_were_refused(void) {
   return peers_counter(sides[0].peers, PEERS_COUNTER_PEER_REFUSED) == STRANGE_HELLOS;
 }
 
-static void a_stranger_who_introduces_itself_again_and_again_does_not_fill_the_log(void **state) {
-  (void)state;
-  uint8_t hello[256];
+static bool something_was_malformed(void) { return peers_counter(sides[0].peers, PEERS_COUNTER_PEER_MALFORMED) > 0; }
+
+static zsock_t *stranger_begin(void) {
   char identity[22] = "V.a.stranger.........";
-  size_t head;
-  const wire_message_t message = {.kind = WIRE_PEER_HELLO, .node = 77, .incarnation = 1, .number = 1};
-  uint64_t suppressed = log_suppressed();
-  side_begin(1, NULL, NULL);
-  assert_int_equal(wire_encode(&message, hello + WIRE_PREFIX_BYTES, 128, &head), VESTA_OK);
-  wire_prefix_encode(hello, (uint32_t)head, 0);
   zsock_t *stranger = zsock_new(ZMQ_DEALER);
   zsock_set_linger(stranger, 0);
   assert_int_equal(zmq_setsockopt(zsock_resolve(stranger), ZMQ_ROUTING_ID, identity, 21), 0);
   assert_int_equal(zsock_connect(stranger, "%s", sides[0].endpoint), 0);
+  return stranger;
+}
+
+static void stranger_says_hello(zsock_t *stranger) {
+  uint8_t hello[256];
+  size_t head;
+  const wire_message_t message = {.kind = WIRE_PEER_HELLO, .node = 77, .incarnation = 1, .number = 1};
+  assert_int_equal(wire_encode(&message, hello + WIRE_PREFIX_BYTES, 128, &head), VESTA_OK);
+  wire_prefix_encode(hello, (uint32_t)head, 0);
+  assert_true(zmq_send(zsock_resolve(stranger), hello, WIRE_PREFIX_BYTES + head, 0) >= 0);
+}
+
+static void a_stranger_who_introduces_itself_again_and_again_does_not_fill_the_log(void **state) {
+  (void)state;
+  uint64_t suppressed = log_suppressed();
+  side_begin(1, NULL, NULL);
+  peers_set(sides[0].peers, 2, sides[1].endpoint);
+  zsock_t *stranger = stranger_begin();
   for (uint32_t i = 0; i < STRANGE_HELLOS; i++) {
-    assert_true(zmq_send(zsock_resolve(stranger), hello, WIRE_PREFIX_BYTES + head, 0) >= 0);
+    stranger_says_hello(stranger);
   }
   turns_until(all_were_refused);
   assert_int_equal(log_suppressed(), suppressed);
+  zsock_destroy(&stranger);
+}
+
+static void nobody_is_strange_before_it_is_known_which_nodes_there_are(void **state) {
+  (void)state;
+  side_begin(1, NULL, NULL);
+  zsock_t *stranger = stranger_begin();
+  stranger_says_hello(stranger);
+  assert_true(zmq_send(zsock_resolve(stranger), "x", 1, 0) >= 0);
+  turns_until(something_was_malformed); /* so the hello was taken */
+  assert_false(somebody_was_refused());
   zsock_destroy(&stranger);
 }
 
@@ -491,6 +514,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_connection_that_ends_before_it_is_in_is_counted_as_refused, begin, end),
       cmocka_unit_test_setup_teardown(a_stranger_who_introduces_itself_again_and_again_does_not_fill_the_log, begin,
                                       end),
+      cmocka_unit_test_setup_teardown(nobody_is_strange_before_it_is_known_which_nodes_there_are, begin, end),
       cmocka_unit_test_setup_teardown(nodes_whose_keys_are_known_have_a_link, NULL, end),
       cmocka_unit_test_setup_teardown(a_node_whose_key_is_not_known_is_refused_and_counted, NULL, end),
       cmocka_unit_test_setup_teardown(a_node_whose_key_was_removed_is_not_let_in_again, begin, end),
