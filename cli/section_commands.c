@@ -16,12 +16,17 @@ static void section_print(const SaCkptSectionDescriptorT *section, bool json, bo
   char id[ID_TEXT_BYTES(VESTA_SECTION_ID_BYTES_MAX)];
   char expiry[REPORT_TIME_BYTES];
   char changed[REPORT_TIME_BYTES];
+  char size[24];
+  bool corrupted = section->sectionState == SA_CKPT_SECTION_CORRUPTED;
   if (json) {
     json_t *row = json_object();
     report_set_id(row, "id", section->sectionId.id, section->sectionId.idLen);
     (void)json_object_set_new(row, "bytes", json_integer((json_int_t)section->sectionSize));
     (void)json_object_set_new(row, "expiry_ns", report_time(section->expirationTime));
     (void)json_object_set_new(row, "last_update_ns", json_integer(section->lastUpdate));
+    if (corrupted) {
+      (void)json_object_set_new(row, "corrupted", json_true());
+    }
     (void)fputs(first ? "\n  " : ",\n  ", stdout);
     (void)json_dumpf(row, stdout, JSON_COMPACT);
     json_decref(row);
@@ -30,7 +35,8 @@ static void section_print(const SaCkptSectionDescriptorT *section, bool json, bo
   id_text_format(vesta_bytes(section->sectionId.id, section->sectionId.idLen), id);
   report_time_text(section->expirationTime, expiry);
   report_time_text(section->lastUpdate, changed);
-  (void)printf("%10llu  %-24s  %-24s  \"%s\"\n", (unsigned long long)section->sectionSize, expiry, changed, id);
+  (void)snprintf(size, sizeof size, "%llu", (unsigned long long)section->sectionSize);
+  (void)printf("%10s  %-24s  %-24s  \"%s\"\n", corrupted ? "CORRUPTED" : size, expiry, changed, id);
 }
 
 static SaAisErrorT sections_print(SaCkptCheckpointHandleT checkpoint, bool json) {

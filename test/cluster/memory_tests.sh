@@ -82,6 +82,7 @@ a_replica_that_lacks_something_shows_nothing_old() {
   node "$copy" timeout 20 "$client" read lacking >"$nodes_dir/lacking.read" 2>"$nodes_dir/lacking.err" ||
     { fail "reading on node $copy: $(tail -n 1 "$nodes_dir/lacking.err")"; return; }
   grep -q corrupted "$nodes_dir/lacking.read" || { fail "nothing is corrupted where something is missing"; return; }
+  vesta "$copy" sections safCkpt=lacking | grep -q '^ *CORRUPTED ' || { fail "vesta sections does not name it"; return; }
   nothing_old || return
   memory_free "$copy"
   memory_free "$other"
