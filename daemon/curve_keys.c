@@ -15,6 +15,7 @@
 #include "daemon/log.h"
 #include "notify/zmq/curve_files.h"
 
+#define ZAP_ENDPOINT "inproc://zeromq.zap.01"
 #define KEYS_PATH_BYTES 1024U
 #define KEYS_DOMAIN "vesta-stream"
 #define KEYS_LOOK_NS INT64_C(1000000000)
@@ -144,7 +145,7 @@ vesta_err_t curve_keys_open(void *context, const char *key_file, const char *key
   keys->questions = zmq_socket(context, ZMQ_ROUTER);
   if (zmq_has("curve") != 1 || keys->questions == NULL ||
       zmq_setsockopt(keys->questions, ZMQ_LINGER, &linger, sizeof linger) != 0 ||
-      zmq_bind(keys->questions, "inproc://zeromq.zap.01") != 0) {
+      zmq_bind(keys->questions, ZAP_ENDPOINT) != 0) {
     (void)snprintf(why, why_size, "this ZeroMQ can't encrypt");
     goto out;
   }
@@ -158,6 +159,7 @@ out:
 void curve_keys_close(curve_keys_t **keys) {
   if (*keys != NULL) {
     if ((*keys)->questions != NULL) {
+      (void)zmq_unbind((*keys)->questions, ZAP_ENDPOINT); /* it is closed some time later */
       (void)zmq_close((*keys)->questions);
     }
     free((*keys)->known);

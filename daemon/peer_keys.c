@@ -13,6 +13,7 @@
 
 #include "daemon/log.h"
 
+#define ZAP_ENDPOINT "inproc://zeromq.zap.01"
 #define KEYS_PATH_BYTES 1024U
 #define KEYS_LOOK_NS INT64_C(1000000000)
 #define KEYS_FRAMES 7U /* of a question: version, number, domain, address, identity, mechanism, key */
@@ -118,7 +119,7 @@ vesta_err_t peer_keys_open(const char *key_file, const char *keys_dir, strangers
   }
   err = VESTA_ERR_NO_RESOURCES;
   keys->questions = zsock_new(ZMQ_ROUTER);
-  if (!zsys_has_curve() || keys->questions == NULL || zsock_bind(keys->questions, "inproc://zeromq.zap.01") < 0) {
+  if (!zsys_has_curve() || keys->questions == NULL || zsock_bind(keys->questions, ZAP_ENDPOINT) < 0) {
     (void)snprintf(why, why_size, "this ZeroMQ can't encrypt");
     goto out;
   }
@@ -132,6 +133,9 @@ out:
 
 void peer_keys_close(peer_keys_t **keys) {
   if (*keys != NULL) {
+    if ((*keys)->questions != NULL) {
+      (void)zsock_unbind((*keys)->questions, ZAP_ENDPOINT); /* it is closed some time later */
+    }
     zsock_destroy(&(*keys)->questions);
     explicit_bzero(*keys, sizeof **keys);
     free(*keys);
