@@ -33,6 +33,7 @@
 #include "test/sim/sim_random.h"
 #include "test/support/checkpoint_model.h"
 #include "test/support/daemon_fixture.h"
+#include "test/support/deadline.h"
 #include "test/support/model_worker.h"
 #include "test/support/raw_link.h"
 
@@ -437,19 +438,23 @@ static void runner_start(uint32_t worker) {
   assert_true(model_worker_start(&runner->process, worker > 0 ? runner->proxy_path : NULL));
 }
 
-/* A process is killed, and another one takes its place when the daemon has noticed. */
+/* A process is killed, and another one takes its place when the daemon has noticed. A library whose saCkptInitialize was
+ * answered in vain has asked again and left a session behind, which lives as long as its process: the daemon may have
+ * more than the model, but none of who died. */
 static void worker_trouble(uint32_t worker) {
   settle_all();
   run.deaths++;
-  model_worker_kill(&run.runners[worker].process);
-  uint32_t left = sessions_in_model();
+  int64_t all = sessions_in_model();
+  int64_t gone = 0;
   for (uint32_t i = 0; i < MODEL_LIBRARIES; i++) {
-    left -= run.model.processes[worker].libraries[i].open;
+    gone += run.model.processes[worker].libraries[i].open;
   }
-  int64_t until_ns = wall_ns() + 20000000000;
-  while (raw_counter(run.vestad.socket, "sessions") != (int64_t)left && wall_ns() < until_ns) {
+  int64_t before = raw_counter(run.vestad.socket, "sessions");
+  model_worker_kill(&run.runners[worker].process);
+  int64_t until_ns = wall_ns() + TEST_DEADLINE_NS;
+  while (raw_counter(run.vestad.socket, "sessions") > before - gone && wall_ns() < until_ns) {
   }
-  assert_int_equal(raw_counter(run.vestad.socket, "sessions"), left);
+  assert_in_range(raw_counter(run.vestad.socket, "sessions"), all - gone, before - gone);
   (void)model_process_died(&run.model, worker, wall_ns());
   runner_start(worker);
 }
