@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,6 @@
 
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
 #define KEYS_PATH_BYTES 1024U
-#define KEYS_DOMAIN "vesta-stream"
 #define KEYS_LOOK_NS INT64_C(1000000000)
 #define ZAP_TEXT_BYTES 256U
 
@@ -43,8 +43,9 @@ typedef struct known_key {
 struct curve_keys {
   char directory[KEYS_PATH_BYTES];
   curve_pair_t own;
-  known_key_t *known; /* room for VESTA_GUEST_KEYS_MAX */
-  uint32_t count;
+  known_key_t *known; /* room for max */
+  uint32_t count, max;
+  bool of_nodes;
   bool too_many;   /* was said */
   int64_t look_ns; /* no look into the directory before */
   void *questions;
@@ -65,8 +66,15 @@ static bool key_pair_read(curve_keys_t *keys, const char *path, char *why, size_
   return err == VESTA_OK;
 }
 
+/* The number of a node, as numbers are written. */
+static bool name_is_node(const char *name) {
+  char written[24];
+  (void)snprintf(written, sizeof written, "%" PRIu32, (uint32_t)strtoul(name, NULL, 10));
+  return strcmp(written, name) == 0 && strcmp(name, "0") != 0;
+}
+
 /* NAME.pub? */
-static bool name_read(const char *file, char name[CURVE_NAME_BYTES]) {
+static bool name_read(const curve_keys_t *keys, const char *file, char name[CURVE_NAME_BYTES]) {
   static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
   size_t size = strlen(file);
   if (size <= 4 || size - 4 >= CURVE_NAME_BYTES || strcmp(file + size - 4, ".pub") != 0 || file[0] == '.' ||
@@ -75,20 +83,20 @@ static bool name_read(const char *file, char name[CURVE_NAME_BYTES]) {
   }
   memcpy(name, file, size - 4);
   name[size - 4] = '\0';
-  return true;
+  return !keys->of_nodes || name_is_node(name);
 }
 
 static void keys_read_one(curve_keys_t *keys, const char *file) {
   char name[CURVE_NAME_BYTES];
   char path[KEYS_PATH_BYTES + 256];
-  if (!name_read(file, name)) {
+  if (!name_read(keys, file, name)) {
     return;
   }
   (void)snprintf(path, sizeof path, "%s/%s", keys->directory, file);
-  if (keys->count == VESTA_GUEST_KEYS_MAX) {
+  if (keys->count == keys->max) {
     if (!keys->too_many) {
-      log_write(LOG_ID_GUEST_KEY, "path=%s keys_max=%u text=\"too many keys: this one is not taken\"", path,
-                VESTA_GUEST_KEYS_MAX);
+      log_write(LOG_ID_KEY_FILE, "path=%s keys_max=%" PRIu32 " text=\"too many keys: this one is not taken\"", path,
+                keys->max);
     }
     keys->too_many = true;
     return;
@@ -98,7 +106,7 @@ static void keys_read_one(curve_keys_t *keys, const char *file) {
     memcpy(known->name, name, sizeof name);
     keys->count++;
   } else {
-    log_write(LOG_ID_GUEST_KEY, "path=%s text=\"this is no public key\"", path);
+    log_write(LOG_ID_KEY_FILE, "path=%s text=\"this is no public key\"", path);
   }
 }
 
@@ -118,31 +126,33 @@ static bool keys_read(curve_keys_t *keys) {
 
 /* ---- life ---- */
 
-vesta_err_t curve_keys_open(void *context, const char *key_file, const char *keys_dir, strangers_t *strangers,
-                            curve_keys_t **out, char *why, size_t why_size) {
+vesta_err_t curve_keys_open(const curve_keys_config_t *config, curve_keys_t **out, char *why, size_t why_size) {
   curve_keys_t *keys = calloc(1, sizeof *keys);
   vesta_err_t err = VESTA_ERR_NO_MEMORY;
   (void)snprintf(why, why_size, "out of memory");
   if (keys == NULL) {
     return err;
   }
-  (void)snprintf(keys->directory, sizeof keys->directory, "%s", keys_dir);
-  keys->strangers = strangers;
-  keys->known = calloc(VESTA_GUEST_KEYS_MAX, sizeof *keys->known);
+  (void)snprintf(keys->directory, sizeof keys->directory, "%s", config->keys_dir);
+  keys->max = config->keys_max;
+  keys->of_nodes = config->of_nodes;
+  keys->strangers = config->strangers;
+  keys->known = calloc(keys->max, sizeof *keys->known);
   if (keys->known == NULL) {
     goto out;
   }
   err = VESTA_ERR_ACCESS;
-  if (!key_pair_read(keys, key_file, why, why_size)) {
+  if (!key_pair_read(keys, config->key_file, why, why_size)) {
     goto out;
   }
   if (!keys_read(keys)) {
-    (void)snprintf(why, why_size, "cannot read the subscribers' keys in %s: %s", keys_dir, strerror(errno));
+    (void)snprintf(why, why_size, "cannot read the %s' keys in %s: %s", config->of_nodes ? "nodes" : "subscribers",
+                   config->keys_dir, strerror(errno));
     goto out;
   }
   err = VESTA_ERR_NO_RESOURCES;
   int linger = 0;
-  keys->questions = zmq_socket(context, ZMQ_ROUTER);
+  keys->questions = zmq_socket(config->context, ZMQ_ROUTER);
   if (zmq_has("curve") != 1 || keys->questions == NULL ||
       zmq_setsockopt(keys->questions, ZMQ_LINGER, &linger, sizeof linger) != 0 ||
       zmq_bind(keys->questions, ZAP_ENDPOINT) != 0) {
@@ -171,18 +181,45 @@ void curve_keys_close(curve_keys_t **keys) {
 
 bool curve_keys_serve(const curve_keys_t *keys, void *socket) {
   int server = 1;
-  return zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, KEYS_DOMAIN, sizeof KEYS_DOMAIN - 1) == 0 &&
+  return zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, CURVE_KEYS_DOMAIN, sizeof CURVE_KEYS_DOMAIN - 1) == 0 &&
          zmq_setsockopt(socket, ZMQ_CURVE_SERVER, &server, sizeof server) == 0 &&
+         zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, keys->own.secret_key, sizeof keys->own.secret_key) == 0;
+}
+
+static const known_key_t *name_find(const curve_keys_t *keys, const char *name) {
+  for (uint32_t i = 0; i < keys->count; i++) {
+    if (strcmp(keys->known[i].name, name) == 0) {
+      return &keys->known[i];
+    }
+  }
+  return NULL;
+}
+
+bool curve_keys_connect(curve_keys_t *keys, void *socket, const char *name) {
+  (void)keys_read(keys);
+  const known_key_t *known = name_find(keys, name);
+  return known != NULL && zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, known->text, sizeof known->text) == 0 &&
+         zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, keys->own.public_key, sizeof keys->own.public_key) == 0 &&
          zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, keys->own.secret_key, sizeof keys->own.secret_key) == 0;
 }
 
 /* ---- questions ---- */
 
-static const known_key_t *key_find(curve_keys_t *keys, const char *text, int64_t now_ns) {
+/* The directory comes first: a key that was removed from it is known no more. */
+static void keys_look(curve_keys_t *keys, int64_t now_ns) {
   if (now_ns >= keys->look_ns) {
     (void)keys_read(keys);
     keys->look_ns = now_ns + KEYS_LOOK_NS;
   }
+}
+
+bool curve_keys_has(curve_keys_t *keys, const char *name, int64_t now_ns) {
+  keys_look(keys, now_ns);
+  return name_find(keys, name) != NULL;
+}
+
+static const known_key_t *key_find(curve_keys_t *keys, const char *text, int64_t now_ns) {
+  keys_look(keys, now_ns);
   for (uint32_t i = 0; i < keys->count; i++) {
     if (strcmp(keys->known[i].text, text) == 0) {
       return &keys->known[i];
@@ -223,7 +260,8 @@ static bool zap_judge(curve_keys_t *keys, zmq_msg_t frames[ZAP_FRAMES], int64_t 
   if (known != NULL) {
     strangers_welcome(keys->strangers, address);
   } else if (strangers_name(keys->strangers, address, text, now_ns)) {
-    log_write(LOG_ID_GUEST_REFUSED, "address=%s key=%s text=\"nobody with this key may subscribe\"", address, text);
+    log_write(keys->of_nodes ? LOG_ID_PEER_REFUSED : LOG_ID_GUEST_REFUSED, "address=%s key=%s text=\"%s\"", address,
+              text, keys->of_nodes ? "no node has this key" : "nobody with this key may subscribe");
   }
   zap_answer(keys, frames, known);
   return known != NULL;

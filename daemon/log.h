@@ -60,7 +60,7 @@ typedef enum log_target { LOG_TARGET_AUTO, LOG_TARGET_STDERR, LOG_TARGET_SYSLOG,
   X(PEER_INSECURE, WARN, "VESTA-PEER-INSECURE")            \
   X(GROUP_TRUST, WARN, "VESTA-GROUP-TRUST")                \
   X(GUEST_REFUSED, WARN, "VESTA-GUEST-REFUSED")            \
-  X(GUEST_KEY, WARN, "VESTA-GUEST-KEY")                    \
+  X(KEY_FILE, WARN, "VESTA-KEY-FILE")                      \
   X(GUEST_FULL, WARN, "VESTA-GUEST-FULL")                  \
   X(GUEST_CUT, WARN, "VESTA-GUEST-CUT")                    \
   X(GUEST_INSECURE, WARN, "VESTA-GUEST-INSECURE")          \

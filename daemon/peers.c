@@ -21,10 +21,10 @@
 #include <czmq.h>
 
 #include "daemon/accept_guard.h"
+#include "daemon/curve_keys.h"
 #include "daemon/log.h"
 #include "daemon/peer_entrance.h"
 #include "daemon/peer_introduction.h"
-#include "daemon/peer_keys.h"
 #include "daemon/peer_stream.h"
 #include "daemon/strangers.h"
 
@@ -42,6 +42,7 @@ typedef enum peer_state { PEER_DOWN, PEER_TRIED, PEER_UP } peer_state_t;
 
 typedef struct peer_link {
   uint32_t node;
+  char name[12]; /* its number: what its key is known by */
   char endpoint[PEERS_ENDPOINT_BYTES];
   peer_state_t state;
   bool connects;   /* this node does */
@@ -63,7 +64,7 @@ typedef struct peer_link {
 struct peers {
   peers_config_t config;
   loop_t *loop;
-  peer_keys_t *keys;
+  curve_keys_t *keys;
   zsock_t *router;
   peer_entrance_t *entrance;
   peer_stream_room_t room;
@@ -362,8 +363,8 @@ static bool peer_connect(peers_t *peers, peer_link_t *link) {
   zsock_set_reconnect_ivl(link->socket, -1);
   zsock_set_connect_timeout(link->socket, PEERS_CONNECT_LIMIT_MS);
   if (zmq_setsockopt(zsock_resolve(link->socket), ZMQ_ROUTING_ID, identity, sizeof identity) != 0 ||
-      (peers->keys != NULL && !peer_keys_connect(peers->keys, link->socket, link->node)) || !peer_monitor(link) ||
-      zsock_connect(link->socket, "%s", link->endpoint) != 0 ||
+      (peers->keys != NULL && !curve_keys_connect(peers->keys, zsock_resolve(link->socket), link->name)) ||
+      !peer_monitor(link) || zsock_connect(link->socket, "%s", link->endpoint) != 0 ||
       !loop_add(peers->loop, &link->socket_source, zsock_fd(link->socket), EPOLLIN, peer_source_ready, link) ||
       !loop_add(peers->loop, &link->monitor_source, zsock_fd(link->monitor), EPOLLIN, peer_source_ready, link)) {
     return false;
@@ -406,8 +407,9 @@ static void peer_name(peers_t *peers, const char *address, uint64_t node, const 
 
 /* With keys a node is believed while it has one. */
 static bool peer_is_believed(peers_t *peers, const peer_link_t *link, zmq_msg_t *frame) {
+  const char *name = zmq_msg_gets(frame, "User-Id");
   return peers->keys == NULL ||
-         (peer_keys_node(frame) == link->node && peer_keys_has(peers->keys, link->node, loop_steady_ns()));
+         (name != NULL && strcmp(name, link->name) == 0 && curve_keys_has(peers->keys, name, loop_steady_ns()));
 }
 
 /* Is it of no later link than the one that is known? A node whose clock was put back says that it began earlier: it is
@@ -564,7 +566,7 @@ bool peers_turn(peers_t *peers, int64_t now_ns) {
   peers->counters[PEERS_COUNTER_PEER_REFUSED] += peer_entrance_turn(peers->entrance, now_ns);
   if (peers->keys_touched) {
     peers->keys_touched = false;
-    peers->counters[PEERS_COUNTER_PEER_REFUSED] += peer_keys_turn(peers->keys, now_ns);
+    peers->counters[PEERS_COUNTER_PEER_REFUSED] += curve_keys_turn(peers->keys, now_ns);
   }
   if (peers->monitor_touched) {
     peers_take_monitor(peers);
@@ -614,6 +616,7 @@ void peers_set(peers_t *peers, uint32_t node, const char *endpoint) {
                           .pause_ns = PEERS_RETRY_NS,
                           .next = peers->links,
                           .peers = peers};
+    (void)snprintf(link->name, sizeof link->name, "%" PRIu32, node);
     peer_stream_init(&link->stream, &peers->room, &peer_sink, link);
     peers->links = link;
     peers->link_count++;
@@ -666,10 +669,8 @@ static bool peers_listen(peers_t *peers) {
     return false;
   }
   zsock_set_router_mandatory(peers->router, 1);
-  if (peers->keys != NULL) {
-    peer_keys_serve(peers->keys, peers->router);
-  }
-  if (!peers_guard(peers) || zsock_bind(peers->router, "%s", peers->config.listen) < 0) {
+  if ((peers->keys != NULL && !curve_keys_serve(peers->keys, zsock_resolve(peers->router))) || !peers_guard(peers) ||
+      zsock_bind(peers->router, "%s", peers->config.listen) < 0) {
     return false;
   }
   char *endpoint = zsock_last_endpoint(peers->router);
@@ -679,7 +680,7 @@ static bool peers_listen(peers_t *peers) {
   return peers->entrance != NULL &&
          loop_add(peers->loop, &peers->router_source, zsock_fd(peers->router), EPOLLIN, peers_router_ready, peers) &&
          (peers->keys == NULL ||
-          loop_add(peers->loop, &peers->keys_source, peer_keys_fd(peers->keys), EPOLLIN, peers_keys_ready, peers));
+          loop_add(peers->loop, &peers->keys_source, curve_keys_fd(peers->keys), EPOLLIN, peers_keys_ready, peers));
 }
 
 static bool peers_timer_open(peers_t *peers) {
@@ -704,7 +705,13 @@ vesta_err_t peers_open(const peers_config_t *config, loop_t *loop, peers_t **out
     goto out;
   }
   if (config->key_file != NULL) {
-    err = peer_keys_open(config->key_file, config->keys_dir, &peers->strangers, &peers->keys, why, why_size);
+    const curve_keys_config_t keys = {.context = zsys_init(),
+                                      .key_file = config->key_file,
+                                      .keys_dir = config->keys_dir,
+                                      .keys_max = VESTA_NODES_MAX,
+                                      .of_nodes = true,
+                                      .strangers = &peers->strangers};
+    err = curve_keys_open(&keys, &peers->keys, why, why_size);
     if (err != VESTA_OK) {
       goto out;
     }
@@ -755,7 +762,7 @@ void peers_close(peers_t *peers) {
   if (peers->port != 0) {
     accept_guard_door_end(peers->port);
   }
-  peer_keys_close(&peers->keys);
+  curve_keys_close(&peers->keys);
 }
 
 void peers_destroy(peers_t **peers) {

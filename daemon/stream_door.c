@@ -89,7 +89,12 @@ vesta_err_t stream_door_open(const stream_door_config_t *config, void *context, 
   (void)snprintf(door->address, sizeof door->address, "%.*s", (int)(strrchr(config->listen, ':') - config->listen),
                  config->listen);
   if (config->key_file != NULL) {
-    err = curve_keys_open(context, config->key_file, config->keys_dir, &door->strangers, &door->keys, why, why_size);
+    const curve_keys_config_t keys = {.context = context,
+                                      .key_file = config->key_file,
+                                      .keys_dir = config->keys_dir,
+                                      .keys_max = VESTA_GUEST_KEYS_MAX,
+                                      .strangers = &door->strangers};
+    err = curve_keys_open(&keys, &door->keys, why, why_size);
     if (err != VESTA_OK) {
       goto out;
     }

@@ -46,7 +46,12 @@ static int keys_tear_down(void **state) {
 
 static vesta_err_t keys_open(const char *pair, const char *directory) {
   why[0] = '\0';
-  return curve_keys_open(context, pair, directory, &strangers, &keys, why, sizeof why);
+  const curve_keys_config_t config = {.context = context,
+                                      .key_file = pair,
+                                      .keys_dir = directory,
+                                      .keys_max = VESTA_GUEST_KEYS_MAX,
+                                      .strangers = &strangers};
+  return curve_keys_open(&config, &keys, why, sizeof why);
 }
 
 static void only_a_pair_that_nobody_else_can_read_is_taken(void **state) {
@@ -86,6 +91,32 @@ static void files_that_are_no_keys_are_left_out(void **state) {
   assert_int_equal(keys_open(place.server_key, place.known_dir), VESTA_OK);
   assert_int_equal(curve_keys_count(keys), 1);
   curve_keys_close(&keys);
+}
+
+static void what_is_no_file_is_left_out_and_not_waited_for(void **state) {
+  (void)state;
+  char path[256];
+  (void)snprintf(path, sizeof path, "%s/fifo.pub", place.known_dir);
+  assert_int_equal(mkfifo(path, 0600), 0);
+  assert_int_equal(keys_open(place.server_key, place.known_dir), VESTA_OK);
+  assert_int_equal(curve_keys_count(keys), 1);
+}
+
+static void the_key_of_a_node_is_named_by_its_number_as_it_is_written(void **state) {
+  (void)state;
+  static const char *const names[] = {"7", "4294967295", "07", "0", "4294967296", "7x", "+8", "-1", "node"};
+  const curve_keys_config_t config = {.context = context,
+                                      .key_file = place.server_key,
+                                      .keys_dir = place.known_dir,
+                                      .keys_max = VESTA_NODES_MAX,
+                                      .of_nodes = true,
+                                      .strangers = &strangers};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    tcp_place_admit(&place, place.stranger_public, names[i]);
+  }
+  assert_int_equal(curve_keys_open(&config, &keys, why, sizeof why), VESTA_OK);
+  assert_int_equal(curve_keys_count(keys), 2);
+  assert_true(curve_keys_has(keys, "7", 0) && curve_keys_has(keys, "4294967295", 0));
 }
 
 static void so_many_keys_are_known_and_one_more_is_not(void **state) {
@@ -149,6 +180,8 @@ int main(void) {
 #define KEYS_TEST(name) cmocka_unit_test_setup_teardown(name, keys_set_up, keys_tear_down)
       KEYS_TEST(only_a_pair_that_nobody_else_can_read_is_taken),
       KEYS_TEST(files_that_are_no_keys_are_left_out),
+      KEYS_TEST(what_is_no_file_is_left_out_and_not_waited_for),
+      KEYS_TEST(the_key_of_a_node_is_named_by_its_number_as_it_is_written),
       KEYS_TEST(so_many_keys_are_known_and_one_more_is_not),
       KEYS_TEST(a_stranger_is_named_once_while_it_is_remembered),
       KEYS_TEST(where_guests_come_from_is_remembered),

@@ -25,8 +25,8 @@
 #include <cmocka.h>
 
 #include "core/limits.h"
+#include "daemon/curve_keys.h"
 #include "daemon/log.h"
-#include "daemon/peer_keys.h"
 #include "daemon/strangers.h"
 #include "test/support/deadline.h"
 
@@ -458,14 +458,14 @@ static void a_key_that_others_can_read_is_refused(void **state) {
 }
 
 /* What ZeroMQ asks when somebody comes with a key. @return the code of the answer */
-static int key_answer(peer_keys_t *keys, const char *text, int64_t now_ns) {
+static int key_answer(curve_keys_t *keys, const char *text, int64_t now_ns) {
   uint8_t key[32];
   assert_non_null(zmq_z85_decode(key, text));
   zsock_t *asker = zsock_new_req(">inproc://zeromq.zap.01");
   assert_non_null(asker);
-  assert_int_equal(zsock_send(asker, "ssssssb", "1.0", "1", PEER_KEYS_DOMAIN, "10.0.0.1", "", "CURVE", key, sizeof key),
-                   0);
-  (void)peer_keys_turn(keys, now_ns);
+  assert_int_equal(
+      zsock_send(asker, "ssssssb", "1.0", "1", CURVE_KEYS_DOMAIN, "10.0.0.1", "", "CURVE", key, sizeof key), 0);
+  (void)curve_keys_turn(keys, now_ns);
   char *version = NULL, *number = NULL, *code = NULL;
   assert_int_equal(zsock_recv(asker, "sss", &version, &number, &code), 0);
   int answer = atoi(code);
@@ -482,7 +482,7 @@ static void a_node_whose_key_was_removed_is_not_let_in_again(void **state) {
   char directory[64] = "/tmp/vesta-keys-XXXXXX";
   char path[80], key[41], why[256];
   strangers_t strangers = {0};
-  peer_keys_t *keys = NULL;
+  curve_keys_t *keys = NULL;
   assert_non_null(mkdtemp(directory));
   keys_write(directory, 1, true);
   keys_write(directory, 2, true);
@@ -492,14 +492,20 @@ static void a_node_whose_key_was_removed_is_not_let_in_again(void **state) {
   assert_int_equal(fscanf(file, "%40s", key), 1);
   (void)fclose(file);
   (void)snprintf(path, sizeof path, "%s/key-1", directory);
-  assert_int_equal(peer_keys_open(path, directory, &strangers, &keys, why, sizeof why), VESTA_OK);
+  const curve_keys_config_t config = {.context = zsys_init(),
+                                      .key_file = path,
+                                      .keys_dir = directory,
+                                      .keys_max = VESTA_NODES_MAX,
+                                      .of_nodes = true,
+                                      .strangers = &strangers};
+  assert_int_equal(curve_keys_open(&config, &keys, why, sizeof why), VESTA_OK);
   assert_int_equal(key_answer(keys, key, second), 200);
-  assert_true(peer_keys_has(keys, 2, second));
+  assert_true(curve_keys_has(keys, "2", second));
   (void)snprintf(path, sizeof path, "%s/2.pub", directory);
   assert_int_equal(unlink(path), 0);
   assert_int_equal(key_answer(keys, key, 2 * second), 400);
-  assert_false(peer_keys_has(keys, 2, 2 * second));
-  peer_keys_close(&keys);
+  assert_false(curve_keys_has(keys, "2", 2 * second));
+  curve_keys_close(&keys);
   keys_remove(directory);
 }
 
