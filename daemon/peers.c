@@ -21,12 +21,11 @@
 #include <czmq.h>
 
 #include "daemon/accept_guard.h"
-#include "daemon/curve_keys.h"
 #include "daemon/log.h"
+#include "daemon/peer_door.h"
 #include "daemon/peer_entrance.h"
 #include "daemon/peer_introduction.h"
 #include "daemon/peer_stream.h"
-#include "daemon/strangers.h"
 
 #define PEER_IDENTITY_BYTES 21U /* 'V', node, incarnation, number of the link */
 #define PEER_HELLO_BYTES 512U   /* a whole HELLO */
@@ -34,8 +33,9 @@
 #define PEERS_PASSES_PER_TURN 4
 #define PEERS_CONNECT_LIMIT_MS 2000
 #define PEERS_MESSAGES_MAX 1000 /* HELLOs that were received and not taken yet, of one node */
-#define PEERS_HANDSHAKE_MS 5000 /* who has not come in by then is put out */
-#define PEERS_FAILED (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+#define PEERS_ENDED                                                                   \
+  (ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | \
+   ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
 #define PEERS_MAPPED "::ffff:" /* an address of IPv4, as it is said by a socket that is for both */
 
 typedef enum peer_state { PEER_DOWN, PEER_TRIED, PEER_UP } peer_state_t;
@@ -64,16 +64,13 @@ typedef struct peer_link {
 struct peers {
   peers_config_t config;
   loop_t *loop;
-  curve_keys_t *keys;
-  zsock_t *router;
+  peer_door_t *door;
+  zsock_t *router; /* the door's */
   peer_entrance_t *entrance;
   peer_stream_room_t room;
   wire_decoder_t *decoder;
-  zsock_t *monitor; /* of the ROUTER: handshakes that failed */
-  uint16_t port;    /* of the ROUTER; 0: not said in the endpoint */
-  strangers_t strangers;
-  loop_source_t router_source, monitor_source, keys_source, timer_source;
-  bool router_touched, monitor_touched, keys_touched;
+  loop_source_t router_source, timer_source;
+  bool router_touched;
   bool timer_runs; /* then what was gathered goes */
   peer_link_t *links;
   uint32_t link_count;
@@ -327,31 +324,15 @@ static void peer_identity(const peers_t *peers, uint64_t number, uint8_t identit
   memcpy(identity + 13, &numbers[2], 8);
 }
 
-/* A monitor, made before there is anything to be seen. NULL: it can't be made */
-static zsock_t *monitor_new(zsock_t *socket, const char *endpoint, int events) {
-  if (zmq_socket_monitor(zsock_resolve(socket), endpoint, events) != 0) {
-    return NULL;
-  }
-  zsock_t *monitor = zsock_new(ZMQ_PAIR);
-  if (monitor != NULL) {
-    zsock_set_linger(monitor, 0);
-    if (zsock_connect(monitor, "%s", endpoint) != 0) {
-      zsock_destroy(&monitor);
-    }
-  }
-  return monitor;
-}
-
 static bool peer_monitor(peer_link_t *link) {
   char endpoint[64];
   (void)snprintf(endpoint, sizeof endpoint, "inproc://vesta-peer-%" PRIu32 "-%" PRIu64, link->node, link->number);
-  link->monitor =
-      monitor_new(link->socket, endpoint,
-                  ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED | PEERS_FAILED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
+  link->monitor = peer_door_monitor(link->socket, endpoint, PEERS_ENDED);
   return link->monitor != NULL;
 }
 
 static bool peer_connect(peers_t *peers, peer_link_t *link) {
+  curve_keys_t *keys = peer_door_keys(peers->door);
   uint8_t identity[PEER_IDENTITY_BYTES];
   uint8_t hello[PEER_HELLO_BYTES];
   link->number = ++peers->number;
@@ -363,8 +344,8 @@ static bool peer_connect(peers_t *peers, peer_link_t *link) {
   zsock_set_reconnect_ivl(link->socket, -1);
   zsock_set_connect_timeout(link->socket, PEERS_CONNECT_LIMIT_MS);
   if (zmq_setsockopt(zsock_resolve(link->socket), ZMQ_ROUTING_ID, identity, sizeof identity) != 0 ||
-      (peers->keys != NULL && !curve_keys_connect(peers->keys, zsock_resolve(link->socket), link->name)) ||
-      !peer_monitor(link) || zsock_connect(link->socket, "%s", link->endpoint) != 0 ||
+      (keys != NULL && !curve_keys_connect(keys, zsock_resolve(link->socket), link->name)) || !peer_monitor(link) ||
+      zsock_connect(link->socket, "%s", link->endpoint) != 0 ||
       !loop_add(peers->loop, &link->socket_source, zsock_fd(link->socket), EPOLLIN, peer_source_ready, link) ||
       !loop_add(peers->loop, &link->monitor_source, zsock_fd(link->monitor), EPOLLIN, peer_source_ready, link)) {
     return false;
@@ -389,7 +370,7 @@ static void peer_take_answer(peers_t *peers, peer_link_t *link, zmq_msg_t *frame
   vesta_bytes_t payload;
   const char *address = zmq_msg_gets(frame, "Peer-Address");
   if (!peer_hello_read(peers, frame, &hello, &payload) || hello.node != link->node || hello.number != link->number ||
-      !peer_introduction_read(&link->introduction, payload, peers->keys != NULL) || address == NULL ||
+      !peer_introduction_read(&link->introduction, payload, peer_door_keys(peers->door) != NULL) || address == NULL ||
       !peer_stream_connect(&link->stream, address, link->introduction.port)) {
     peers->counters[PEERS_COUNTER_PEER_REFUSED]++;
     peer_end(peers, link, "it introduces itself wrongly");
@@ -398,18 +379,12 @@ static void peer_take_answer(peers_t *peers, peer_link_t *link, zmq_msg_t *frame
   peer_socket_close(link);
 }
 
-/* Each is named once, and one a second: who is a stranger may be a thousand of them. */
-static void peer_name(peers_t *peers, const char *address, uint64_t node, const char *why) {
-  if (strangers_name(&peers->strangers, address, "", loop_steady_ns())) {
-    log_write(LOG_ID_PEER_REFUSED, "node=%" PRIu64 " address=%s text=\"%s\"", node, address, why);
-  }
-}
-
 /* With keys a node is believed while it has one. */
 static bool peer_is_believed(peers_t *peers, const peer_link_t *link, zmq_msg_t *frame) {
+  curve_keys_t *keys = peer_door_keys(peers->door);
   const char *name = zmq_msg_gets(frame, "User-Id");
-  return peers->keys == NULL ||
-         (name != NULL && strcmp(name, link->name) == 0 && curve_keys_has(peers->keys, name, loop_steady_ns()));
+  return keys == NULL ||
+         (name != NULL && strcmp(name, link->name) == 0 && curve_keys_has(keys, name, loop_steady_ns()));
 }
 
 /* Is it of no later link than the one that is known? A node whose clock was put back says that it began earlier: it is
@@ -432,13 +407,13 @@ static void peer_take_hello(peers_t *peers, const uint8_t identity[PEER_IDENTITY
   peer_link_t *link = peer_find(peers, (uint32_t)hello.node);
   if (link == NULL || link->connects || !peer_is_believed(peers, link, frame)) {
     peers->counters[PEERS_COUNTER_PEER_REFUSED]++; /* it tries again: this node may not have heard of it yet */
-    peer_name(peers, address, hello.node, "no such node, or not with this key");
+    peer_door_name(peers->door, address, hello.node, "no such node, or not with this key");
     return;
   }
   if (peer_is_stale(link, &hello)) {
     peers->counters[PEERS_COUNTER_PEER_STALE]++;
     if (hello.incarnation != link->incarnation) {
-      peer_name(peers, address, hello.node, "it began before the one that is linked");
+      peer_door_name(peers->door, address, hello.node, "it began before the one that is linked");
     }
     return;
   }
@@ -446,7 +421,8 @@ static void peer_take_hello(peers_t *peers, const uint8_t identity[PEER_IDENTITY
   (void)snprintf(link->address, sizeof link->address, "%s", address);
   link->incarnation = hello.incarnation;
   link->number = hello.number;
-  if (!peer_introduction_draw(&link->introduction, peer_entrance_port(peers->entrance), peers->keys != NULL)) {
+  if (!peer_introduction_draw(&link->introduction, peer_entrance_port(peers->entrance),
+                              peer_door_keys(peers->door) != NULL)) {
     return;
   }
   size_t size = peer_hello(peers, link->number, &link->introduction, answer);
@@ -539,20 +515,6 @@ static bool peers_pass(peers_t *peers, int64_t now_ns) {
   return more || peers->router_touched;
 }
 
-/* Handshakes that failed, each an event and an address. A key that is not known is none: that is a question. */
-static void peers_take_monitor(peers_t *peers) {
-  peers->monitor_touched = false;
-  for (int i = 0; (zsock_events(peers->monitor) & ZMQ_POLLIN) != 0; i++) {
-    if (i == PEERS_TAKES_PER_TURN) {
-      peers->monitor_touched = true;
-      return;
-    }
-    zmsg_t *event = zmsg_recv(peers->monitor);
-    peers->counters[PEERS_COUNTER_PEER_REFUSED]++;
-    zmsg_destroy(&event);
-  }
-}
-
 static bool peers_expect(const peers_t *peers) {
   const peer_link_t *link = peers->links;
   while (link != NULL && !peer_is_expected(link)) {
@@ -564,13 +526,7 @@ static bool peers_expect(const peers_t *peers) {
 bool peers_turn(peers_t *peers, int64_t now_ns) {
   bool more = true;
   peers->counters[PEERS_COUNTER_PEER_REFUSED] += peer_entrance_turn(peers->entrance, now_ns);
-  if (peers->keys_touched) {
-    peers->keys_touched = false;
-    peers->counters[PEERS_COUNTER_PEER_REFUSED] += curve_keys_turn(peers->keys, now_ns);
-  }
-  if (peers->monitor_touched) {
-    peers_take_monitor(peers);
-  }
+  peers->counters[PEERS_COUNTER_PEER_REFUSED] += peer_door_turn(peers->door, now_ns);
   for (int i = 0; more && i < PEERS_PASSES_PER_TURN; i++) {
     more = peers_pass(peers, now_ns);
   }
@@ -580,7 +536,7 @@ bool peers_turn(peers_t *peers, int64_t now_ns) {
 
 int64_t peers_wake_ns(const peers_t *peers) {
   int64_t wake_ns = peer_entrance_wake_ns(peers->entrance);
-  if (peers->router_touched || peers->monitor_touched || peers->keys_touched) {
+  if (peers->router_touched || peer_door_is_touched(peers->door)) {
     return 0;
   }
   for (const peer_link_t *link = peers->links; link != NULL; link = link->next) {
@@ -633,54 +589,22 @@ static void peers_router_ready(void *context, uint32_t events) {
   peers->router_touched = true;
 }
 
-static void peers_keys_ready(void *context, uint32_t events) {
-  peers_t *peers = context;
-  (void)events;
-  peers->keys_touched = true;
-}
-
-static void peers_monitor_ready(void *context, uint32_t events) {
-  peers_t *peers = context;
-  (void)events;
-  peers->monitor_touched = true;
-}
-
-/* Strangers reach this port: a bound on connections, a time to come in within, and a count of those who failed. */
-static bool peers_guard(peers_t *peers) {
-  char endpoint[64];
-  const char *colon = strrchr(peers->config.listen, ':');
-  unsigned long port = colon == NULL ? 0 : strtoul(colon + 1, NULL, 10);
-  if (port > 0 && port <= UINT16_MAX) {
-    peers->port = (uint16_t)port;
-    accept_guard_door(peers->port, VESTA_PEER_DOOR_LINKS_MAX);
-  }
-  zsock_set_handshake_ivl(peers->router, PEERS_HANDSHAKE_MS);
-  (void)snprintf(endpoint, sizeof endpoint, "inproc://vesta-peer-door-%" PRIu32 "-%" PRIu64, peers->config.node_id,
-                 peers->config.incarnation);
-  peers->monitor = monitor_new(peers->router, endpoint, PEERS_FAILED);
-  peers->monitor_touched = peers->monitor != NULL;
-  return peers->monitor != NULL &&
-         loop_add(peers->loop, &peers->monitor_source, zsock_fd(peers->monitor), EPOLLIN, peers_monitor_ready, peers);
-}
-
 static bool peers_listen(peers_t *peers) {
-  peers->router = peer_socket_new(ZMQ_ROUTER);
-  if (peers->router == NULL) {
+  zsock_t *router = peer_socket_new(ZMQ_ROUTER);
+  if (router == NULL) {
     return false;
   }
-  zsock_set_router_mandatory(peers->router, 1);
-  if ((peers->keys != NULL && !curve_keys_serve(peers->keys, zsock_resolve(peers->router))) || !peers_guard(peers) ||
-      zsock_bind(peers->router, "%s", peers->config.listen) < 0) {
+  zsock_set_router_mandatory(router, 1);
+  if (!peer_door_bind(peers->door, router)) {
     return false;
   }
-  char *endpoint = zsock_last_endpoint(peers->router);
+  peers->router = router;
+  char *endpoint = zsock_last_endpoint(router);
   peers->entrance =
       endpoint == NULL ? NULL : peer_entrance_open(peers->loop, endpoint, peer_shown, peer_expected_from, peers);
   zstr_free(&endpoint);
   return peers->entrance != NULL &&
-         loop_add(peers->loop, &peers->router_source, zsock_fd(peers->router), EPOLLIN, peers_router_ready, peers) &&
-         (peers->keys == NULL ||
-          loop_add(peers->loop, &peers->keys_source, curve_keys_fd(peers->keys), EPOLLIN, peers_keys_ready, peers));
+         loop_add(peers->loop, &peers->router_source, zsock_fd(router), EPOLLIN, peers_router_ready, peers);
 }
 
 static bool peers_timer_open(peers_t *peers) {
@@ -704,17 +628,14 @@ vesta_err_t peers_open(const peers_config_t *config, loop_t *loop, peers_t **out
   if (!peer_stream_room_init(&peers->room, loop) || peers->decoder == NULL || !peers_timer_open(peers)) {
     goto out;
   }
-  if (config->key_file != NULL) {
-    const curve_keys_config_t keys = {.context = zsys_init(),
-                                      .key_file = config->key_file,
-                                      .keys_dir = config->keys_dir,
-                                      .keys_max = VESTA_NODES_MAX,
-                                      .of_nodes = true,
-                                      .strangers = &peers->strangers};
-    err = curve_keys_open(&keys, &peers->keys, why, why_size);
-    if (err != VESTA_OK) {
-      goto out;
-    }
+  const peer_door_config_t door = {.node_id = config->node_id,
+                                   .incarnation = config->incarnation,
+                                   .listen = config->listen,
+                                   .key_file = config->key_file,
+                                   .keys_dir = config->keys_dir};
+  err = peer_door_open(&door, loop, &peers->door, why, why_size);
+  if (err != VESTA_OK) {
+    goto out;
   }
   if (!peers_listen(peers)) {
     (void)snprintf(why, why_size, "cannot listen for other nodes at %s: %s", config->listen, zmq_strerror(errno));
@@ -722,7 +643,6 @@ vesta_err_t peers_open(const peers_config_t *config, loop_t *loop, peers_t **out
     goto out;
   }
   peers->router_touched = true;
-  peers->keys_touched = peers->keys != NULL;
   *out = peers;
   return VESTA_OK;
 out:
@@ -744,25 +664,12 @@ void peers_close(peers_t *peers) {
   if (peers->router_source.context != NULL) {
     loop_remove(peers->loop, &peers->router_source);
   }
-  if (peers->keys_source.context != NULL) {
-    loop_remove(peers->loop, &peers->keys_source);
-  }
   if (peers->timer_source.context != NULL) {
     loop_remove(peers->loop, &peers->timer_source);
     (void)close(peers->timer_source.fd);
   }
-  if (peers->monitor_source.context != NULL) {
-    loop_remove(peers->loop, &peers->monitor_source);
-  }
-  if (peers->monitor != NULL) {
-    (void)zmq_socket_monitor(zsock_resolve(peers->router), NULL, 0);
-    zsock_destroy(&peers->monitor);
-  }
-  zsock_destroy(&peers->router);
-  if (peers->port != 0) {
-    accept_guard_door_end(peers->port);
-  }
-  curve_keys_close(&peers->keys);
+  peers->router = NULL;
+  peer_door_close(&peers->door);
 }
 
 void peers_destroy(peers_t **peers) {
@@ -795,7 +702,7 @@ uint64_t peers_counter(const peers_t *peers, peers_counter_t counter) {
   switch (counter) {
     case PEERS_COUNTER_PEER_LINKS: return links;
     case PEERS_COUNTER_PEER_HELD_BYTES: return held_bytes;
-    case PEERS_COUNTER_PEER_LINKS_REFUSED: return peers->port == 0 ? 0 : accept_guard_door_refused(peers->port);
+    case PEERS_COUNTER_PEER_LINKS_REFUSED: return peer_door_links_refused(peers->door);
     default: /* those that are counted */ return peers->counters[counter];
   }
 }
