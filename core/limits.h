@@ -66,6 +66,7 @@
 #define VESTA_GROUP_QUEUE_BYTES_MAX (64ULL << 20) /* messages that wait for corosync to take them */
 #define VESTA_PEER_QUEUE_BYTES_MAX (1ULL << 30)   /* messages that wait on the link to one other node */
 #define VESTA_PEER_DOOR_LINKS_MAX 256U            /* TCP connections at the port for other nodes, strangers' included */
+#define VESTA_PEER_ENTRANCE_MAX 64U               /* the same at the next port, that have not shown their token yet */
 #define VESTA_ELEMENT_ID_BYTES_MAX \
   VESTA_NAME_BYTES_MAX /* an element's id: a section's, or in a list a checkpoint's name */
 

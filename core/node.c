@@ -48,9 +48,7 @@ void node_destroy(node_t **node_pointer) {
   if (node->directory != NULL) {
     size_t bucket = 0;
     for (directory_checkpoint_t *c = NULL; (c = directory_each(node->directory, &bucket, c)) != NULL;) {
-      if (node->cluster != NULL) {
-        node_shared_end(node, &c->shared);
-      }
+      node_shared_end(node, &c->shared);
       node_local_destroy(node, &c->local);
     }
   }
@@ -466,7 +464,7 @@ vesta_err_t node_take_up(node_t *node, directory_checkpoint_t *checkpoint) {
     replica_status(replica, &status);
     replica_commit(replica, status.prepared_seq); /* alone, what was prepared is forward */
   }
-  checkpoint->local = node_local_new(node, replica);
+  checkpoint->local = node_local_new(replica);
   if (checkpoint->local == NULL) {
     replica_destroy(&replica);
     return VESTA_ERR_NO_MEMORY;

@@ -284,9 +284,9 @@ bool node_route(node_t *node, const node_request_t *request);
 void node_hold(node_t *node, const node_request_t *request);
 /** The one place where what is kept is looked at again: all of it when anything has changed that all of it waits for
  *  (node_kept_seen_t), or a time has come. */
+void node_kept_attend(node_t *node, node_shared_t *shared);
 /** Is there anything for it to do? */
 bool node_kept_waits(const node_t *node, const node_shared_t *shared);
-void node_kept_attend(node_t *node, node_shared_t *shared);
 /** Something has changed: what is held may be judged again. */
 void node_kept_unblock(node_shared_t *shared);
 void node_kept_end(node_t *node, node_kept_t *kept);

@@ -208,7 +208,7 @@ static vesta_err_t node_make(node_t *node, const node_request_t *request, uint64
   node_made_t made = {.checkpoint = identity.checkpoint_id};
   err = replica_format(region, size, &identity, &pages, node->wall_ns, &made.replica);
   if (err == VESTA_OK) {
-    made.local = node_local_new(node, made.replica);
+    made.local = node_local_new(made.replica);
     err = made.local == NULL ? VESTA_ERR_NO_MEMORY : VESTA_OK;
   }
   if (err != VESTA_OK) {
@@ -467,7 +467,7 @@ void node_confirm(node_t *node, const node_request_t *request) {
 }
 
 void node_progress(node_t *node, const node_request_t *request) {
-  if (request->message->state == WIRE_PROGRESS_STREAM || request->message->state == WIRE_PROGRESS_STREAM_END) {
+  if (node_progress_is_of_stream(request->message)) {
     node_stream_progress(node, request);
     return;
   }

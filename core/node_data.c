@@ -11,19 +11,26 @@ vesta_err_t node_usable(const directory_checkpoint_t *checkpoint) {
   return all_replicas || checkpoint->active_node != 0 ? VESTA_OK : VESTA_ERR_NOT_EXIST;
 }
 
-void node_publish(node_t *node, const directory_checkpoint_t *checkpoint, uint64_t seq, bool awaited) {
+void node_publish(node_t *node, const directory_checkpoint_t *checkpoint, uint64_t first_seq, uint64_t last_seq,
+                  bool awaited) {
   node_action_t *last = node->action_count == 0 ? NULL : &node->actions[node->action_count - 1];
   if (last != NULL && last->kind == NODE_ACTION_PUBLISH && last->checkpoint == checkpoint->id) {
-    last->last_seq = seq;
+    last->last_seq = last_seq;
     last->awaited = last->awaited || awaited;
     return;
   }
   node_action_t *publish = node_act(node, NODE_ACTION_PUBLISH);
   publish->checkpoint = checkpoint->id;
   publish->replica = checkpoint->local->replica;
-  publish->first_seq = seq;
-  publish->last_seq = seq;
+  publish->first_seq = first_seq;
+  publish->last_seq = last_seq;
   publish->awaited = awaited;
+}
+
+void node_count_committed(node_t *node, const directory_checkpoint_t *checkpoint, uint64_t data_bytes) {
+  node_count(node, NODE_COUNTER_COMMITTED);
+  node->counters[NODE_COUNTER_COMMITTED_BYTES] += data_bytes;
+  checkpoint->local->written_bytes += data_bytes;
 }
 
 vesta_err_t node_commit(node_t *node, directory_checkpoint_t *checkpoint, const replica_op_t *op,
@@ -37,8 +44,8 @@ vesta_err_t node_commit(node_t *node, directory_checkpoint_t *checkpoint, const 
   }
   vesta_err_t err = replica_apply(checkpoint->local->replica, op, result);
   if (err == VESTA_OK) {
-    node_count(node, NODE_COUNTER_COMMITTED);
-    node_publish(node, checkpoint, result->seq, false);
+    node_count_committed(node, checkpoint, 0);
+    node_publish(node, checkpoint, result->seq, result->seq, false);
   }
   return err;
 }
@@ -203,12 +210,9 @@ void node_change(node_t *node, const node_request_t *request) {
     node_change_answer(node, checkpoint, link, number, err, result);
   }
   if (err == VESTA_OK) {
-    uint64_t bytes = node_change_bytes(request->message);
-    node_count(node, NODE_COUNTER_COMMITTED);
-    node->counters[NODE_COUNTER_COMMITTED_BYTES] += bytes;
-    checkpoint->local->written_bytes += bytes;
+    node_count_committed(node, checkpoint, node_change_bytes(request->message));
     node_track_changed(node, request, result);
-    node_publish(node, checkpoint, result->seq, wait != NULL);
+    node_publish(node, checkpoint, result->seq, result->seq, wait != NULL);
     node_schedule(node, checkpoint);
   }
   if (wait != NULL) {

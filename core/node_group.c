@@ -243,10 +243,7 @@ static void adopt_group(roles_group_t *to, const roles_group_t *from) {
 /* A checkpoint that is in both goes on; one that is only in the old one is no more. */
 static void adopt_checkpoint(node_t *node, directory_checkpoint_t *from, directory_checkpoint_t *to) {
   if (from->local != NULL) {
-    for (directory_handle_t *handle = from->local->trackers, *next = NULL; handle != NULL; handle = next) {
-      next = handle->tracker_next;
-      directory_tracker_remove(handle);
-    }
+    node_trackers_off(from);
   }
   if (to != NULL && to->lineage == from->lineage) {
     to->local = from->local;
@@ -259,13 +256,7 @@ static void adopt_checkpoint(node_t *node, directory_checkpoint_t *from, directo
     }
     adopt_group(&to->group, &from->group);
   } else {
-    if (from->local != NULL) {
-      node_applied_end(node, from->local, from);
-      node_local_destroy(node, &from->local);
-      node->config.storage.remove(node->config.storage.context, from->id);
-    }
-    node_shared_end(node, &from->shared);
-    node_act(node, NODE_ACTION_REMOVED)->checkpoint = from->id;
+    node_checkpoint_end(node, from);
   }
   from->local = NULL;
   from->shared = NULL;
@@ -480,10 +471,10 @@ wire_message_t *node_cluster_order(node_t *node) {
 
 /* ---- nodes that are gone ---- */
 
-static bool has_orphans(const node_t *node, uint32_t of, bool orphans) {
+static bool has_orphans(const node_t *node, uint32_t of) {
   size_t bucket = 0;
   for (directory_session_t *s = NULL; (s = directory_each_session(node->directory, &bucket, s)) != NULL;) {
-    if (s->node == of && s->orphan == orphans) {
+    if (s->node == of && s->orphan) {
       return true;
     }
   }
@@ -543,7 +534,7 @@ static void end_orphans(node_t *node) {
   }
   for (uint32_t i = 0; i < cluster->gone_count; i++) {
     if (cluster->gone[i].end_ns <= node->steady_ns) {
-      if (has_orphans(node, cluster->gone[i].node, true)) {
+      if (has_orphans(node, cluster->gone[i].node)) {
         order_node(node, WIRE_OP_NODE_END, cluster->gone[i].node);
       }
       cluster->gone[i].end_ns = node->steady_ns + INT64_C(1000000000); /* in case it was not ordered */

@@ -10,8 +10,7 @@
 
 #include "core/node_cluster.h"
 
-node_local_t *node_local_new(node_t *node, replica_t *replica) {
-  (void)node;
+node_local_t *node_local_new(replica_t *replica) {
   node_local_t *local = calloc(1, sizeof *local);
   if (local != NULL) {
     local->replica = replica;
@@ -186,6 +185,16 @@ static bool node_session_has(const directory_session_t *session, const directory
   return handle != NULL;
 }
 
+void node_checkpoint_end(node_t *node, directory_checkpoint_t *checkpoint) {
+  node_shared_end(node, &checkpoint->shared);
+  if (checkpoint->local != NULL) {
+    node_applied_end(node, checkpoint->local, checkpoint);
+    node_local_destroy(node, &checkpoint->local);
+    node->config.storage.remove(node->config.storage.context, checkpoint->id);
+  }
+  node_act(node, NODE_ACTION_REMOVED)->checkpoint = checkpoint->id;
+}
+
 static void node_follow_outcome(node_t *node, const wire_message_t *op, directory_outcome_t *outcome) {
   while (outcome->removed != NULL) {
     directory_checkpoint_t *removed = outcome->removed;
@@ -193,15 +202,7 @@ static void node_follow_outcome(node_t *node, const wire_message_t *op, director
     if (op->kind == WIRE_OP_REMOVE) {
       node_count(node, NODE_COUNTER_RETIRED);
     }
-    if (node->cluster != NULL) {
-      node_shared_end(node, &removed->shared);
-    }
-    if (removed->local != NULL) {
-      node_applied_end(node, removed->local, removed);
-      node_local_destroy(node, &removed->local);
-      node->config.storage.remove(node->config.storage.context, removed->id);
-    }
-    node_act(node, NODE_ACTION_REMOVED)->checkpoint = removed->id;
+    node_checkpoint_end(node, removed);
     directory_bury(node->directory, removed);
   }
   bool closes = op->kind == WIRE_OP_CLOSE || op->kind == WIRE_OP_SESSION_END;

@@ -263,7 +263,8 @@ static int64_t out_at_ns(const node_t *node, const node_shared_t *shared, uint32
 }
 
 void node_place_watch(node_t *node, node_shared_t *shared) {
-  for (uint32_t i = 0; i < shared->checkpoint->replica_count && node_leads(node, shared->checkpoint); i++) {
+  bool leads = node_leads(node, shared->checkpoint);
+  for (uint32_t i = 0; i < shared->checkpoint->replica_count && leads; i++) {
     int64_t when_ns = out_at_ns(node, shared, shared->checkpoint->replicas[i].node);
     if (when_ns > node->steady_ns && when_ns != INT64_MAX) {
       node_shared_later(shared, when_ns);
@@ -286,6 +287,15 @@ static bool take_out(node_t *node, node_shared_t *shared) {
     }
   }
   return false;
+}
+
+static void ask_to_join(node_t *node, const node_shared_t *shared, uint32_t to, uint32_t as) {
+  wire_message_t join = {.kind = WIRE_PEER_JOIN,
+                         .checkpoint = shared->checkpoint->id,
+                         .node = node->config.node_id,
+                         .epoch = shared->checkpoint->epoch,
+                         .state = as};
+  node_peer_send(node, to, &join, vesta_bytes(NULL, 0));
 }
 
 static void invite(node_t *node, node_shared_t *shared, uint32_t whom, uint32_t as) {
@@ -344,12 +354,7 @@ static void go_on_inviting(node_t *node, node_shared_t *shared) {
     node_shared_later(shared, silent_ns);
   }
   if (!follows && shared->invite_again_ns <= node->steady_ns) {
-    wire_message_t join = {.kind = WIRE_PEER_JOIN,
-                           .checkpoint = shared->checkpoint->id,
-                           .node = node->config.node_id,
-                           .epoch = shared->checkpoint->epoch,
-                           .state = shared->inviting_as};
-    node_peer_send(node, shared->inviting, &join, vesta_bytes(NULL, 0));
+    ask_to_join(node, shared, shared->inviting, shared->inviting_as);
     shared->invite_again_ns = node->steady_ns + AGAIN_NS;
   }
   if (follows && shared->caught_up) {
@@ -369,6 +374,16 @@ static void hand_over_answer(node_t *node, node_shared_t *shared, vesta_err_t er
     node->cluster->answering = session->token;
     (void)node_answer(node, link, shared->handover_number, err, NULL);
   }
+}
+
+/* Asked for by that session's request; none and 0: by nobody. */
+static void hand_over_begin(const node_t *node, node_shared_t *shared, uint32_t to, vesta_token_t session,
+                            uint64_t number) {
+  shared->handover = to;
+  shared->handover_until_ns = node->steady_ns + HANDOVER_NS;
+  shared->handover_ordered = false;
+  shared->handover_session = session;
+  shared->handover_number = number;
 }
 
 static void hand_over_end(node_shared_t *shared) {
@@ -425,11 +440,7 @@ void node_hand_over(node_t *node, const node_request_t *request) {
     node_hold(node, request);
     return;
   }
-  shared->handover = request->session->node;
-  shared->handover_until_ns = node->steady_ns + HANDOVER_NS;
-  shared->handover_ordered = false;
-  shared->handover_session = request->session->token;
-  shared->handover_number = request->message->number;
+  hand_over_begin(node, shared, request->session->node, request->session->token, request->message->number);
   node_mark(node, request->checkpoint);
 }
 
@@ -444,11 +455,7 @@ static void follow_active_member(node_t *node, node_shared_t *shared) {
   bool moves = is_collocated(checkpoint) && has_active && there != NULL && there->state == WIRE_REPLICA_IN_SYNC &&
                home->node != node->config.node_id && participates(node, home->node);
   if (moves && shared->handover == 0) {
-    shared->handover = home->node;
-    shared->handover_until_ns = node->steady_ns + HANDOVER_NS;
-    shared->handover_ordered = false;
-    shared->handover_session = (vesta_token_t){0};
-    shared->handover_number = 0;
+    hand_over_begin(node, shared, home->node, (vesta_token_t){0}, 0);
   }
 }
 
@@ -563,12 +570,7 @@ static void place_elsewhere(node_t *node, node_shared_t *shared) {
   if (shared->joining != WIRE_REPLICA_NONE && checkpoint->primary != 0 && participates(node, checkpoint->primary)) {
     if (shared->join_again_ns <= node->steady_ns) {
       shared->join_again_ns = node->steady_ns + AGAIN_NS;
-      wire_message_t join = {.kind = WIRE_PEER_JOIN,
-                             .checkpoint = checkpoint->id,
-                             .node = node->config.node_id,
-                             .epoch = checkpoint->epoch,
-                             .state = shared->joining};
-      node_peer_send(node, checkpoint->primary, &join, vesta_bytes(NULL, 0));
+      ask_to_join(node, shared, checkpoint->primary, shared->joining);
     }
     node_shared_later(shared, shared->join_again_ns);
   }

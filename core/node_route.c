@@ -28,25 +28,20 @@ typedef enum route_kind {
   ROUTE_REPLICA, /* one that has a replica of any kind: this one gets it */
 } route_kind_t;
 
-/* Streams are listed where their applications are. */
-static bool progress_is_of_stream(const wire_message_t *progress) {
-  return progress->state == WIRE_PROGRESS_STREAM || progress->state == WIRE_PROGRESS_STREAM_END;
-}
-
-static route_kind_t route_of(const node_request_t *request) {
-  switch ((enum wire_kind)request->message->kind) {
+static route_kind_t route_of(const wire_message_t *message) {
+  switch ((enum wire_kind)message->kind) {
     case WIRE_CHANGE:
     case WIRE_SYNCHRONIZE:
     case WIRE_RESIGN:
     case WIRE_CONFIRM:
     case WIRE_PROMOTE:
     case WIRE_ACTIVE_SET: return ROUTE_PRIMARY;
-    case WIRE_PROGRESS: return progress_is_of_stream(request->message) ? ROUTE_REPLICA : ROUTE_PRIMARY;
+    case WIRE_PROGRESS: return node_progress_is_of_stream(message) ? ROUTE_REPLICA : ROUTE_PRIMARY;
     case WIRE_READ:
     case WIRE_ITERATE:
     case WIRE_STATUS: return ROUTE_READ;
     case WIRE_STREAM:
-    case WIRE_TRACK: return ROUTE_REPLICA;
+    case WIRE_TRACK:
     case WIRE_JOIN: return ROUTE_REPLICA;
     default: return ROUTE_HERE;
   }
@@ -159,9 +154,7 @@ void node_kept_unblock(node_shared_t *shared) { shared->stirred++; }
 /* ---- where to ---- */
 
 /* It goes on with an iteration, of whose beginning some is not here yet. The primary has it, or it is lost. */
-static bool is_behind(const node_t *node, const node_request_t *request) {
-  const directory_checkpoint_t *checkpoint = request->checkpoint;
-  const wire_message_t *message = request->message;
+static bool is_behind(const node_t *node, const directory_checkpoint_t *checkpoint, const wire_message_t *message) {
   if (message->kind != WIRE_ITERATE || message->cursor == 0 || checkpoint->primary == node->config.node_id) {
     return false;
   }
@@ -171,19 +164,27 @@ static bool is_behind(const node_t *node, const node_request_t *request) {
 }
 
 /* May it be judged here and now? */
-static bool can_judge(const node_t *node, const node_request_t *request) {
-  const directory_checkpoint_t *checkpoint = request->checkpoint;
-  switch (route_of(request)) {
+static bool can_judge(const node_t *node, const directory_checkpoint_t *checkpoint, const wire_message_t *message) {
+  switch (route_of(message)) {
     case ROUTE_HERE: return true;
     case ROUTE_PRIMARY:
       return node_leads(node, checkpoint) && replicator_serves(checkpoint->shared->replicator) &&
              !node->cluster->ending && !node_hands_over(node, checkpoint) &&
              node->steady_ns < order_lease_ns(node->cluster->order) &&
-             !(request->message->kind == WIRE_CHANGE && checkpoint->shared->drains);
-    case ROUTE_READ: return node_readable(node, checkpoint) && !is_behind(node, request);
+             !(message->kind == WIRE_CHANGE && checkpoint->shared->drains);
+    case ROUTE_READ: return node_readable(node, checkpoint) && !is_behind(node, checkpoint, message);
     case ROUTE_REPLICA: return checkpoint->local != NULL;
   }
   return false;
+}
+
+/* PROMOTE says by the clock of its machine until when; between nodes, how much of that is left: negative, it is late. */
+static int64_t time_left_ns(const node_t *node, int64_t time_ns) {
+  return time_ns > node->steady_ns ? time_ns - node->steady_ns : -1;
+}
+
+static int64_t time_of_ns(const node_t *node, int64_t left_ns) {
+  return left_ns < INT64_MAX - node->steady_ns ? node->steady_ns + left_ns : INT64_MAX;
 }
 
 static void send(node_t *node, node_kept_t *kept) {
@@ -194,6 +195,9 @@ static void send(node_t *node, node_kept_t *kept) {
   message.token_lo = kept->session.lo;
   message.node = node->config.node_id;
   message.config = checkpoint->epoch;
+  if (message.kind == WIRE_PROMOTE && message.time_ns != 0) {
+    message.time_ns = time_left_ns(node, message.time_ns);
+  }
   cluster->sent = cluster->sent % INT32_MAX + 1;
   kept->generation = cluster->sent;
   kept->attempts++;
@@ -232,12 +236,12 @@ bool node_route(node_t *node, const node_request_t *request) {
   }
   bool behind = request->message->kind == WIRE_CHANGE && request->checkpoint->shared != NULL &&
                 request->checkpoint->shared->kept_changes > 0; /* a session's changes keep their order */
-  if (request->checkpoint == NULL || (!behind && can_judge(node, request))) {
+  if (request->checkpoint == NULL || (!behind && can_judge(node, request->checkpoint, request->message))) {
     return false;
   }
   bool remote = (request->event->link & NODE_LINK_REMOTE) != 0;
   bool elsewhere = goes_elsewhere(node, request->checkpoint);
-  route_kind_t kind = route_of(request);
+  route_kind_t kind = route_of(request->message);
   if (remote && elsewhere) {
     return true; /* who sent it learns who is primary now, and sends it there */
   }
@@ -299,12 +303,6 @@ static bool judge_kept(node_t *node, node_kept_t *kept) {
   return !kept->held;
 }
 
-/* A kept request may be judged when nothing is in its way: a new one of the same checkpoint comes after it. */
-static bool kept_can(const node_t *node, node_kept_t *kept) {
-  node_request_t request = {.message = &kept->message, .checkpoint = kept->shared->checkpoint};
-  return can_judge(node, &request);
-}
-
 /* Another node asked, and it is not for us any more: that node sends it to whom it concerns now. What it is told of this
  * one it would not believe, so it must have no effect either. */
 static bool kept_is_stale(const node_kept_t *kept, bool elsewhere) {
@@ -322,8 +320,7 @@ static vesta_err_t kept_late(const node_t *node, const node_kept_t *kept) {
 
 static bool can_judge_kind(const node_t *node, const node_shared_t *shared, enum wire_kind kind) {
   wire_message_t message = {.kind = kind};
-  node_request_t request = {.message = &message, .checkpoint = shared->checkpoint};
-  return can_judge(node, &request);
+  return can_judge(node, shared->checkpoint, &message);
 }
 
 static node_kept_seen_t kept_see(const node_t *node, const node_shared_t *shared) {
@@ -354,7 +351,7 @@ static bool kept_look(node_t *node, node_kept_t *kept, bool elsewhere, bool chan
     node_kept_end(node, kept);
     return false;
   }
-  if (!blocked && kept_can(node, kept) && judge_kept(node, kept)) {
+  if (!blocked && can_judge(node, shared->checkpoint, &kept->message) && judge_kept(node, kept)) {
     return false;
   }
   if (kept->until_ns <= node->steady_ns) {
@@ -378,22 +375,30 @@ static bool kept_concerns_all(const node_t *node, const node_shared_t *shared, c
          !kept_seen_same(seen, &shared->kept_seen);
 }
 
+/* Only the CHANGEs: something under way has come further. */
+static bool kept_concerns_changes(const node_shared_t *shared, const node_kept_seen_t *seen) {
+  return seen->stirred != shared->kept_seen.stirred && seen->changes && shared->kept_changes > 0;
+}
+
 bool node_kept_waits(const node_t *node, const node_shared_t *shared) {
-  node_kept_seen_t seen = shared->kept == NULL ? (node_kept_seen_t){0} : kept_see(node, shared);
-  bool stirred = seen.stirred != shared->kept_seen.stirred && seen.changes && shared->kept_changes > 0;
-  return shared->kept != NULL && (stirred || kept_concerns_all(node, shared, &seen));
+  if (shared->kept == NULL) {
+    return false;
+  }
+  node_kept_seen_t seen = kept_see(node, shared);
+  return kept_concerns_changes(shared, &seen) || kept_concerns_all(node, shared, &seen);
 }
 
 /* When only something under way has come further, CHANGEs are looked at, in their order, up to the first that waits. */
 void node_kept_attend(node_t *node, node_shared_t *shared) {
-  if (!node_kept_waits(node, shared)) {
-    if (shared->kept != NULL) {
-      node_shared_later(shared, shared->kept_due_ns);
-    }
+  if (shared->kept == NULL) {
     return;
   }
   node_kept_seen_t seen = kept_see(node, shared);
   bool all = kept_concerns_all(node, shared, &seen);
+  if (!all && !kept_concerns_changes(shared, &seen)) {
+    node_shared_later(shared, shared->kept_due_ns);
+    return;
+  }
   if (all) {
     shared->kept_seen = seen;
     shared->kept_new = false;
@@ -419,10 +424,16 @@ void node_kept_attend(node_t *node, node_shared_t *shared) {
 
 void node_remote_request(node_t *node, const node_event_t *event) {
   node_event_t local = *event;
+  wire_message_t promote;
+  if (event->message->kind == WIRE_PROMOTE && event->message->time_ns != 0) {
+    promote = *event->message;
+    promote.time_ns = time_of_ns(node, promote.time_ns);
+    local.message = &promote;
+  }
   local.link = NODE_LINK_REMOTE | (event->message->generation & INT32_MAX) << 32 | event->node;
   vesta_token_t token = wire_token(event->message);
   node_request_t request = {.event = &local,
-                            .message = event->message,
+                            .message = local.message,
                             .session = directory_session(node->directory, token),
                             .handle = directory_handle(node->directory, event->message->handle)};
   node->cluster->answering = token;
@@ -437,7 +448,7 @@ void node_remote_request(node_t *node, const node_event_t *event) {
   if (event->message->config != 0 && event->message->config != request.checkpoint->epoch) {
     return; /* meant for the primary of another epoch: it is sent again when that node knows of this one */
   }
-  route_kind_t kind = route_of(&request);
+  route_kind_t kind = route_of(event->message);
   if (kind == ROUTE_HERE || kind == ROUTE_REPLICA) {
     return; /* not for us to answer */
   }

@@ -55,7 +55,7 @@ static void pending_delist(node_pending_t *pending) {
 /* @return NULL: no memory */
 static node_pending_t *pending_add(node_t *node, node_shared_t *shared, const node_request_t *request,
                                    node_wait_t *wait) {
-  node_pending_t *pending = calloc(1, sizeof *pending);
+  node_pending_t *pending = malloc(sizeof *pending);
   if (pending == NULL) {
     return NULL;
   }
@@ -116,21 +116,26 @@ static void pending_dropped(node_t *node, node_shared_t *shared) {
   }
 }
 
-static void committed_one(node_t *node, node_shared_t *shared, uint64_t seq) {
+static uint64_t record_bytes(replica_record_t record) {
+  uint64_t bytes = 0;
+  for (replica_change_t change; replica_record_next(&record, &change);) {
+    bytes += change.element.data.size;
+  }
+  return bytes;
+}
+
+/* Counted, answered and told. @return it is waited for to be applied by members */
+static bool committed_one(node_t *node, node_shared_t *shared, uint64_t seq) {
   directory_checkpoint_t *checkpoint = shared->checkpoint;
   replica_record_t record;
   if (replica_record(checkpoint->local->replica, seq, &record) != VESTA_OK) {
-    node_publish(node, checkpoint, seq, false); /* skipped: its streams here see that they lack it */
-    return;
+    return false; /* skipped: its streams here see that they lack it */
   }
-  node_count(node, NODE_COUNTER_COMMITTED);
+  node_count_committed(node, checkpoint, record_bytes(record));
   node_pending_t *pending = pending_find(node, record.session, record.request);
   const node_kept_t *kept = pending != NULL ? NULL : node_kept_find(node, record.session, record.request);
   uint64_t handle = pending != NULL ? pending->handle : kept != NULL ? kept->handle : 0;
-  node_track_record(node, checkpoint, &record, handle);
   bool awaited = pending != NULL && pending->wait != NULL;
-  shared->commit_awaited = shared->commit_awaited || awaited;
-  node_publish(node, checkpoint, seq, awaited);
   if (pending != NULL) {
     pending->result.epoch = record.epoch;
     pending->result.seq = seq;
@@ -138,13 +143,18 @@ static void committed_one(node_t *node, node_shared_t *shared, uint64_t seq) {
     pending_take(node, pending);
     answer_pending(node, pending, VESTA_OK);
   }
+  node_track_record(node, checkpoint, &record, handle);
+  return awaited;
 }
 
 static void sink_committed(void *context, uint64_t first_seq, uint64_t last_seq) {
   node_shared_t *shared = context;
+  bool awaited = false;
   for (uint64_t seq = first_seq; seq <= last_seq; seq++) {
-    committed_one(shared->node, shared, seq);
+    awaited = committed_one(shared->node, shared, seq) || awaited;
   }
+  shared->commit_awaited = shared->commit_awaited || awaited;
+  node_publish(shared->node, shared->checkpoint, first_seq, last_seq, awaited);
   node_kept_unblock(shared);
   node_mark(shared->node, shared->checkpoint);
 }
@@ -250,7 +260,7 @@ static void sink_shadow_swap(void *context, replica_t *shadow, bool diverged) {
   node_trackers_again(node, checkpoint);
   replica_status_t status;
   replica_status(shadow, &status);
-  node_publish(node, checkpoint, status.committed.seq, false);
+  node_publish(node, checkpoint, status.committed.seq, status.committed.seq, false);
   pending_done(node, shared);
   node_mark(node, checkpoint);
 }
@@ -259,7 +269,7 @@ static void sink_shadow_swap(void *context, replica_t *shadow, bool diverged) {
 
 node_shared_t *node_shared(node_t *node, directory_checkpoint_t *checkpoint) {
   if (checkpoint->shared == NULL) {
-    node_shared_t *shared = calloc(1, sizeof *shared);
+    node_shared_t *shared = malloc(sizeof *shared);
     if (shared == NULL) {
       return NULL;
     }
@@ -295,7 +305,7 @@ static bool has_replicator(node_t *node, node_shared_t *shared) {
                             .shadow_drop = sink_shadow_drop};
   node_local_t *local = shared->checkpoint->local;
   if (local == NULL && shared->local_spare == NULL) { /* for when it has a replica */
-    shared->local_spare = node_local_new(node, NULL);
+    shared->local_spare = node_local_new(NULL);
   }
   bool ok = (local != NULL || shared->local_spare != NULL) &&
             replicator_new(&sink, node->cluster->scratch, node->config.node_id, shared->checkpoint->id,
@@ -377,7 +387,7 @@ vesta_err_t node_shared_make(node_t *node, directory_checkpoint_t *checkpoint) {
   if (err != VESTA_OK) {
     return err;
   }
-  checkpoint->local = node_local_new(node, replica);
+  checkpoint->local = node_local_new(replica);
   if (checkpoint->local == NULL) {
     replica_destroy(&replica);
     node->config.storage.remove(node->config.storage.context, checkpoint->id);
@@ -398,7 +408,7 @@ void node_shared_begin(node_t *node, node_shared_t *shared) {
 void node_shared_leave(node_t *node, node_shared_t *shared, bool diverged) {
   directory_checkpoint_t *checkpoint = shared->checkpoint;
   replicator_destroy(&shared->replicator);
-  shared->joining = false;
+  shared->joining = WIRE_REPLICA_NONE;
   if (checkpoint->local != NULL) {
     replica_readable_until(checkpoint->local->replica, 0);
     node_applied_end(node, checkpoint->local, checkpoint);

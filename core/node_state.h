@@ -157,6 +157,8 @@ void node_users(node_t *node, const node_request_t *request);
 void node_load(node_t *node, const node_request_t *request);
 /** A stream was asked for through the request's handle. @return its number; 0: it is not listed */
 uint64_t node_stream_opened(node_t *node, const node_request_t *request);
+/** Is this PROGRESS a stream's, or a member's? Streams are listed where their applications are. */
+bool node_progress_is_of_stream(const wire_message_t *progress);
 /** A PROGRESS of a stream. */
 void node_stream_progress(node_t *node, const node_request_t *request);
 /** So many operations were committed after a position of this history. */
@@ -164,6 +166,8 @@ uint64_t node_behind(const directory_checkpoint_t *checkpoint, vesta_pos_t posit
 
 /* ---- node_ordered.c ---- */
 void node_ordered(node_t *node, const wire_message_t *op);
+/** A checkpoint is no more: who waits for it is answered, and its region goes. */
+void node_checkpoint_end(node_t *node, directory_checkpoint_t *checkpoint);
 void node_order_refused(node_t *node, const wire_message_t *op, vesta_err_t err);
 void node_sessions_again(node_t *node);
 /** Bring the replica to what the directory says (epoch, unlinked, retention); tries again later when memory is short. */
@@ -179,7 +183,7 @@ void node_promotion_late(node_t *node, directory_checkpoint_t *checkpoint);
 void node_session_over(node_t *node, vesta_token_t session);
 /** Set the wall clock deadline from expiry and retention. */
 void node_schedule(node_t *node, directory_checkpoint_t *checkpoint);
-node_local_t *node_local_new(node_t *node, replica_t *replica);
+node_local_t *node_local_new(replica_t *replica);
 /** Forget the results of sessions that the directory does not know. @return OK; NO_MEMORY: they are kept */
 vesta_err_t node_forget_strangers(const node_t *node, replica_t *replica);
 void node_local_destroy(node_t *node, node_local_t **local);
@@ -197,8 +201,11 @@ void node_synchronize(node_t *node, const node_request_t *request);
 void node_expire(node_t *node, directory_checkpoint_t *checkpoint, uint32_t sections_max);
 /** Judge a change as far as that goes without the replica, and say what it is: its elements are node->replica_elements. */
 vesta_err_t node_change_judge(node_t *node, const node_request_t *request, replica_op_t *op, node_wait_t **wait);
-/** Operations up to `seq` are committed: tell the streams. */
-void node_publish(node_t *node, const directory_checkpoint_t *checkpoint, uint64_t seq, bool awaited);
+/** Operations from one to the other are committed: tell the streams. */
+void node_publish(node_t *node, const directory_checkpoint_t *checkpoint, uint64_t first_seq, uint64_t last_seq,
+                  bool awaited);
+/** An operation with so much data is committed here. */
+void node_count_committed(node_t *node, const directory_checkpoint_t *checkpoint, uint64_t data_bytes);
 /** May sections be used now? NOT_EXIST without an active replica. */
 vesta_err_t node_usable(const directory_checkpoint_t *checkpoint);
 /** An operation of our own on a replica, published. */

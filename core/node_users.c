@@ -246,6 +246,10 @@ uint64_t node_stream_opened(node_t *node, const node_request_t *request) {
   return stream->id;
 }
 
+bool node_progress_is_of_stream(const wire_message_t *progress) {
+  return progress->state == WIRE_PROGRESS_STREAM || progress->state == WIRE_PROGRESS_STREAM_END;
+}
+
 void node_stream_progress(node_t *node, const node_request_t *request) {
   directory_stream_t *stream = directory_stream(request->handle, request->message->member, 0);
   if (stream == NULL) {

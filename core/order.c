@@ -240,7 +240,6 @@ static int order_by_node(const void *a, const void *b) {
 }
 
 static void order_members(order_view_t *view, const uint32_t *members, uint32_t count) {
-  uint32_t nodes[VESTA_NODES_MAX];
   view->count = count;
   for (uint32_t i = 0; i < count; i++) {
     view->members[i].node = members[i];
@@ -248,8 +247,7 @@ static void order_members(order_view_t *view, const uint32_t *members, uint32_t 
   qsort(view->members, count, sizeof *view->members, order_by_node);
   view->hash = count;
   for (uint32_t i = 0; i < count; i++) {
-    nodes[i] = view->members[i].node;
-    view->hash = view->hash * UINT64_C(0x9e3779b97f4a7c15) + nodes[i];
+    view->hash = view->hash * UINT64_C(0x9e3779b97f4a7c15) + view->members[i].node;
   }
 }
 
@@ -398,7 +396,7 @@ void order_time(order_t *order, int64_t now_ns) {
   }
   if (order->fetch.ask_ns <= now_ns) {
     order_count(order, ORDER_COUNTER_CHUNKS_AGAIN);
-    order_fetch_ask(order, ORDER_ASK_NS);
+    order_fetch_ask(order);
   }
   if (order_waits_for_members(order) && order->view.close_ns <= now_ns) {
     order_sync_late(order);

@@ -70,10 +70,10 @@ void order_fetch_begin(order_t *order, const order_member_t *source) {
     fetch->index = source->index;
     fetch->digest = source->digest;
   }
-  order_fetch_ask(order, ORDER_ASK_NS);
+  order_fetch_ask(order);
 }
 
-void order_fetch_ask(order_t *order, int64_t again_ns) {
+void order_fetch_ask(order_t *order) {
   order_fetch_t *fetch = &order->fetch;
   wire_message_t message = order_message(order, WIRE_PEER_DIRECTORY_GET);
   message.lineage = fetch->cluster;
@@ -85,7 +85,7 @@ void order_fetch_ask(order_t *order, int64_t again_ns) {
     message.from_seq = order->history->last;
     message.offset = order_history_digest_last(order->history);
   }
-  fetch->ask_ns = order->now_ns + again_ns;
+  fetch->ask_ns = order->now_ns + ORDER_ASK_NS;
   order->config.sink.peer(order->config.sink.context, fetch->source, &message, vesta_bytes(NULL, 0));
 }
 
@@ -203,7 +203,7 @@ void order_fetch_part(order_t *order, uint32_t from, const wire_message_t *messa
   }
   if (fetch->mode != FETCH_ASKING && (is_tail != (fetch->mode == FETCH_TAIL) || message->number != fetch->stamp)) {
     fetch_restart(order); /* the source has written it out anew, or has the history no more */
-    order_fetch_ask(order, ORDER_ASK_NS);
+    order_fetch_ask(order);
     return;
   }
   fetch->stamp = message->number;
@@ -219,7 +219,7 @@ void order_fetch_part(order_t *order, uint32_t from, const wire_message_t *messa
   if ((message->state & WIRE_DIRECTORY_LAST) != 0) {
     fetch_done(order);
   } else {
-    order_fetch_ask(order, ORDER_ASK_NS);
+    order_fetch_ask(order);
   }
 }
 

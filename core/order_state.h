@@ -253,11 +253,10 @@ void order_sync_synced(order_t *order, order_member_t *member, const wire_messag
 void order_sync_late(order_t *order);
 /* This node has what was agreed on. */
 void order_sync_ready(order_t *order);
-void order_sync_abort(order_t *order);
 
 /* ---- order_fetch.c ---- */
 void order_fetch_begin(order_t *order, const order_member_t *source);
-void order_fetch_ask(order_t *order, int64_t again_ns);
+void order_fetch_ask(order_t *order);
 void order_fetch_get(order_t *order, uint32_t from, const wire_message_t *message);
 void order_fetch_part(order_t *order, uint32_t from, const wire_message_t *message, vesta_bytes_t payload);
 /* What was fetched takes its place: of the directory, or behind the own history. Term, ring and participants are set

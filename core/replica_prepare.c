@@ -25,10 +25,6 @@ typedef struct section_before {
   int64_t expiry_ns;
 } section_before_t;
 
-static bool kind_has_data(vesta_kind_t kind) {
-  return kind == VESTA_KIND_CREATED || kind == VESTA_KIND_WRITTEN || kind == VESTA_KIND_OVERWRITTEN;
-}
-
 static bool something_is_in_flight(const replica_t *replica) {
   return replica->header->prepared_seq > replica->header->committed_seq;
 }
@@ -38,7 +34,6 @@ static bool something_is_in_flight(const replica_t *replica) {
 static void plan_begin(replica_t *replica, const replica_op_t *op) {
   replica_plan_t *plan = &replica->plan;
   plan->op = op;
-  plan->bad_element = REPLICA_NO_ELEMENT;
   plan->freed_last = plan->deletes = 0;
   plan->generated = 0;
   plan->generated_id_size = 0;
@@ -191,7 +186,7 @@ static vesta_err_t parameters_judge(const replica_t *replica, const replica_elem
     bool is_alone = replica->plan.op->element_count == 1;
     return is_alone && e->id.size == 0 && !is_epoch_back ? VESTA_OK : VESTA_ERR_INVALID_PARAM;
   }
-  if (kind_has_data(e->kind) && e->data.size > layout->section_bytes_max) {
+  if (replica_kind_has_data(e->kind) && e->data.size > layout->section_bytes_max) {
     return VESTA_ERR_INVALID_PARAM;
   }
   if (e->kind == VESTA_KIND_WRITTEN && e->offset > layout->section_bytes_max - e->data.size) {
@@ -310,7 +305,7 @@ static vesta_err_t element_judge(replica_t *replica, uint32_t index) {
   const replica_element_t *e = &plan->op->elements[index];
   replica_planned_t *planned = &plan->elements[index];
   *planned = (replica_planned_t){.element = e, .id = e->id, .slot = REPLICA_NO_SLOT};
-  if (kind_has_data(e->kind)) {
+  if (replica_kind_has_data(e->kind)) {
     planned->data = e->data;
   }
 

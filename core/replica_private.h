@@ -126,9 +126,8 @@ struct replica {
   replica_session_place_t sessions[VESTA_REPLICA_SESSIONS_MAX];
   uint16_t session_free; /* first of the free places below sessions_high: place + 1 */
 
-  bool corrupts;       /* what is being prepared leaves its sections corrupted */
-  uint8_t *named;      /* while it is being filled, a bit for each slot: named since the mark */
-  uint32_t sweep_slot; /* how far the sweep is */
+  bool corrupts;  /* what is being prepared leaves its sections corrupted */
+  uint8_t *named; /* while it is being filled, a bit for each slot: named since the mark */
 
   replica_plan_t plan;
 };
@@ -217,6 +216,9 @@ static inline uint32_t replica_log_element_data_at(const replica_t *replica, con
 /* Of the whole checkpoint, not of a section. */
 static inline bool replica_kind_is_exclusive(uint32_t kind) {
   return kind == VESTA_KIND_UNLINKED || kind == VESTA_KIND_RETENTION_SET || kind == VESTA_KIND_EPOCH;
+}
+static inline bool replica_kind_has_data(uint32_t kind) {
+  return kind == VESTA_KIND_CREATED || kind == VESTA_KIND_WRITTEN || kind == VESTA_KIND_OVERWRITTEN;
 }
 static inline bool replica_kind_deletes(uint32_t kind) {
   return kind == VESTA_KIND_DELETED || kind == VESTA_KIND_EXPIRED;

@@ -15,8 +15,6 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define SWEEP_SLOTS 65536U /* looked at in one call */
-
 /* ---- the log, to be sent ---- */
 
 vesta_err_t replica_log_record(const replica_t *replica, uint64_t seq, replica_record_t *record) {
@@ -60,9 +58,7 @@ void replica_readable_until(replica_t *replica, int64_t steady_ns) {
 static void op_strip(const replica_op_t *op, replica_element_t *elements) {
   for (uint32_t i = 0; i < op->element_count; i++) {
     elements[i] = op->elements[i];
-    bool has_data = op->elements[i].kind == VESTA_KIND_CREATED || op->elements[i].kind == VESTA_KIND_WRITTEN ||
-                    op->elements[i].kind == VESTA_KIND_OVERWRITTEN;
-    if (has_data) {
+    if (replica_kind_has_data(op->elements[i].kind)) {
       elements[i].kind = op->elements[i].kind == VESTA_KIND_CREATED ? VESTA_KIND_CREATED : VESTA_KIND_OVERWRITTEN;
       elements[i].offset = 0;
       elements[i].data = vesta_bytes(NULL, 0);
@@ -169,7 +165,6 @@ vesta_err_t replica_load_begin(replica_t *replica) {
   if (replica->named == NULL) {
     return VESTA_ERR_NO_MEMORY;
   }
-  replica->sweep_slot = 0;
   REPLICA_STORE(replica, replica->header->readable_until_ns, INT64_C(0));
   REPLICA_STORE(replica, replica->header->incomplete, 1U);
   return VESTA_OK;
@@ -323,21 +318,15 @@ vesta_err_t replica_load_result(replica_t *replica, vesta_token_t token, uint64_
   return VESTA_OK;
 }
 
-void replica_load_mark(replica_t *replica) {
-  memset(replica->named, 0, replica->layout.sections_max / 8 + 1);
-  replica->sweep_slot = 0;
-}
+void replica_load_mark(replica_t *replica) { memset(replica->named, 0, replica->layout.sections_max / 8 + 1); }
 
-bool replica_load_sweep(replica_t *replica) {
-  uint32_t end = replica->header->slots_high;
-  for (uint32_t i = 0; i < SWEEP_SLOTS && replica->sweep_slot < end; i++, replica->sweep_slot++) {
-    uint32_t slot = replica->sweep_slot;
+void replica_load_sweep(replica_t *replica) {
+  for (uint32_t slot = 0; slot < replica->header->slots_high; slot++) {
     bool named = (replica->named[slot / 8] & 1U << slot % 8) != 0;
     if (!named && replica_descriptor(replica, slot)->id_mark > 1) {
       load_remove(replica, slot);
     }
   }
-  return replica->sweep_slot < end;
 }
 
 /* Nothing that was loaded is newer than the position. */

@@ -82,8 +82,8 @@ vesta_err_t replica_load_result(replica_t *replica, vesta_token_t session, uint6
 
 /** What sections are named from now on? Those that are not, until the next sweep, are to go. */
 void replica_load_mark(replica_t *replica);
-/** Delete some of those that were not named since the mark. @return true when there may be more: call again */
-bool replica_load_sweep(replica_t *replica);
+/** Delete those that were not named since the mark. */
+void replica_load_sweep(replica_t *replica);
 
 /* What else a replica's state consists of. */
 typedef struct replica_load_rest {

@@ -77,7 +77,7 @@ void replicator_configure(replicator_t *r, const replicator_config_t *config, in
   if (replicator_is_primary(r)) {
     replicator_primary_configure(r, now_ns);
   } else if (other || (!r->following && !r->fetch.wanted)) {
-    replicator_copy_configure(r, now_ns); /* the primary may know it only now */
+    replicator_say_position(r, now_ns); /* the primary may know it only now */
   }
 }
 
@@ -164,7 +164,7 @@ void replicator_flush(replicator_t *r, int64_t now_ns) {
   if (replicator_is_primary(r)) {
     replicator_primary_flush(r, now_ns);
   } else {
-    replicator_copy_flush(r, now_ns);
+    replicator_copy_flush(r);
   }
 }
 

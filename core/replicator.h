@@ -102,8 +102,9 @@ void replicator_destroy(replicator_t **replicator);
 void replicator_configure(replicator_t *replicator, const replicator_config_t *config, int64_t now_ns);
 /** There is a link to that node, a new one. */
 void replicator_peer_up(replicator_t *replicator, uint32_t node, int64_t now_ns);
-/** Primary: that node, which holds no replica or is no required one, is to become one: it counts as required from now
- *  on if `required`. */
+/** Primary: that node, which holds no replica or is no required one, is to become one. It counts as required, if
+ *  `required`, from when it follows and was heard: before that it has nothing that could be lost.
+ *  @return OK; NO_RESOURCES: not the primary, or there are as many copies as can be */
 vesta_err_t replicator_invite(replicator_t *replicator, uint32_t node, bool required);
 /** Primary: never mind. */
 void replicator_uninvite(replicator_t *replicator, uint32_t node);
@@ -129,7 +130,8 @@ bool replicator_everywhere(const replicator_t *replicator, uint64_t seq);
 /** Is a client's operation prepared and not committed? */
 bool replicator_in_flight(const replicator_t *replicator, vesta_token_t session, uint64_t request);
 
-/** A message from another node about this checkpoint. Nonsense is ignored and counted. */
+/** A message from another node about this checkpoint. What does not fit, or is nonsense, is ignored or answered with a
+ *  POSITION. */
 void replicator_receive(replicator_t *replicator, uint32_t from, const wire_message_t *message, vesta_bytes_t payload,
                         int64_t now_ns);
 /** At the end of a step: send what has gathered. */

@@ -39,17 +39,11 @@ void replicator_say_position(replicator_t *r, int64_t now_ns) {
   r->sink.send(r->sink.context, r->config.primary, &position, vesta_bytes(NULL, 0));
 }
 
-void replicator_copy_configure(replicator_t *r, int64_t now_ns) {
-  r->fetch.wanted = false;
-  replicator_say_position(r, now_ns);
-}
-
 void replicator_leave(replicator_t *r, bool leaves, int64_t now_ns) {
   leaves = leaves && r->replica != NULL && !replicator_is_primary(r);
   if (r->leaving != leaves || (leaves && r->position_ns == INT64_MAX)) { /* the answer may have been of no use */
     r->leaving = leaves;
     replicator_fetch_end(r);
-    r->fetch.wanted = false;
     replicator_say_position(r, now_ns);
   }
 }
@@ -96,7 +90,7 @@ void replicator_cut(replicator_t *r, const wire_message_t *cut, int64_t now_ns) 
 
 /* ---- the log ---- */
 
-static void say_stuck(replicator_t *r, uint64_t seq, vesta_err_t err, uint32_t element) {
+static void say_stuck(replicator_t *r, uint64_t seq, vesta_err_t err, uint32_t element, int64_t now_ns) {
   wire_message_t nack = replicator_message(r, WIRE_PEER_NACK);
   nack.number = r->stint;
   nack.generation = r->copy_generation;
@@ -104,12 +98,12 @@ static void say_stuck(replicator_t *r, uint64_t seq, vesta_err_t err, uint32_t e
   nack.error = (uint64_t)err;
   nack.element = element;
   r->stuck = true;
-  r->position_ns = INT64_MAX - 1; /* set when it is flushed: a cut should come */
+  r->position_ns = now_ns + REPLICATOR_POSITION_NS; /* unless a cut comes before */
   r->sink.send(r->sink.context, r->config.primary, &nack, vesta_bytes(NULL, 0));
 }
 
 /* One operation of the primary's. False: it can't be. */
-static bool take(replicator_t *r, const replica_op_t *op, uint64_t epoch, uint64_t seq) {
+static bool take(replicator_t *r, const replica_op_t *op, uint64_t epoch, uint64_t seq, int64_t now_ns) {
   replica_result_t result = {.element = REPLICA_NO_ELEMENT};
   vesta_err_t err = replica_prepare(r->replica, op, &result);
   if (err != VESTA_OK && !r->config.synchronous) {
@@ -134,7 +128,7 @@ static bool take(replicator_t *r, const replica_op_t *op, uint64_t epoch, uint64
     }
   }
   if (err != VESTA_OK) {
-    say_stuck(r, seq, err, result.element);
+    say_stuck(r, seq, err, result.element, now_ns);
   }
   return err == VESTA_OK;
 }
@@ -179,7 +173,7 @@ void replicator_log(replicator_t *r, const wire_message_t *log, vesta_bytes_t pa
   r->ack_due = r->ack_due || log->element_count > 0; /* how far it is committed nobody waits for */
   while ((err = replicator_records_next(&records, &op)) == VESTA_OK) {
     commit_told(r, log); /* first: the primary had, before it made what follows */
-    if (!take(r, &op, records.epoch, records.seq)) {
+    if (!take(r, &op, records.epoch, records.seq, now_ns)) {
       break;
     }
   }
@@ -191,15 +185,12 @@ void replicator_log(replicator_t *r, const wire_message_t *log, vesta_bytes_t pa
   r->log_bytes = log->cursor;
 }
 
-void replicator_copy_flush(replicator_t *r, int64_t now_ns) {
-  if (r->position_ns == INT64_MAX - 1) {
-    r->position_ns = now_ns + REPLICATOR_POSITION_NS;
-  }
-  if (!r->ack_due || !r->following || r->replica == NULL) {
-    r->ack_due = false;
+void replicator_copy_flush(replicator_t *r) {
+  bool due = r->ack_due && r->following && r->replica != NULL;
+  r->ack_due = false;
+  if (!due) {
     return;
   }
-  r->ack_due = false;
   replica_status_t status;
   replica_status(r->replica, &status);
   wire_message_t ack = replicator_message(r, WIRE_PEER_ACK);

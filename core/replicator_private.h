@@ -175,10 +175,9 @@ void replicator_nack(replicator_t *replicator, uint32_t from, const wire_message
 void replicator_primary_flush(replicator_t *replicator, int64_t now_ns);
 
 /* ---- replicator_copy.c ---- */
-void replicator_copy_configure(replicator_t *replicator, int64_t now_ns);
 void replicator_log(replicator_t *replicator, const wire_message_t *message, vesta_bytes_t payload, int64_t now_ns);
 void replicator_cut(replicator_t *replicator, const wire_message_t *message, int64_t now_ns);
-void replicator_copy_flush(replicator_t *replicator, int64_t now_ns);
+void replicator_copy_flush(replicator_t *replicator);
 void replicator_say_position(replicator_t *replicator, int64_t now_ns);
 
 /* ---- replicator_transfer.c ---- */

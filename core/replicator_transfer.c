@@ -454,8 +454,7 @@ static vesta_err_t chunk_load(replicator_fetch_t *f, const wire_message_t *chunk
 static void pass_end(replicator_t *r, const wire_message_t *chunk, vesta_pos_t now, int64_t now_ns) {
   replicator_fetch_t *f = &r->fetch;
   if (f->full) {
-    while (replica_load_sweep(f->shadow)) {
-    }
+    replica_load_sweep(f->shadow);
   }
   /* All of it in one step of the primary, or nothing has changed since the step that began it: parts of two answers to
    * one question may have come. */

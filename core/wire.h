@@ -76,8 +76,9 @@
   X(INFO, 22, 0, "reply: text: the daemon's counters as key=value lines")                                              \
   X(TRACK, 23, WIRE_F(FLAGS), "tell changes of this handle's checkpoint (0: of all handles); state: 1 on, 0 off")      \
   X(PROMOTE, 24, WIRE_F(HANDLE),                                                                                       \
-    "make this member the active one, whoever is; time_ns: not after that, CLOCK_BOOTTIME (0: always); "               \
-    "epoch: grant it anew if that grant is still its own, else nothing; reply: as JOIN's")                             \
+    "make this member the active one, whoever is; time_ns: not after that, CLOCK_BOOTTIME (0: always); between "       \
+    "nodes: how much of that is left; epoch: grant it anew if that grant is still its own, else nothing; reply: as "   \
+    "JOIN's")                                                                                                          \
   X(RECOVER, 25, WIRE_F(NAME) | WIRE_F(NODE),                                                                          \
     "a checkpoint that waits for nodes which are away goes on with what this node's replica has; flags: "              \
     "WIRE_RECOVER_...; for the service's user and root")                                                               \

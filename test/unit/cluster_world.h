@@ -58,16 +58,17 @@ typedef struct cluster_member {
   cluster_letter_t *first, **last;
   cluster_region_t regions[CLUSTER_REGIONS_MAX];
   cluster_letter_t *journal, **journal_last;
-  bool full;    /* no pages any more */
-  bool stopped; /* SIGSTOP: what comes waits */
-  bool mute;    /* what it says to single nodes is lost */
+  bool full;        /* no pages any more */
+  bool stopped;     /* SIGSTOP: what comes waits */
+  bool mute;        /* what it says to single nodes is lost */
+  int64_t clock_ns; /* its machine was started so long before the world */
   bool rewriting;
   void (*filed)(struct cluster_member *member); /* a region was made, or renamed */
-  uint32_t published;
-  uint64_t closed;         /* the last link that was closed */
-  bool has_quorum;         /* it said so, */
-  int64_t quorum_ns;       /* then */
-  cluster_answer_t answer; /* the last one on its link 1 */
+  bool answered_first;                          /* before what was published last */
+  uint64_t closed;                              /* the last link that was closed */
+  bool has_quorum;                              /* it said so, */
+  int64_t quorum_ns;                            /* then */
+  cluster_answer_t answer;                      /* the last one on its link 1 */
   wire_decoder_t *decoder;
 } cluster_member_t;
 
@@ -257,7 +258,7 @@ static inline void cluster_act(cluster_member_t *member, const node_action_t *ac
       cluster_clear(&member->journal, &member->journal_last);
       assert_true(node_snapshot(member->node, cluster_journal_row, member));
       break;
-    case NODE_ACTION_PUBLISH: member->published++; break;
+    case NODE_ACTION_PUBLISH: member->answered_first = member->answer.come; break;
     case NODE_ACTION_DIVERGED: world->diverged++; break;
     case NODE_ACTION_QUORUM:
       member->has_quorum = action->quorum;
@@ -276,12 +277,18 @@ static inline void cluster_step(cluster_member_t *member, node_event_t *event) {
   cluster_world_t *world = member->world;
   node_actions_t actions;
   event->wall_ns = world->now_ns + 1000 * CLUSTER_SECOND;
-  event->steady_ns = world->now_ns;
+  event->steady_ns = world->now_ns + member->clock_ns;
   event->random = (vesta_token_t){.hi = ++world->random * 7919, .lo = ++world->random * 104729};
   node_step(member->node, event, &actions);
   for (uint32_t i = 0; i < actions.count; i++) {
     cluster_act(member, &actions.items[i]);
   }
+}
+
+/* In the time of the world. */
+static inline int64_t cluster_wake_ns(const cluster_member_t *member) {
+  int64_t wake_ns = node_wake_ns(member->node);
+  return wake_ns == INT64_MAX ? wake_ns : wake_ns - member->clock_ns;
 }
 
 /* Deliver until nothing is on its way. */
@@ -309,13 +316,13 @@ static inline void cluster_run(cluster_world_t *world) {
         cluster_step(member, &event);
         free(letter);
         any = true;
-      } else if (member->node != NULL && node_wake_ns(member->node) <= world->now_ns) {
+      } else if (member->node != NULL && cluster_wake_ns(member) <= world->now_ns) {
         node_event_t event = {.kind = NODE_EVENT_TIME};
         cluster_step(member, &event);
         if (++turns > 100000) {
           fail_msg("node %u is never at rest", member->id);
         }
-        any = any || node_wake_ns(member->node) <= world->now_ns;
+        any = any || cluster_wake_ns(member) <= world->now_ns;
       }
     }
   }
@@ -329,8 +336,8 @@ static inline void cluster_pass(cluster_world_t *world, int64_t ns) {
     int64_t next_ns = end_ns;
     for (uint32_t i = 0; i < CLUSTER_NODES; i++) {
       const cluster_member_t *member = &world->members[i];
-      if (member->node != NULL && !member->stopped && node_wake_ns(member->node) < next_ns) {
-        next_ns = node_wake_ns(member->node);
+      if (member->node != NULL && !member->stopped && cluster_wake_ns(member) < next_ns) {
+        next_ns = cluster_wake_ns(member);
       }
     }
     world->now_ns = next_ns > world->now_ns ? next_ns : world->now_ns + 1;
@@ -392,7 +399,9 @@ static inline void cluster_start(cluster_world_t *world, uint32_t index) {
     assert_int_equal(wire_decode(member->decoder, row->bytes, row->head_size, &message), VESTA_OK);
     assert_int_equal(node_restore(member->node, &message), VESTA_OK);
   }
-  assert_int_equal(node_start(member->node, world->now_ns + 1000 * CLUSTER_SECOND, world->now_ns, &actions), VESTA_OK);
+  assert_int_equal(
+      node_start(member->node, world->now_ns + 1000 * CLUSTER_SECOND, world->now_ns + member->clock_ns, &actions),
+      VESTA_OK);
   for (uint32_t i = 0; i < actions.count; i++) {
     cluster_act(member, &actions.items[i]);
   }
@@ -410,6 +419,13 @@ static inline void cluster_stop(cluster_world_t *world, uint32_t index, bool fil
       member->regions[i] = (cluster_region_t){0};
     }
   }
+}
+
+/** As by kill -9 and a start at once: it is back in the next view that the others have. */
+static inline void cluster_restart(cluster_world_t *world, uint32_t index, bool files) {
+  cluster_stop(world, index, files);
+  cluster_start(world, index);
+  cluster_view(world, 0);
 }
 
 static inline void cluster_new(cluster_world_t *world, uint32_t nodes) {
@@ -493,12 +509,17 @@ static inline uint64_t cluster_open(cluster_world_t *world, uint32_t index, cons
   return reply->handle;
 }
 
+/** A new process on that node opens the checkpoint "a". @return its handle */
+static inline uint64_t cluster_enter(cluster_world_t *world, uint32_t index, uint32_t creation_flags) {
+  cluster_hello(world, index);
+  return cluster_open(world, index, "a", creation_flags);
+}
+
 /** A process on each of the first nodes has the checkpoint "a" open. */
 static inline void cluster_open_all(cluster_world_t *world, uint32_t nodes, uint32_t creation_flags,
                                     uint64_t *handles) {
   for (uint32_t i = 0; i < nodes; i++) {
-    cluster_hello(world, i);
-    handles[i] = cluster_open(world, i, "a", creation_flags);
+    handles[i] = cluster_enter(world, i, creation_flags);
   }
 }
 

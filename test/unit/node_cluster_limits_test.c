@@ -13,8 +13,7 @@ static uint64_t counter(cluster_world_t *world, uint32_t index, node_counter_t w
 /* Node 1 has a checkpoint open, and is alone, without quorum: whatever it is asked for is kept. */
 static uint64_t cut_off_world(cluster_world_t *world) {
   cluster_new(world, 3);
-  cluster_hello(world, 0);
-  uint64_t handle = cluster_open(world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
+  uint64_t handle = cluster_enter(world, 0, VESTA_CREATE_ALL_REPLICAS);
   cluster_stop(world, 1, true);
   cluster_stop(world, 2, true);
   cluster_view(world, 0);
@@ -160,8 +159,7 @@ static void a_checkpoint_gets_as_many_replicas_as_are_wished_for(void **state) {
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  (void)cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
+  (void)cluster_enter(&world, 0, VESTA_CREATE_ALL_REPLICAS);
   cluster_pass(&world, 5 * CLUSTER_SECOND);
   assert_int_equal(replicas_at(&world, 0), VESTA_REPLICAS_DEFAULT);
   cluster_end(&world);
@@ -173,8 +171,7 @@ static void a_replica_that_owes_an_acknowledgement_is_taken_out_after_the_time_a
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
+  uint64_t handle = cluster_enter(&world, 0, VESTA_CREATE_ALL_REPLICAS);
   cluster_pass(&world, 2 * CLUSTER_SECOND);
   assert_int_equal(replicas_at(&world, 0), 2);
   world.members[1].deaf = true;
@@ -197,8 +194,7 @@ static void sessions_of_a_node_that_left_end_after_the_time_and_not_before(void 
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  (void)cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
+  (void)cluster_enter(&world, 0, VESTA_CREATE_ALL_REPLICAS);
   uint64_t term = order_term(world.members[1].node->cluster->order);
   cluster_stop(&world, 0, true);
   cluster_view(&world, 0);

@@ -13,8 +13,7 @@ static void what_was_written_survives_when_all_nodes_restart_before_its_making_i
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  uint64_t handle = cluster_open(&world, 0, "a", ALL_COLLOCATED);
+  uint64_t handle = cluster_enter(&world, 0, ALL_COLLOCATED);
   assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "kept"), VESTA_OK);
   for (uint32_t i = 0; i < 3; i++) {
     cluster_stop(&world, i, true);
@@ -24,8 +23,7 @@ static void what_was_written_survives_when_all_nodes_restart_before_its_making_i
   }
   cluster_view(&world, 0);
   cluster_pass(&world, 5 * CLUSTER_SECOND);
-  cluster_hello(&world, 0);
-  handle = cluster_open(&world, 0, "a", ALL_COLLOCATED);
+  handle = cluster_enter(&world, 0, ALL_COLLOCATED);
   assert_int_equal(cluster_read(&world, 0, handle, "s"), 4);
   cluster_end(&world);
 }
@@ -34,16 +32,14 @@ static void a_node_whose_journal_is_gone_takes_up_the_regions_it_still_has(void 
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  uint64_t handle = cluster_open(&world, 0, "a", ALL_COLLOCATED);
+  uint64_t handle = cluster_enter(&world, 0, ALL_COLLOCATED);
   assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "kept"), VESTA_OK);
   cluster_stop(&world, 0, true);
   cluster_clear(&world.members[0].journal, &world.members[0].journal_last);
   cluster_start(&world, 0);
   cluster_view(&world, 0);
   cluster_pass(&world, 5 * CLUSTER_SECOND);
-  cluster_hello(&world, 0);
-  handle = cluster_open(&world, 0, "a", ALL_COLLOCATED);
+  handle = cluster_enter(&world, 0, ALL_COLLOCATED);
   assert_int_equal(cluster_read(&world, 0, handle, "s"), 4);
   cluster_end(&world);
 }
@@ -52,12 +48,9 @@ static void the_last_replica_in_sync_whose_files_are_gone_takes_its_checkpoint_w
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  uint64_t handle = cluster_open(&world, 0, "a", ALL_COLLOCATED);
+  uint64_t handle = cluster_enter(&world, 0, ALL_COLLOCATED);
   assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "lost"), VESTA_OK);
-  cluster_stop(&world, 0, false);
-  cluster_start(&world, 0);
-  cluster_view(&world, 0);
+  cluster_restart(&world, 0, false);
   cluster_pass(&world, 5 * CLUSTER_SECOND);
   cluster_hello(&world, 0);
   assert_null(cluster_checkpoint(&world, 0));
@@ -70,15 +63,11 @@ static void a_primary_that_comes_back_at_once_without_its_files_gives_way_to_the
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  cluster_hello(&world, 2);
-  uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
-  uint64_t third = cluster_open(&world, 2, "a", VESTA_CREATE_ALL_REPLICAS);
+  uint64_t handle = cluster_enter(&world, 0, VESTA_CREATE_ALL_REPLICAS);
+  uint64_t third = cluster_enter(&world, 2, VESTA_CREATE_ALL_REPLICAS);
   cluster_pass_until(&world, directory_replica_count(cluster_checkpoint(&world, 0), WIRE_REPLICA_IN_SYNC) == 2);
   assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "kept"), VESTA_OK);
-  cluster_stop(&world, 0, false);
-  cluster_start(&world, 0);
-  cluster_view(&world, 0);
+  cluster_restart(&world, 0, false);
   assert_int_equal(cluster_read(&world, 2, third, "s"), 4);
   assert_int_equal(cluster_change(&world, 2, third, VESTA_KIND_OVERWRITTEN, "s", "again"), VESTA_OK);
   cluster_end(&world);
@@ -96,8 +85,7 @@ static void a_replica_that_was_taken_out_is_waited_for_until_it_surely_is_not_re
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
+  uint64_t handle = cluster_enter(&world, 0, VESTA_CREATE_ALL_REPLICAS);
   cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
   assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "old"), VESTA_OK);
   world.members[1].mute = true; /* it beats, and acknowledges nothing */
@@ -132,8 +120,7 @@ static void a_replica_in_sync_that_comes_back_is_not_read_before_it_follows(void
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
+  uint64_t handle = cluster_enter(&world, 0, VESTA_CREATE_ALL_REPLICAS);
   cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
   assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "old"), VESTA_OK);
   cluster_pass_until(&world, readable_until_ns(&world, 1) > world.now_ns);
@@ -167,8 +154,7 @@ static void what_concerns_a_whole_checkpoint_is_not_starved_by_changes(void **st
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
+  uint64_t handle = cluster_enter(&world, 0, VESTA_CREATE_ALL_REPLICAS);
   cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
   world.members[1].mute = true;
   (void)ask_change(&world, 0, handle, VESTA_KIND_CREATED, "s");
@@ -238,8 +224,7 @@ static void a_primary_that_ends_in_good_order_leaves_nothing_behind_that_others_
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ACTIVE_REPLICA);
+  uint64_t handle = cluster_enter(&world, 0, VESTA_CREATE_ACTIVE_REPLICA);
   cluster_pass_until(&world, directory_replica_count(cluster_checkpoint(&world, 0), WIRE_REPLICA_IN_SYNC) == 2);
   assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "1"), VESTA_OK);
   assert_true(node_drained(world.members[0].node));
@@ -261,8 +246,7 @@ static void a_primary_that_ends_in_good_order_leaves_nothing_behind_that_others_
   (void)number;
   cluster_stop(&world, 0, true);
   cluster_view(&world, 0);
-  cluster_hello(&world, 1);
-  uint64_t second = cluster_open(&world, 1, "a", VESTA_CREATE_ACTIVE_REPLICA);
+  uint64_t second = cluster_enter(&world, 1, VESTA_CREATE_ACTIVE_REPLICA);
   assert_int_equal(cluster_read(&world, 1, second, "s"), 1);
   assert_int_equal(world.members[1].answer.payload[0], '2');
   cluster_end(&world);
@@ -302,11 +286,9 @@ static void what_two_lives_of_a_node_send_to_a_primary_is_told_apart(void **stat
   static cluster_world_t world;
   uint32_t generations[2];
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  (void)cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
+  (void)cluster_enter(&world, 0, VESTA_CREATE_ALL_REPLICAS);
   for (uint32_t life = 0; life < 2; life++) {
-    cluster_hello(&world, 2);
-    uint64_t handle = cluster_open(&world, 2, "a", VESTA_CREATE_ALL_REPLICAS);
+    uint64_t handle = cluster_enter(&world, 2, VESTA_CREATE_ALL_REPLICAS);
     world.members[0].mute = true;
     (void)ask_change(&world, 2, handle, VESTA_KIND_CREATED, "s");
     assert_non_null(cluster_checkpoint(&world, 2)->shared->kept);
@@ -433,6 +415,31 @@ static void an_active_member_is_succeeded_when_its_node_goes_or_it_is_silent_whe
   cluster_pass(&world, 2 * CLUSTER_SECOND);
   assert_int_equal(group_at(&world, 0)->granted, members[0]);
   cluster_end(&world);
+}
+
+static void the_role_is_asked_for_of_a_primary_whose_clock_is_another(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  for (uint32_t ahead = 0; ahead < 2; ahead++) { /* who asks was started later than the primary's machine, or earlier */
+    cluster_new(&world, 3);
+    world.members[ahead].clock_ns = 3600 * CLUSTER_SECOND;
+    cluster_restart(&world, ahead, false);
+    cluster_pass(&world, 2 * CLUSTER_SECOND);
+    uint64_t handles[2];
+    cluster_open_all(&world, 2, VESTA_CREATE_ALL_REPLICAS, handles);
+    confirm(&world, 0, handles[0], join(&world, 0, handles[0], 0));
+    uint64_t member = join(&world, 1, handles[1], 0);
+    assert_int_equal(cluster_checkpoint(&world, 0)->primary, 1);
+    wire_message_t promote = {
+        .kind = WIRE_PROMOTE, .handle = handles[1], .time_ns = world.members[1].clock_ns + world.now_ns - 1};
+    assert_int_equal(cluster_call(&world, 1, &promote, NULL, 0)->error, VESTA_ERR_TRY_AGAIN); /* it is late */
+    assert_int_not_equal(group_at(&world, 1)->granted, member);
+    promote.number = 0;
+    promote.time_ns = world.members[1].clock_ns + world.now_ns + 10 * CLUSTER_SECOND;
+    assert_int_equal(cluster_call(&world, 1, &promote, NULL, 0)->error, VESTA_OK);
+    assert_int_equal(group_at(&world, 1)->granted, member);
+    cluster_end(&world);
+  }
 }
 
 static void a_change_can_wait_for_members_on_other_nodes_alone(void **state) {
@@ -583,6 +590,7 @@ int main(void) {
       cmocka_unit_test(of_a_collocated_checkpoint_two_replicas_stay_when_only_one_node_has_it_open),
       cmocka_unit_test(replicas_of_a_collocated_checkpoint_that_nobody_has_open_are_retained_where_they_are),
       cmocka_unit_test(an_active_member_is_succeeded_when_its_node_goes_or_it_is_silent_wherever_it_is),
+      cmocka_unit_test(the_role_is_asked_for_of_a_primary_whose_clock_is_another),
       cmocka_unit_test(a_change_can_wait_for_members_on_other_nodes_alone),
       cmocka_unit_test(what_members_on_other_nodes_applied_is_answered_wherever_its_primary_is),
       cmocka_unit_test(who_waits_to_be_applied_is_answered_although_the_primary_is_lost_meanwhile),

@@ -28,10 +28,8 @@ static void what_was_acknowledged_survives_the_loss_of_the_primary(void **state)
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  cluster_hello(&world, 1);
-  uint64_t first = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
-  uint64_t second = cluster_open(&world, 1, "a", VESTA_CREATE_ALL_REPLICAS);
+  uint64_t first = cluster_enter(&world, 0, VESTA_CREATE_ALL_REPLICAS);
+  uint64_t second = cluster_enter(&world, 1, VESTA_CREATE_ALL_REPLICAS);
   cluster_pass(&world, 2 * CLUSTER_SECOND); /* the second replica is there */
   assert_int_equal(cluster_change(&world, 0, first, VESTA_KIND_CREATED, "s", "kept"), VESTA_OK);
   cluster_stop(&world, 0, true);
@@ -43,8 +41,7 @@ static void what_was_acknowledged_survives_the_loss_of_the_primary(void **state)
   cluster_pass(&world, 3 * CLUSTER_SECOND);
   cluster_stop(&world, 1, true); /* whoever had it then: the one that came back or the third has it now */
   cluster_view(&world, 0);
-  cluster_hello(&world, 2);
-  uint64_t third = cluster_open(&world, 2, "a", VESTA_CREATE_ALL_REPLICAS);
+  uint64_t third = cluster_enter(&world, 2, VESTA_CREATE_ALL_REPLICAS);
   assert_int_equal(cluster_read(&world, 2, third, "s"), 5);
   cluster_end(&world);
 }
@@ -53,10 +50,8 @@ static void a_side_without_quorum_writes_nothing_and_catches_up_when_the_cut_hea
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  cluster_hello(&world, 1);
-  uint64_t first = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
-  uint64_t second = cluster_open(&world, 1, "a", VESTA_CREATE_ALL_REPLICAS);
+  uint64_t first = cluster_enter(&world, 0, VESTA_CREATE_ALL_REPLICAS);
+  uint64_t second = cluster_enter(&world, 1, VESTA_CREATE_ALL_REPLICAS);
   cluster_pass(&world, 2 * CLUSTER_SECOND);
   assert_int_equal(cluster_change(&world, 0, first, VESTA_KIND_CREATED, "s", "both"), VESTA_OK);
   world.members[0].side = 1;
@@ -75,8 +70,7 @@ static void a_replica_that_cannot_take_a_write_makes_it_fail_everywhere(void **s
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 2);
-  cluster_hello(&world, 0);
-  uint64_t first = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
+  uint64_t first = cluster_enter(&world, 0, VESTA_CREATE_ALL_REPLICAS);
   cluster_pass(&world, 2 * CLUSTER_SECOND);
   assert_int_equal(cluster_change(&world, 0, first, VESTA_KIND_CREATED, "s", "one"), VESTA_OK);
   world.members[1].full = true;
@@ -140,10 +134,8 @@ static vesta_err_t recover(cluster_world_t *world, uint32_t index, const char *n
  * taken out, or nothing. @return the handle that node 2 has it open through */
 static uint64_t waiting_world(cluster_world_t *world) {
   cluster_new(world, 3);
-  cluster_hello(world, 0);
-  cluster_hello(world, 1);
-  uint64_t first = cluster_open(world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
-  uint64_t second = cluster_open(world, 1, "a", VESTA_CREATE_ALL_REPLICAS);
+  uint64_t first = cluster_enter(world, 0, VESTA_CREATE_ALL_REPLICAS);
+  uint64_t second = cluster_enter(world, 1, VESTA_CREATE_ALL_REPLICAS);
   cluster_pass(world, 2 * CLUSTER_SECOND);
   assert_int_equal(cluster_change(world, 0, first, VESTA_KIND_CREATED, "s", "old"), VESTA_OK);
   world->members[1].deaf = true;
@@ -298,8 +290,7 @@ static void the_primary_tells_how_far_its_copies_are(void **state) {
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  uint64_t first = cluster_open(&world, 0, "a", VESTA_CREATE_ACTIVE_REPLICA);
+  uint64_t first = cluster_enter(&world, 0, VESTA_CREATE_ACTIVE_REPLICA);
   cluster_pass(&world, 2 * CLUSTER_SECOND);
   wire_message_t row;
   uint32_t other = (replica_row(&world, 0, 2, &row) & WIRE_USER_IN_SYNC) != 0 ? 2 : 3;
@@ -311,6 +302,40 @@ static void the_primary_tells_how_far_its_copies_are(void **state) {
   assert_int_equal(cluster_change(&world, 0, first, VESTA_KIND_CREATED, "s", "1"), VESTA_OK);
   (void)replica_row(&world, 0, other, &row);
   assert_int_equal(row.offset, 1);
+  cluster_end(&world);
+}
+
+static void data_is_counted_on_each_node_that_commits_it(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  uint64_t handles[3];
+  for (uint32_t i = 0; i < 3; i++) {
+    handles[i] = cluster_enter(&world, i, VESTA_CREATE_ALL_REPLICAS);
+  }
+  cluster_pass(&world, 2 * CLUSTER_SECOND);
+  assert_int_equal(cluster_change(&world, 0, handles[0], VESTA_KIND_CREATED, "s", "12345"), VESTA_OK);
+  assert_int_equal(cluster_change(&world, 1, handles[1], VESTA_KIND_OVERWRITTEN, "s", "123"), VESTA_OK);
+  cluster_pass(&world, CLUSTER_SECOND);
+  uint32_t replicas = 0;
+  for (uint32_t i = 0; i < 3; i++) {
+    uint64_t bytes = node_counter(world.members[i].node, NODE_COUNTER_COMMITTED_BYTES);
+    replicas += bytes != 0;
+    assert_true(bytes == 0 || bytes == 8);
+  }
+  assert_in_range(replicas, 2, 3);
+  assert_int_equal(node_counter(world.members[0].node, NODE_COUNTER_COMMITTED_BYTES), 8);
+  cluster_end(&world);
+}
+
+static void a_change_is_answered_before_it_is_published(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  uint64_t first = cluster_enter(&world, 0, VESTA_CREATE_ALL_REPLICAS);
+  cluster_pass(&world, 2 * CLUSTER_SECOND);
+  assert_int_equal(cluster_change(&world, 0, first, VESTA_KIND_CREATED, "s", "1"), VESTA_OK);
+  assert_true(world.members[0].answered_first);
   cluster_end(&world);
 }
 
@@ -329,6 +354,8 @@ int main(void) {
       cmocka_unit_test(only_the_services_user_and_root_may_recover),
       cmocka_unit_test(who_looks_needs_no_quorum),
       cmocka_unit_test(the_primary_tells_how_far_its_copies_are),
+      cmocka_unit_test(data_is_counted_on_each_node_that_commits_it),
+      cmocka_unit_test(a_change_is_answered_before_it_is_published),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

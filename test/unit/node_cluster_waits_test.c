@@ -18,8 +18,7 @@ static void the_link_of_a_session_that_ended_while_its_node_was_away_is_closed(v
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 2);
-  (void)cluster_open(&world, 2, "a", VESTA_CREATE_ALL_REPLICAS);
+  (void)cluster_enter(&world, 2, VESTA_CREATE_ALL_REPLICAS);
   world.members[2].side = 1;
   cluster_view(&world, 0);
   cluster_view(&world, 1);
@@ -41,8 +40,7 @@ static void a_generated_id_is_told_although_the_session_has_closed_the_checkpoin
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  uint64_t handle = cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
+  uint64_t handle = cluster_enter(&world, 0, VESTA_CREATE_ALL_REPLICAS);
   cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
   world.members[1].mute = true; /* it does not acknowledge */
   uint64_t number = ask_change(&world, 0, handle, VESTA_KIND_CREATED, "");
@@ -68,10 +66,8 @@ static void an_error_that_was_meant_for_an_earlier_life_of_the_node_is_not_belie
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  cluster_hello(&world, 2);
-  (void)cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
-  uint64_t handle = cluster_open(&world, 2, "a", VESTA_CREATE_ALL_REPLICAS);
+  (void)cluster_enter(&world, 0, VESTA_CREATE_ALL_REPLICAS);
+  uint64_t handle = cluster_enter(&world, 2, VESTA_CREATE_ALL_REPLICAS);
   cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
   world.members[1].mute = true; /* nothing is committed */
   uint64_t number = ask_change(&world, 2, handle, VESTA_KIND_CREATED, "s");
@@ -81,9 +77,7 @@ static void an_error_that_was_meant_for_an_earlier_life_of_the_node_is_not_belie
                          .number = number,
                          .error = VESTA_ERR_NO_SPACE,
                          .generation = kept_at(&world, 2)->generation};
-  cluster_stop(&world, 2, true);
-  cluster_start(&world, 2);
-  cluster_view(&world, 0);
+  cluster_restart(&world, 2, true);
   cluster_pass(&world, CLUSTER_SECOND);
   wire_message_t hello = {.kind = WIRE_HELLO, .token_hi = late.token_hi, .token_lo = late.token_lo};
   assert_int_equal(cluster_call(&world, 2, &hello, NULL, 0)->error, VESTA_OK);
@@ -104,10 +98,8 @@ static void many_that_wait_for_a_primary_are_answered_in_their_order_when_there_
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  cluster_hello(&world, 2);
-  (void)cluster_open(&world, 0, "a", VESTA_CREATE_ALL_REPLICAS);
-  uint64_t handle = cluster_open(&world, 2, "a", VESTA_CREATE_ALL_REPLICAS);
+  (void)cluster_enter(&world, 0, VESTA_CREATE_ALL_REPLICAS);
+  uint64_t handle = cluster_enter(&world, 2, VESTA_CREATE_ALL_REPLICAS);
   cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
   cluster_stop(&world, 0, true);
   cluster_view(&world, 0);

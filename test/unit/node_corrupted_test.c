@@ -26,10 +26,8 @@ static const char *large(void) {
  * @return the handle that node 3 has it open through */
 static uint64_t world_with_corrupted(cluster_world_t *world) {
   cluster_new(world, 3);
-  cluster_hello(world, 0);
-  cluster_hello(world, 2);
-  uint64_t first = cluster_open(world, 0, "a", VESTA_CREATE_ACTIVE_REPLICA);
-  uint64_t third = cluster_open(world, 2, "a", VESTA_CREATE_ACTIVE_REPLICA);
+  uint64_t first = cluster_enter(world, 0, VESTA_CREATE_ACTIVE_REPLICA);
+  uint64_t third = cluster_enter(world, 2, VESTA_CREATE_ACTIVE_REPLICA);
   assert_int_equal(cluster_change(world, 0, first, VESTA_KIND_CREATED, "a", large()), VESTA_OK);
   cluster_pass_until(world, directory_replica_count(cluster_checkpoint(world, 0), WIRE_REPLICA_IN_SYNC) == 2);
   assert_non_null(directory_replica(cluster_checkpoint(world, 0), 2));

@@ -63,10 +63,8 @@ static void starts_again(cluster_world_t *world, uint32_t index) {
 /* Node 1 has what nobody else has, when the operator lets node 2 go on with less. @return node 2's handle */
 static uint64_t diverging_world(cluster_world_t *world) {
   cluster_new(world, 3);
-  cluster_hello(world, 0);
-  cluster_hello(world, 1);
-  uint64_t first = cluster_open(world, 0, "a", ALL_COLLOCATED);
-  uint64_t second = cluster_open(world, 1, "a", ALL_COLLOCATED);
+  uint64_t first = cluster_enter(world, 0, ALL_COLLOCATED);
+  uint64_t second = cluster_enter(world, 1, ALL_COLLOCATED);
   cluster_pass_until(world, cluster_in_sync(world, 0, 2));
   assert_int_equal(cluster_change(world, 0, first, VESTA_KIND_CREATED, "s", "old"), VESTA_OK);
   world->members[1].deaf = true;
@@ -86,22 +84,27 @@ static uint64_t diverging_world(cluster_world_t *world) {
   return second;
 }
 
+/* The same, and node 1 has come back and died between the renames of its swap. */
+static uint64_t swapping_world(cluster_world_t *world) {
+  uint64_t second = diverging_world(world);
+  cluster_start(world, 0);
+  world->members[0].filed = dies_between_renames;
+  cluster_view(world, 0);
+  cluster_pass_until(world, world->members[0].stopped);
+  return second;
+}
+
 static void a_process_killed_between_the_renames_of_a_swap_finishes_it_when_it_starts_again(void **state) {
   (void)state;
   static cluster_world_t world;
-  uint64_t second = diverging_world(&world);
-  cluster_start(&world, 0);
-  world.members[0].filed = dies_between_renames;
-  cluster_view(&world, 0);
-  cluster_pass_until(&world, world.members[0].stopped);
+  uint64_t second = swapping_world(&world);
   starts_again(&world, 0);
   assert_null(cluster_region(&world.members[0], 1 | NODE_REGION_SHADOW));
   assert_non_null(cluster_region(&world.members[0], 1 | NODE_REGION_DIVERGED));
   cluster_pass_until(&world, cluster_in_sync(&world, 1, 1));
   assert_int_equal(world.members[0].node->counters[NODE_COUNTER_TRANSFERS], 0); /* all of it was there */
   assert_int_equal(cluster_read(&world, 1, second, "s"), 7);
-  cluster_hello(&world, 0);
-  uint64_t first = cluster_open(&world, 0, "a", ALL_COLLOCATED);
+  uint64_t first = cluster_enter(&world, 0, ALL_COLLOCATED);
   assert_int_equal(cluster_read(&world, 0, first, "s"), 7);
   assert_int_equal(cluster_read(&world, 0, first, "lost"), -VESTA_ERR_NOT_EXIST);
   cluster_stop(&world, 1, false); /* and what is there now is as good as any */
@@ -116,11 +119,7 @@ static void a_process_killed_between_the_renames_of_a_swap_finishes_it_when_it_s
 static void a_swap_is_finished_by_a_node_that_learns_of_the_checkpoint_later(void **state) {
   (void)state;
   static cluster_world_t world;
-  uint64_t second = diverging_world(&world);
-  cluster_start(&world, 0);
-  world.members[0].filed = dies_between_renames;
-  cluster_view(&world, 0);
-  cluster_pass_until(&world, world.members[0].stopped);
+  uint64_t second = swapping_world(&world);
   cluster_clear(&world.members[0].journal, &world.members[0].journal_last);
   starts_again(&world, 0);
   cluster_pass_until(&world, cluster_in_sync(&world, 1, 1));
@@ -135,8 +134,7 @@ static void what_was_still_being_fetched_is_of_no_use_to_the_next_life(void **st
   (void)state;
   static cluster_world_t world;
   cluster_new(&world, 3);
-  cluster_hello(&world, 0);
-  uint64_t handle = cluster_open(&world, 0, "a", ALL_COLLOCATED);
+  uint64_t handle = cluster_enter(&world, 0, ALL_COLLOCATED);
   assert_int_equal(cluster_change(&world, 0, handle, VESTA_KIND_CREATED, "s", "kept"), VESTA_OK);
   cluster_hello(&world, 1);
   world.members[1].filed = dies_when_it_begins_to_fetch;

@@ -63,8 +63,7 @@ static void slots_are_the_same(cluster_world_t *world, uint32_t index, uint32_t 
 static void world_with_holes(cluster_world_t *world, uint64_t handles[3]) {
   cluster_new(world, 3);
   for (uint32_t i = 0; i < 3; i++) {
-    cluster_hello(world, i);
-    handles[i] = cluster_open(world, i, "a", ALL_COLLOCATED);
+    handles[i] = cluster_enter(world, i, ALL_COLLOCATED);
   }
   cluster_pass_until(world, cluster_in_sync(world, 0, 2) && cluster_in_sync(world, 0, 3));
   const char *ids[] = {"s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7"};
@@ -121,12 +120,9 @@ static void an_iteration_that_another_node_goes_on_with_tells_every_section_once
   static cluster_world_t world;
   uint64_t handles[3];
   world_with_holes(&world, handles);
-  cluster_stop(&world, 1, true);
-  cluster_start(&world, 1);
-  cluster_view(&world, 0);
+  cluster_restart(&world, 1, true);
   cluster_pass_until(&world, cluster_in_sync(&world, 0, 2) && is_level(&world, 1, 0));
-  cluster_hello(&world, 1);
-  handles[1] = cluster_open(&world, 1, "a", ALL_COLLOCATED);
+  handles[1] = cluster_enter(&world, 1, ALL_COLLOCATED);
   create(&world, 0, handles[0], "n1");
   create(&world, 0, handles[0], "n2");
   create(&world, 0, handles[0], "n3");

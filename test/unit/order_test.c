@@ -573,6 +573,16 @@ static void more_nodes_than_there_may_be_are_refused(void **state) {
 
 /* ---- half of the nodes ---- */
 
+/* One of two nodes crashes, is fenced, and the other has applied an operation without it. */
+static void begin_two_and_fence_the_second(void) {
+  begin(2);
+  crash(2);
+  view(0x1);
+  order_fenced(node_of(1)->order, 2, world.now_ns);
+  (void)propose(1, 7);
+  pass(10 * MS);
+}
+
 static void half_of_two_nodes_goes_on_only_when_the_other_is_known_to_be_dead(void **state) {
   (void)state;
   begin(2);
@@ -589,12 +599,7 @@ static void half_of_two_nodes_goes_on_only_when_the_other_is_known_to_be_dead(vo
 
 static void who_was_taken_for_dead_does_not_go_on_alone_with_what_it_had(void **state) {
   (void)state;
-  begin(2);
-  crash(2);
-  view(0x1);
-  order_fenced(node_of(1)->order, 2, world.now_ns);
-  (void)propose(1, 7);
-  pass(10 * MS);
+  begin_two_and_fence_the_second();
   crash(1);
   start(2);
   view(0x2);
@@ -610,12 +615,7 @@ static void who_was_taken_for_dead_does_not_go_on_alone_with_what_it_had(void **
 
 static void the_sole_survivor_may_restart(void **state) {
   (void)state;
-  begin(2);
-  crash(2);
-  view(0x1);
-  order_fenced(node_of(1)->order, 2, world.now_ns);
-  (void)propose(1, 7);
-  pass(10 * MS);
+  begin_two_and_fence_the_second();
   crash(1);
   start(1);
   view(0x1);

@@ -299,8 +299,7 @@ static void sections_that_were_not_named_since_the_mark_are_swept(void **state) 
   must_apply(&a, ELEMENTS(delete_of("b"), delete_of("a"), create("d", "4")));
   replica_load_mark(b.replica);
   changed_load(a.replica, 0, b.replica);
-  while (replica_load_sweep(b.replica)) {
-  }
+  replica_load_sweep(b.replica);
   assert_int_equal(end_load(a.replica, 2, b.replica), VESTA_OK);
   are_equal(a.replica, b.replica);
   must_apply(&b, ELEMENTS(create("e", "5"), create("f", "6")));

@@ -472,4 +472,11 @@ static inline void members_are_equal(world_t *w, uint32_t a, uint32_t b) {
   are_equal(member_of(w, a)->replica, member_of(w, b)->replica);
 }
 
+/* All have what that one has. */
+static inline void all_are_equal(world_t *w, uint32_t id) {
+  for (uint32_t other = 1; other <= MEMBERS; other++) {
+    members_are_equal(w, id, other);
+  }
+}
+
 #endif
