@@ -43,10 +43,10 @@
 
 #define EXIT_USAGE 2
 #define WHY_BYTES 2048U
-#define FILES_FOR_REFUSALS 64                     /* descriptors above those of links: to say no, and for replicas */
-#define PROCESS_KEPT_BYTES (8 << 20)              /* free memory that is kept */
-#define FILES_SPARE (64 + (int)PEER_ENTRANCE_MAX) /* above those: for the daemon itself, and nodes that come */
-#define STOP_NS_MAX INT64_C(2000000000)           /* told to end, it waits for other nodes at most so long */
+#define FILES_FOR_REFUSALS 64        /* descriptors above those of links: to say no, and for replicas */
+#define PROCESS_KEPT_BYTES (8 << 20) /* free memory that is kept */
+#define FILES_SPARE (64 + (int)VESTA_PEER_ENTRANCE_MAX) /* above those: for the daemon itself, and nodes that come */
+#define STOP_NS_MAX INT64_C(2000000000)                 /* told to end, it waits for other nodes at most so long */
 #define GUESTS_REST 3 /* while local programs ask, answers over TCP take a quarter of the time */
 
 typedef struct vestad {

@@ -34,7 +34,6 @@ struct node_runner {
   wire_decoder_t *decoder;
   uint8_t *queue;
   size_t queue_begin, queue_end;
-  bool stream_waits; /* the stream's sockets have more to be taken */
   bool agents_asked; /* in this turn */
   bool peers_wait;   /* the links to other nodes have more to be taken */
   bool journal_bad;  /* a row is missing in it */
@@ -637,9 +636,9 @@ void node_runner_turn(node_runner_t *runner) {
   }
   publisher_flush(parts->publisher, now_ns);
   hash_server_turn(parts->hash_server, parts->publisher, runner_replica, runner);
-  runner->stream_waits = stream_sockets_turn(parts->sockets, runner->agents_asked);
+  stream_sockets_turn(parts->sockets, runner->agents_asked);
   if (parts->guests != NULL) {
-    runner->stream_waits |= stream_sockets_turn(parts->guest_sockets, runner->agents_asked);
+    stream_sockets_turn(parts->guest_sockets, runner->agents_asked);
     stream_guests_turn(parts->guests, now_ns);
   }
   runner->agents_asked = false;
@@ -653,7 +652,7 @@ static int64_t runner_earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 
 int64_t node_runner_wake_ns(const node_runner_t *runner) {
   const daemon_parts_t *parts = runner->parts;
-  if (runner->stream_waits || runner->peers_wait || hash_server_busy(parts->hash_server)) {
+  if (runner->peers_wait || hash_server_busy(parts->hash_server)) {
     return 0;
   }
   int64_t cluster_ns = INT64_MAX;

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "core/limits.h"
-#include "daemon/stream_door.h"
+#include "notify/zmq/stream_endpoint.h"
 
 typedef enum option_type {
   OPTION_FLAG,
@@ -493,7 +493,7 @@ static const char *options_stream_lacks(const options_t *options) {
   if (!listens) {
     return NULL;
   }
-  if (stream_door_port(options->stream_listen) == 0) {
+  if (stream_endpoint_port(options->stream_listen) == 0) {
     return "--stream-listen is not tcp://ADDRESS:PORT, with a port from 1 to 65534";
   }
   if (options->private_daemon) {

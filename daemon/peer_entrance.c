@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define ENTRANCE_ADDRESS_BYTES 128U
-#define ENTRANCE_BACKLOG ((int)PEER_ENTRANCE_MAX)
+#define ENTRANCE_BACKLOG ((int)VESTA_PEER_ENTRANCE_MAX)
 #define ENTRANCE_TAKES 16                     /* each time */
 #define ENTRANCE_PAUSE_NS INT64_C(1000000000) /* no descriptor is left: tried again after this */
 
@@ -37,7 +37,7 @@ struct peer_entrance {
   peer_entrance_expects_t expects;
   void *context;
   bool admits;
-  entrance_guest_t guests[PEER_ENTRANCE_MAX];
+  entrance_guest_t guests[VESTA_PEER_ENTRANCE_MAX];
   uint32_t guest_count;
   uint32_t refused;
   int64_t pause_ns; /* nobody is let in before; 0: now */
@@ -96,7 +96,7 @@ static bool entrance_expects(const peer_entrance_t *entrance, int fd) {
 /* For a connection that came; NULL: there is none for it. */
 static entrance_guest_t *entrance_place(peer_entrance_t *entrance, int fd) {
   entrance_guest_t *oldest = &entrance->guests[0];
-  for (uint32_t i = 0; i < PEER_ENTRANCE_MAX; i++) {
+  for (uint32_t i = 0; i < VESTA_PEER_ENTRANCE_MAX; i++) {
     entrance_guest_t *guest = &entrance->guests[i];
     if (guest->fd < 0) {
       return guest;
@@ -208,7 +208,7 @@ peer_entrance_t *peer_entrance_open(loop_t *loop, const char *endpoint, peer_ent
     return NULL;
   }
   *entrance = (peer_entrance_t){.loop = loop, .fd = -1, .shown = shown, .expects = expects, .context = context};
-  for (uint32_t i = 0; i < PEER_ENTRANCE_MAX; i++) {
+  for (uint32_t i = 0; i < VESTA_PEER_ENTRANCE_MAX; i++) {
     entrance->guests[i].fd = -1;
   }
   errno = EADDRNOTAVAIL;
@@ -231,7 +231,7 @@ void peer_entrance_close(peer_entrance_t **out) {
   if (entrance == NULL) {
     return;
   }
-  for (uint32_t i = 0; i < PEER_ENTRANCE_MAX; i++) {
+  for (uint32_t i = 0; i < VESTA_PEER_ENTRANCE_MAX; i++) {
     if (entrance->guests[i].fd >= 0) {
       guest_refuse(&entrance->guests[i]);
     }
@@ -260,7 +260,7 @@ uint32_t peer_entrance_turn(peer_entrance_t *entrance, int64_t now_ns) {
     entrance->pause_ns = 0;
     entrance_watch(entrance);
   }
-  for (uint32_t i = 0; entrance->guest_count > 0 && i < PEER_ENTRANCE_MAX; i++) {
+  for (uint32_t i = 0; entrance->guest_count > 0 && i < VESTA_PEER_ENTRANCE_MAX; i++) {
     entrance_guest_t *guest = &entrance->guests[i];
     if (guest->fd >= 0 && now_ns >= guest->since_ns + PEER_ENTRANCE_NS) {
       guest_refuse(guest);
@@ -273,7 +273,7 @@ uint32_t peer_entrance_turn(peer_entrance_t *entrance, int64_t now_ns) {
 
 int64_t peer_entrance_wake_ns(const peer_entrance_t *entrance) {
   int64_t wake_ns = entrance->pause_ns == 0 ? INT64_MAX : entrance->pause_ns;
-  for (uint32_t i = 0; entrance->guest_count > 0 && i < PEER_ENTRANCE_MAX; i++) {
+  for (uint32_t i = 0; entrance->guest_count > 0 && i < VESTA_PEER_ENTRANCE_MAX; i++) {
     const entrance_guest_t *guest = &entrance->guests[i];
     if (guest->fd >= 0 && guest->since_ns + PEER_ENTRANCE_NS < wake_ns) {
       wake_ns = guest->since_ns + PEER_ENTRANCE_NS;

@@ -4,17 +4,17 @@
  * those who have connected and not shown their token yet.
  *
  * Nobody is let in while nobody is expected. Who has no token, or takes too long with it, is turned away; there are never
- * more than PEER_ENTRANCE_MAX of them: one more is turned away, unless it comes from where somebody is expected from, then
- * the oldest is. A token is PEER_TOKEN_BYTES drawn at random; which are good is the caller's to say.
+ * more than VESTA_PEER_ENTRANCE_MAX of them: one more is turned away, unless it comes from where somebody is expected
+ * from, then the oldest is. A token is PEER_TOKEN_BYTES drawn at random; which are good is the caller's to say.
  */
 #ifndef VESTA_DAEMON_PEER_ENTRANCE_H
 #define VESTA_DAEMON_PEER_ENTRANCE_H
 
+#include "core/limits.h"
 #include "core/types.h"
 #include "daemon/loop.h"
 
 #define PEER_TOKEN_BYTES 16U
-#define PEER_ENTRANCE_MAX 64U
 #define PEER_ENTRANCE_NS INT64_C(3000000000) /* to show a token within */
 
 typedef struct peer_entrance peer_entrance_t;

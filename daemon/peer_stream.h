@@ -79,8 +79,6 @@ bool peer_stream_adopt(peer_stream_t *stream, int fd);
 /** What waits is dropped. From within the sink's calls too. */
 void peer_stream_close(peer_stream_t *stream);
 
-static inline bool peer_stream_is_open(const peer_stream_t *stream) { return stream->fd >= 0 && !stream->connecting; }
-
 /** Bytes that go before the first frame, on a connection that was just opened. @return false: it is broken */
 bool peer_stream_greet(peer_stream_t *stream, vesta_bytes_t bytes);
 /** All frames from here on are sealed. The keys are copied, and forgotten when it is closed. */

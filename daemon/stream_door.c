@@ -18,6 +18,7 @@
 #include "daemon/accept_guard.h"
 #include "daemon/curve_keys.h"
 #include "daemon/log.h"
+#include "notify/zmq/stream_endpoint.h"
 
 #define DOOR_ENDPOINT_BYTES 160U
 #define DOOR_HANDSHAKE_MS 5000        /* who has not come in by then is put out */
@@ -50,13 +51,8 @@ struct stream_door {
   uint64_t counters[STREAM_DOOR_COUNTER_COUNT];
 };
 
-uint16_t stream_door_port(const char *endpoint) {
-  const char *colon = strrchr(endpoint, ':');
-  char *end = NULL;
-  bool tcp = strncmp(endpoint, "tcp://", 6) == 0 && colon != NULL && colon > endpoint + 6 && colon[1] >= '1' &&
-             colon[1] <= '9';
-  unsigned long port = tcp ? strtoul(colon + 1, &end, 10) : 0;
-  return tcp && *end == '\0' && port < UINT16_MAX ? (uint16_t)port : 0;
+uint16_t stream_door_port(const stream_door_t *door, int type) {
+  return (uint16_t)(door->port + (type == ZMQ_XPUB ? 1 : 0));
 }
 
 static void door_ready(void *context, uint32_t events) {
@@ -84,7 +80,7 @@ vesta_err_t stream_door_open(const stream_door_config_t *config, void *context, 
   }
   door->loop = loop;
   door->context = context;
-  door->port = stream_door_port(config->listen);
+  door->port = stream_endpoint_port(config->listen);
   VESTA_ASSERT(door->port != 0 && strlen(config->listen) < sizeof door->address); /* options_complete() */
   (void)snprintf(door->address, sizeof door->address, "%.*s", (int)(strrchr(config->listen, ':') - config->listen),
                  config->listen);
@@ -103,8 +99,8 @@ vesta_err_t stream_door_open(const stream_door_config_t *config, void *context, 
       goto out;
     }
   }
-  accept_guard_door(door->port, VESTA_GUEST_LINKS_MAX);
-  accept_guard_door((uint16_t)(door->port + 1), VESTA_GUEST_LINKS_MAX);
+  accept_guard_door(stream_door_port(door, ZMQ_ROUTER), VESTA_GUEST_LINKS_MAX);
+  accept_guard_door(stream_door_port(door, ZMQ_XPUB), VESTA_GUEST_LINKS_MAX);
   door->touched = true;
   *out = door;
   return VESTA_OK;
@@ -130,8 +126,8 @@ void stream_door_close(stream_door_t **door_pointer) {
     }
   }
   curve_keys_close(&door->keys);
-  accept_guard_door_end(door->port);
-  accept_guard_door_end((uint16_t)(door->port + 1));
+  accept_guard_door_end(stream_door_port(door, ZMQ_ROUTER));
+  accept_guard_door_end(stream_door_port(door, ZMQ_XPUB));
   free(door);
   *door_pointer = NULL;
 }
@@ -162,7 +158,7 @@ bool stream_door_bind(stream_door_t *door, void *socket, int type) {
   if (door->keys != NULL && !curve_keys_serve(door->keys, socket)) {
     return false;
   }
-  (void)snprintf(endpoint, sizeof endpoint, "%s:%u", door->address, door->port + (type == ZMQ_XPUB ? 1U : 0U));
+  (void)snprintf(endpoint, sizeof endpoint, "%s:%u", door->address, stream_door_port(door, type));
   return door_watch(door, &door->ports[type == ZMQ_XPUB], socket, type) && zmq_bind(socket, endpoint) == 0;
 }
 
@@ -233,8 +229,7 @@ void stream_door_cut(stream_door_t *door, zmq_msg_t *message, int type, const ch
   int64_t now_ns = loop_steady_ns();
   char address[ACCEPT_GUARD_ADDRESS_BYTES] = "";
   int fd = zmq_msg_get(message, ZMQ_SRCFD);
-  uint16_t port = (uint16_t)(door->port + (type == ZMQ_XPUB ? 1 : 0));
-  if (fd < 0 || !accept_guard_is_at(fd, port)) {
+  if (fd < 0 || !accept_guard_is_at(fd, stream_door_port(door, type))) {
     return; /* it is gone already */
   }
   door->counters[STREAM_DOOR_COUNTER_GUEST_LINKS_CUT]++;
@@ -250,9 +245,9 @@ uint64_t stream_door_counter(const stream_door_t *door, stream_door_counter_t co
   switch (counter) {
     case STREAM_DOOR_COUNTER_GUEST_KEYS: return door == NULL || door->keys == NULL ? 0 : curve_keys_count(door->keys);
     case STREAM_DOOR_COUNTER_GUEST_LINKS_REFUSED:
-      return door == NULL
-                 ? 0
-                 : accept_guard_door_refused(door->port) + accept_guard_door_refused((uint16_t)(door->port + 1));
+      return door == NULL ? 0
+                          : accept_guard_door_refused(stream_door_port(door, ZMQ_ROUTER)) +
+                                accept_guard_door_refused(stream_door_port(door, ZMQ_XPUB));
     default: /* those that are counted */ return door == NULL ? 0 : door->counters[counter];
   }
 }

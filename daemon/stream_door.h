@@ -20,13 +20,10 @@
 typedef struct stream_door stream_door_t;
 
 typedef struct stream_door_config {
-  const char *listen;   /* "tcp://ADDRESS:PORT", see stream_door_port() */
+  const char *listen;   /* "tcp://ADDRESS:PORT", see stream_endpoint_port() */
   const char *key_file; /* NULL: without keys */
   const char *keys_dir; /* with a key: of those who may come in */
 } stream_door_config_t;
-
-/** The port of an endpoint; 0: it is not "tcp://ADDRESS:PORT" with a port from 1 to 65534. */
-uint16_t stream_door_port(const char *endpoint);
 
 /** @param context   ZeroMQ's, which is for this alone   @return OK; ACCESS; NO_RESOURCES; NO_MEMORY; with `why` in words */
 vesta_err_t stream_door_open(const stream_door_config_t *config, void *context, loop_t *loop, stream_door_t **out,
@@ -36,6 +33,9 @@ void stream_door_close(stream_door_t **door);
 
 /** Bind a ROUTER or an XPUB to its port. One of each. @return false with errno */
 bool stream_door_bind(stream_door_t *door, void *socket, int type);
+
+/** The port of that type of socket. */
+uint16_t stream_door_port(const stream_door_t *door, int type);
 
 /** The end of a turn: let in or refuse who knocked. @return true when more do */
 bool stream_door_turn(stream_door_t *door, int64_t now_ns);

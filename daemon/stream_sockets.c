@@ -44,9 +44,9 @@ struct stream_sockets {
   subscription_set_t *subscriptions;
   answer_turns_t *turns;
   stuck_links_t stuck_changes, stuck_requests;
-  int64_t pause_ns; /* no answers before */
-  int64_t look_ns;  /* no look at stuck links before; INT64_MIN: nothing is wrong */
-  int64_t wake_ns;
+  int64_t pause_ns;  /* no answers before */
+  int64_t look_ns;   /* no look at stuck links before; INT64_MIN: nothing is wrong */
+  int64_t wake_ns;   /* of the next turn, as the last one left it */
   bool agents_asked; /* since the last answer */
   atomic_uint_least64_t held_bytes, answer_bytes;
   atomic_uint_least64_t share_bytes[ANSWER_SHARES]; /* of the latter */
@@ -198,8 +198,7 @@ static bool stream_subscription(stream_sockets_t *sockets, int fd, vesta_bytes_t
 /* -1: of one that is gone; its descriptor may be another's already, an agent's say. */
 static int stream_subscriber(const stream_sockets_t *sockets, zmq_msg_t *message) {
   int fd = zmq_msg_get(message, ZMQ_SRCFD);
-  bool here =
-      sockets->door == NULL || accept_guard_is_at(fd, (uint16_t)(stream_door_port(sockets->config.door->listen) + 1));
+  bool here = sockets->door == NULL || accept_guard_is_at(fd, stream_door_port(sockets->door, ZMQ_XPUB));
   return here ? fd : -1;
 }
 
@@ -276,9 +275,9 @@ static bool stream_take_request(stream_sockets_t *sockets) {
   return count != 0;
 }
 
-/* Take at most `max` messages. @return true when more may be there */
-static bool stream_drain(stream_sockets_t *sockets, int max, bool (*take)(stream_sockets_t *sockets)) {
-  for (int i = 0; i < max; i++) {
+/* Take what is there, so many messages at most. @return true when more may be there */
+static bool stream_drain(stream_sockets_t *sockets, bool (*take)(stream_sockets_t *sockets)) {
+  for (int i = 0; i < STREAM_TAKES_PER_TURN; i++) {
     if (!take(sockets)) {
       return false;
     }
@@ -347,8 +346,8 @@ static void stream_look(stream_sockets_t *sockets, int64_t now_ns) {
     stuck_place_t changes = {.path = sockets->changes_path};
     stuck_place_t requests = {.path = sockets->requests_path};
     if (sockets->door != NULL) {
-      requests = (stuck_place_t){.port = stream_door_port(sockets->config.door->listen)};
-      changes = (stuck_place_t){.port = (uint16_t)(requests.port + 1)};
+      changes = (stuck_place_t){.port = stream_door_port(sockets->door, ZMQ_XPUB)};
+      requests = (stuck_place_t){.port = stream_door_port(sockets->door, ZMQ_ROUTER)};
     }
     stream_look_at(sockets, stream_held_bytes(sockets), sockets->config.held_bytes_max, changes,
                    &sockets->stuck_changes);
@@ -360,16 +359,13 @@ static void stream_look(stream_sockets_t *sockets, int64_t now_ns) {
   }
 }
 
-bool stream_sockets_turn(stream_sockets_t *sockets, bool agents_asked) {
+void stream_sockets_turn(stream_sockets_t *sockets, bool agents_asked) {
   int64_t now_ns = loop_steady_ns();
-  bool more = false;
+  bool more = sockets->door != NULL && stream_door_turn(sockets->door, now_ns);
   sockets->agents_asked |= agents_asked;
   sockets->wake_ns = INT64_MAX;
-  if (sockets->door != NULL) {
-    more = stream_door_turn(sockets->door, now_ns);
-  }
   if (sockets->asked) {
-    sockets->asked = stream_drain(sockets, STREAM_TAKES_PER_TURN, stream_take_request);
+    sockets->asked = stream_drain(sockets, stream_take_request);
   }
   if (answer_turns_waiting(sockets->turns) != 0) {
     bool full = stream_answer_some(sockets, now_ns);
@@ -378,15 +374,14 @@ bool stream_sockets_turn(stream_sockets_t *sockets, bool agents_asked) {
     more |= full;
   }
   if (sockets->touched) {
-    sockets->touched = stream_drain(sockets, STREAM_TAKES_PER_TURN, stream_take_subscription);
+    sockets->touched = stream_drain(sockets, stream_take_subscription);
   }
   stream_look(sockets, now_ns);
-  return more || sockets->asked || sockets->touched;
+  sockets->wake_ns = more ? 0 : sockets->wake_ns;
 }
 
 int64_t stream_sockets_wake_ns(const stream_sockets_t *sockets) {
-  bool again =
-      sockets->asked || sockets->touched; /* something was done with a socket since the turn: it may not tell */
+  bool again = sockets->asked || sockets->touched; /* a socket that something was done with may not tell */
   return again ? 0 : sockets->wake_ns;
 }
 

@@ -84,10 +84,9 @@ const stream_door_t *stream_sockets_door(const stream_sockets_t *sockets);
 /** For the publisher; its context is `sockets`. */
 publisher_output_t stream_sockets_output(stream_sockets_t *sockets);
 
-/** The end of a turn: take what came meanwhile, answer some of it. @param agents_asked   so there is other work
- *  @return true when the next turn must begin at once */
-bool stream_sockets_turn(stream_sockets_t *sockets, bool agents_asked);
-/** When the next turn must begin otherwise; INT64_MAX: never. */
+/** The end of a turn: take what came meanwhile, answer some of it. @param agents_asked   so there is other work */
+void stream_sockets_turn(stream_sockets_t *sockets, bool agents_asked);
+/** When the next turn must begin; 0: at once, INT64_MAX: when something has come. */
 int64_t stream_sockets_wake_ns(const stream_sockets_t *sockets);
 
 /* Counters, for INFO and for tests. name, text */

@@ -17,9 +17,9 @@
 
 #include "ext_api/mirror_table.h"
 #include "notify/zmq/stream_subscriber.h"
+#include "saf_api/agent_clock.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #define MIRROR_LAGGING_NS (2 * SA_TIME_ONE_SECOND)
 #define MIRROR_HASH_PIECE_BYTES (4ULL << 20) /* between two looks at the clock */
@@ -270,23 +270,13 @@ SaAisErrorT vesta_mirror_verify(vesta_mirror_t *mirror, SaTimeT timeout) {
 
 /* ---- status ---- */
 
-static int64_t mirror_wall_ns(void) {
-  struct timespec now;
-  VESTA_ASSERT(clock_gettime(CLOCK_REALTIME, &now) == 0);
-  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 /* How long it has been behind: at most since there was last nothing to take, and at most since the last change that was
  * applied was made. */
 static int64_t mirror_lag_ns(const vesta_mirror_t *mirror, const stream_standing_t *standing) {
   int64_t since_drained_ns = stream_steady_ns() - standing->drained_ns;
-  int64_t since_applied_ns = mirror_wall_ns() - mirror->applied_time_ns;
+  int64_t since_applied_ns = agent_wall_ns() - mirror->applied_time_ns;
   int64_t lag_ns = since_applied_ns < since_drained_ns ? since_applied_ns : since_drained_ns;
   return lag_ns > 1 ? lag_ns : 1; /* it is behind: 0 would say that it isn't */
-}
-
-static vesta_position_t mirror_public_position(vesta_pos_t from) {
-  return (vesta_position_t){.lineage = from.lineage, .epoch = from.epoch, .seq = from.seq};
 }
 
 static vesta_not_promotable_t mirror_reason(const vesta_mirror_t *mirror, const vesta_status_t *status, bool synced,
@@ -323,10 +313,10 @@ SaAisErrorT vesta_mirror_status(vesta_mirror_t *mirror, vesta_status_t *status) 
   vesta_pos_t committed = subscriber->published;
   bool one_history = applied.lineage == committed.lineage && applied.seq <= committed.seq;
   memset(status, 0, sizeof *status);
-  status->committed = mirror_public_position(committed);
-  status->received = mirror_public_position(subscriber->received);
-  status->applied = mirror_public_position(applied);
-  status->verified = mirror_public_position(mirror->verified);
+  status->committed = stream_public_position(committed);
+  status->received = stream_public_position(subscriber->received);
+  status->applied = stream_public_position(applied);
+  status->verified = stream_public_position(mirror->verified);
   status->lag_operations = one_history ? committed.seq - applied.seq : committed.seq;
   bool level = subscriber->synced && status->lag_operations == 0;
   status->lag_bytes = level ? 0 : subscriber->held_bytes; /* what was handed out last is held until the next call */

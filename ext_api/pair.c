@@ -128,8 +128,7 @@ static vesta_promotion_t pair_promotion(const vesta_pair_t *pair, vesta_pos_t ap
   vesta_promotion_t promotion = {.result = VESTA_PROMOTION_SYNCED};
   if (!complete) {
     promotion.result = VESTA_PROMOTION_DIRTY;
-    promotion.missing_after =
-        (vesta_position_t){.lineage = applied.lineage, .epoch = applied.epoch, .seq = applied.seq};
+    promotion.missing_after = stream_public_position(applied);
     promotion.missing_to =
         (vesta_position_t){.lineage = pair->lineage, .epoch = pair->role.epoch, .seq = pair->role.barrier};
   }

@@ -80,11 +80,10 @@ int64_t stream_deadline_ns(SaTimeT timeout) {
 }
 
 bool stream_mine(const vesta_stream_t *stream) { return stream_subscriber_mine(stream->subscriber); }
-SaCkptCheckpointHandleT stream_checkpoint(const vesta_stream_t *stream) { return stream->checkpoint; }
 
 /* ---- the form of the API ---- */
 
-static vesta_position_t stream_public_position(vesta_pos_t from) {
+vesta_position_t stream_public_position(vesta_pos_t from) {
   return (vesta_position_t){.lineage = from.lineage, .epoch = from.epoch, .seq = from.seq};
 }
 

@@ -39,7 +39,8 @@ bool stream_wait(vesta_stream_t *stream, int64_t deadline_ns);
 /** The deadline of a timeout of the API: INT64_MAX for SA_TIME_END, 0 (passed) for 0. */
 int64_t stream_deadline_ns(SaTimeT timeout);
 
-/** A change in the API's form. */
+/** A position, and a change, in the API's form. */
+vesta_position_t stream_public_position(vesta_pos_t from);
 void stream_change(const notify_change_t *from, vesta_change_t *to);
 
 /**
@@ -67,8 +68,6 @@ void stream_standing(vesta_stream_t *stream, bool take_in, stream_standing_t *st
 
 /** False in a forked child. */
 bool stream_mine(const vesta_stream_t *stream);
-
-SaCkptCheckpointHandleT stream_checkpoint(const vesta_stream_t *stream);
 
 /** Are all members of a reserved array zero? */
 bool reserved_is_zero(const SaUint64T *reserved, size_t count);

@@ -235,8 +235,7 @@ SaAisErrorT vesta_txn_commit(vesta_txn_t **txn, const vesta_write_options_t *opt
     return error;
   }
   if (position != NULL) {
-    *position = (vesta_position_t){
-        .lineage = outcome.position.lineage, .epoch = outcome.position.epoch, .seq = outcome.position.seq};
+    *position = stream_public_position(outcome.position);
   }
   return vesta_txn_abort(txn);
 }

@@ -247,13 +247,14 @@ typedef struct vesta_server {
  *                     when the service does not let this key in any more
  * @return SA_AIS_OK
  *         SA_AIS_ERR_INVALID_PARAM     checkpoint or stream is NULL; an option is out of its range; a reserved member is
- *                                      not zero; there is no endpoint, or it is none; a file of keys is missing or holds
+ *                                      not zero; the name is empty or longer than 2,048 bytes; there is no endpoint, one
+ *                                      is none, or they are more than VESTA_SERVERS_MAX; a file of keys is missing or holds
  *                                      none; others can read the one with the secret key; no keys, and not `insecure`
  *         SA_AIS_ERR_ACCESS            the service does not know the key of this side
  *         SA_AIS_ERR_FAILED_OPERATION  who answers does not prove to have the service's key: it has another one, or none,
  *                                      or is no such service
  *         SA_AIS_ERR_TRY_AGAIN         nobody answers there now
- *         SA_AIS_ERR_TIMEOUT           there is no answer within 10 seconds
+ *         SA_AIS_ERR_TIMEOUT           there is no answer within 10 seconds: it stands still, or is without quorum
  *         SA_AIS_ERR_NOT_EXIST         the service has no such checkpoint
  *         SA_AIS_ERR_NO_RESOURCES      too few free descriptors, or the service serves as many as it may (--guests-max)
  *         SA_AIS_ERR_NO_MEMORY         out of memory
@@ -288,6 +289,8 @@ SaAisErrorT vesta_stream_fd(vesta_stream_t *stream, SaSelectionObjectT *fd);
  *         SA_AIS_ERR_NO_RESOURCES   the sockets had to be made anew and no descriptors are left: call again later,
  *                                   nothing is lost
  *         SA_AIS_ERR_NO_MEMORY      out of memory: call again later, nothing is lost
+ *         SA_AIS_ERR_VERSION        the service that is there now speaks another version of the protocol: the stream is
+ *                                   over
  *
  * Threads: one at a time per stream.   Blocks: up to timeout; and 0.1 second at most for an answer of the service, when
  *          that was gone or silent and the stream has to be set up again
@@ -602,10 +605,11 @@ typedef enum vesta_role_reason {
 
 /** How complete a promotion is. */
 typedef enum vesta_promotion_result {
-  VESTA_PROMOTION_SYNCED = 1, /**< nothing that was committed before is missing */
+  VESTA_PROMOTION_SYNCED = 1, /**< nothing that the checkpoint has is missing. What it lost with a node, in a mode other
+                                   than SA_CKPT_WR_ALL_REPLICAS, nobody can tell */
   VESTA_PROMOTION_DIRTY = 2,  /**< operations are missing in the mirror, exactly those that are named. They are in
                                           the checkpoint: saCkptCheckpointRead() has their outcome */
-  VESTA_PROMOTION_POSSIBLY_LOST = 3, /**< reserved for several nodes; not given while Vesta runs on one */
+  VESTA_PROMOTION_POSSIBLY_LOST = 3, /**< reserved; not given */
 } vesta_promotion_result_t;
 
 /** What a promotion brought. */
@@ -705,10 +709,11 @@ vesta_mirror_t *vesta_pair_mirror(vesta_pair_t *pair);
  *                         missing at this moment. A member that is active already is told what its ACTIVE event said
  * @return SA_AIS_OK
  *         SA_AIS_ERR_TRY_AGAIN         the member must be synced (`require_synced`) and isn't, or role events are
- *                                      waiting, or the service isn't there: nothing has changed
+ *                                      waiting, or the service isn't there or has no quorum: nothing has changed
  *         SA_AIS_ERR_TIMEOUT           it was not granted in time: nothing has changed, nor will it
  *         SA_AIS_ERR_FAILED_OPERATION  the service has the request and gave no answer until a second after `timeout`:
- *                                      it is stopped, or was. The role events tell what came of it
+ *                                      it is stopped, or was; or the node that it was passed on to gave none for 10
+ *                                      seconds, whatever `timeout` is. The role events tell what came of it
  *         SA_AIS_ERR_BAD_OPERATION     the service does not know the member: it has left
  *         SA_AIS_ERR_BAD_HANDLE, SA_AIS_ERR_INVALID_PARAM  as in vesta_pair_next()
  *

@@ -423,7 +423,6 @@ static void subscription_end(publisher_t *publisher, audience_t *audience, place
   }
   audience->subscriptions[place.door][place.topic]--;
   publisher->subscriptions[place.door]--;
-  publisher->counters.subscriptions--;
   publisher->counters.topics -= !audience_has(audience, place.topic);
   if (audience_empty(audience)) {
     audience_remove(publisher, audience);
@@ -455,7 +454,6 @@ bool publisher_subscription(publisher_t *publisher, uint32_t door, vesta_bytes_t
     return false;
   }
   publisher->counters.topics += !audience_has(audience, place.topic);
-  publisher->counters.subscriptions++;
   publisher->subscriptions[door]++;
   audience->subscriptions[door][place.topic]++;
   emit_standing(publisher, audience, &place, replica(context, checkpoint_id));
@@ -505,4 +503,7 @@ int64_t publisher_wake_ns(const publisher_t *publisher) {
 
 void publisher_counters(const publisher_t *publisher, publisher_counters_t *counters) {
   *counters = publisher->counters;
+  for (uint32_t door = 0; door < publisher->doors; door++) {
+    counters->subscriptions += publisher->subscriptions[door];
+  }
 }

@@ -65,14 +65,3 @@ SaAisErrorT vesta_agent_post(SaCkptCheckpointHandleT handle, const wire_message_
   agent_checkpoint_release(checkpoint);
   return sa_error(err);
 }
-
-SaAisErrorT vesta_agent_checkpoint(SaCkptCheckpointHandleT handle, SaCkptHandleT *library, bool *readable) {
-  agent_checkpoint_t *checkpoint = agent_checkpoint_acquire(handle);
-  if (checkpoint == NULL) {
-    return SA_AIS_ERR_BAD_HANDLE;
-  }
-  *library = checkpoint->session->object.handle;
-  *readable = (checkpoint->flags & VESTA_OPEN_READ) != 0;
-  agent_checkpoint_release(checkpoint);
-  return SA_AIS_OK;
-}

@@ -80,9 +80,6 @@ int vesta_agent_queue_fd(const vesta_agent_queue_t *queue);
 /** How a checkpoint handle was opened (VESTA_OPEN_...), and the checkpoint's attributes. */
 SaAisErrorT vesta_agent_attributes(SaCkptCheckpointHandleT checkpoint, uint32_t *flags, vesta_attributes_t *attributes);
 
-/** The library handle that a checkpoint handle was opened through, and whether it was opened for reading. */
-SaAisErrorT vesta_agent_checkpoint(SaCkptCheckpointHandleT checkpoint, SaCkptHandleT *library, bool *readable);
-
 /** One translation of codes, for both libraries. */
 SaAisErrorT vesta_agent_error(vesta_err_t err);
 

@@ -15,6 +15,7 @@
 
 #include "core/wire.h"
 #include "notify/zmq/stream_context.h"
+#include "notify/zmq/stream_endpoint.h"
 #include "notify/zmq/stream_subscriber.h"
 
 #define REMOTE_ENDPOINT_BYTES 200U
@@ -76,24 +77,13 @@ static bool word_next(const char **at, char *word, size_t size) {
   return true;
 }
 
-/* The port; 0: it is no "tcp://ADDRESS:PORT". */
-static unsigned endpoint_port(const char *endpoint) {
-  const char *colon = strrchr(endpoint, ':');
-  char *end = NULL;
-  if (strncmp(endpoint, "tcp://", 6) != 0 || colon <= endpoint + 6 || colon[1] < '1' || colon[1] > '9') {
-    return 0;
-  }
-  unsigned long port = strtoul(colon + 1, &end, 10);
-  return *end == '\0' && port < UINT16_MAX ? (unsigned)port : 0;
-}
-
 static bool servers_read(stream_remote_t *remote, const char *servers) {
   while (*servers != '\0') {
     if (remote->count == VESTA_STREAM_SERVERS_MAX) {
       return false;
     }
     char *endpoint = remote->servers[remote->count].endpoint;
-    if (!word_next(&servers, endpoint, REMOTE_ENDPOINT_BYTES) || endpoint_port(endpoint) == 0) {
+    if (!word_next(&servers, endpoint, REMOTE_ENDPOINT_BYTES) || stream_endpoint_port(endpoint) == 0) {
       return false;
     }
     remote->count++;
@@ -349,7 +339,7 @@ static void remote_take(stream_remote_t *remote, const wire_message_t *message, 
   const remote_server_t *server = &remote->servers[remote->at];
   const char *colon = strrchr(server->endpoint, ':');
   int size = snprintf(remote->endpoints, sizeof remote->endpoints, "%.*s:%u %s", (int)(colon - server->endpoint),
-                      server->endpoint, endpoint_port(server->endpoint) + 1, server->endpoint);
+                      server->endpoint, stream_endpoint_port(server->endpoint) + 1U, server->endpoint);
   VESTA_ASSERT(size > 0 && (size_t)size < sizeof remote->endpoints);
   *answer = (stream_remote_answer_t){.token = wire_token(message),
                                      .checkpoint = message->checkpoint,

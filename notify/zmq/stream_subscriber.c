@@ -410,6 +410,16 @@ static bool stream_take(stream_subscriber_t *stream, notify_change_t *change) {
   return has_word;
 }
 
+/* A call hands out nothing. Is the descriptor readable until the next one? */
+static void stream_leave(stream_subscriber_t *stream, vesta_err_t err) {
+  if (err == VESTA_ERR_TRY_AGAIN || err == VESTA_ERR_ACCESS) {
+    stream_lower(stream);
+    stream_arm(stream);
+  } else {
+    stream_raise(stream);
+  }
+}
+
 /* Is what comes next a hash? Then it is taken. */
 static bool stream_take_hash(stream_subscriber_t *stream, notify_change_t *change) {
   uint32_t kind;
@@ -423,13 +433,8 @@ vesta_err_t stream_subscriber_next_hash(stream_subscriber_t *stream, notify_chan
   while (!stream_take_hash(stream, change)) {
     bool waits = subscriber_peek(stream->subscriber, &kind);
     vesta_err_t err = waits ? VESTA_ERR_CHANGED : progress ? stream_pump(stream, 1, &progress) : VESTA_ERR_TRY_AGAIN;
-    if (err == VESTA_ERR_TRY_AGAIN || err == VESTA_ERR_ACCESS) {
-      stream_lower(stream);
-      stream_arm(stream);
-    } else if (err != VESTA_OK) {
-      stream_raise(stream);
-    }
     if (err != VESTA_OK) {
+      stream_leave(stream, err);
       return err;
     }
   }
@@ -475,13 +480,8 @@ vesta_err_t stream_subscriber_next(stream_subscriber_t *stream, notify_change_t 
       stream->unread = true;
       err = VESTA_ERR_BUSY;
     }
-    if (err == VESTA_ERR_TRY_AGAIN || err == VESTA_ERR_ACCESS) {
-      stream_lower(stream);
-      stream_arm(stream);
-    } else if (err != VESTA_OK) {
-      stream_raise(stream);
-    }
     if (err != VESTA_OK) {
+      stream_leave(stream, err);
       return err;
     }
   }

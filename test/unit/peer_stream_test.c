@@ -375,19 +375,19 @@ static void who_shows_a_good_token_is_taken_and_all_others_are_turned_away_and_c
 }
 
 /* As many as there may be, and one more. */
-static void guests_come(int guests[PEER_ENTRANCE_MAX + 1]) {
+static void guests_come(int guests[VESTA_PEER_ENTRANCE_MAX + 1]) {
   entrance_begin();
   peer_entrance_admit(entrance, true);
-  for (uint32_t i = 0; i <= PEER_ENTRANCE_MAX; i++) {
+  for (uint32_t i = 0; i <= VESTA_PEER_ENTRANCE_MAX; i++) {
     guests[i] = come_in();
   }
   turns_until(one_is_turned_away);
 }
 
-static void guests_go(const int guests[PEER_ENTRANCE_MAX + 1]) {
+static void guests_go(const int guests[VESTA_PEER_ENTRANCE_MAX + 1]) {
   turned_away += peer_entrance_turn(entrance, loop_steady_ns() + PEER_ENTRANCE_NS); /* all, when it is time */
-  assert_int_equal(turned_away, PEER_ENTRANCE_MAX + 1);
-  for (uint32_t i = 0; i <= PEER_ENTRANCE_MAX; i++) {
+  assert_int_equal(turned_away, VESTA_PEER_ENTRANCE_MAX + 1);
+  for (uint32_t i = 0; i <= VESTA_PEER_ENTRANCE_MAX; i++) {
     (void)close(guests[i]);
   }
   peer_entrance_close(&entrance);
@@ -396,7 +396,7 @@ static void guests_go(const int guests[PEER_ENTRANCE_MAX + 1]) {
 static void
 guests_without_a_token_at_the_limit_may_stay_and_one_more_who_is_expected_makes_the_oldest_go(void **state) {
   (void)state;
-  int guests[PEER_ENTRANCE_MAX + 1];
+  int guests[VESTA_PEER_ENTRANCE_MAX + 1];
   char byte;
   comes_from_here = true;
   guests_come(guests);
@@ -407,11 +407,11 @@ guests_without_a_token_at_the_limit_may_stay_and_one_more_who_is_expected_makes_
 
 static void guests_at_the_limit_may_stay_when_one_comes_whom_nobody_expects(void **state) {
   (void)state;
-  int guests[PEER_ENTRANCE_MAX + 1];
+  int guests[VESTA_PEER_ENTRANCE_MAX + 1];
   char byte;
   comes_from_here = false;
   guests_come(guests);
-  assert_int_equal(recv(guests[PEER_ENTRANCE_MAX], &byte, 1, 0), 0);
+  assert_int_equal(recv(guests[VESTA_PEER_ENTRANCE_MAX], &byte, 1, 0), 0);
   assert_int_equal(recv(guests[0], &byte, 1, MSG_DONTWAIT), -1);
   guests_go(guests);
 }

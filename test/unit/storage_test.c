@@ -44,6 +44,13 @@ static storage_t *open_storage(void) {
   return storage;
 }
 
+/* As the next vestad finds it. */
+static node_storage_t reopen_storage(storage_t **storage) {
+  storage_close(storage);
+  *storage = open_storage();
+  return storage_interface(*storage);
+}
+
 static uint64_t blocks(uint64_t checkpoint_id) {
   char path[128];
   struct stat status;
@@ -85,9 +92,7 @@ static void a_region_is_found_again_as_it_was_left(void **state) {
   assert_int_equal(interface.create(interface.context, 1, REGION_BYTES, &memory, &pages), VESTA_OK);
   assert_int_equal(pages.reserve(pages.context, 0, 4096), VESTA_OK);
   (void)strcpy(memory, "still here");
-  storage_close(&storage);
-  storage = open_storage();
-  interface = storage_interface(storage);
+  interface = reopen_storage(&storage);
   assert_int_equal(interface.open(interface.context, 2, &memory, &size, &pages), VESTA_ERR_NOT_EXIST);
   assert_int_equal(interface.open(interface.context, 1, &memory, &size, &pages), VESTA_OK);
   assert_int_equal(size, REGION_BYTES);
@@ -150,9 +155,7 @@ static void a_region_that_the_node_could_not_use_is_kept_aside(void **state) {
   replica_storage_t pages;
   char path[128];
   assert_int_equal(interface.create(interface.context, 2, 4096, &memory, &pages), VESTA_OK);
-  storage_close(&storage);
-  storage = open_storage();
-  interface = storage_interface(storage);
+  interface = reopen_storage(&storage);
   assert_int_equal(interface.open(interface.context, 2, &memory, &size, &pages), VESTA_OK);
   storage_sweep(storage, has_none, NULL);
   assert_int_equal(blocks(2), UINT64_MAX);
@@ -171,9 +174,7 @@ static void files_that_nobody_took_up_are_swept_away(void **state) {
   for (uint64_t id = 1; id <= 3; id++) {
     assert_int_equal(interface.create(interface.context, id, 4096, &memory, &pages), VESTA_OK);
   }
-  storage_close(&storage);
-  storage = open_storage();
-  interface = storage_interface(storage);
+  interface = reopen_storage(&storage);
   assert_int_equal(interface.open(interface.context, 2, &memory, &size, &pages), VESTA_OK);
   storage_sweep(storage, has_two, NULL);
   assert_int_equal(blocks(1), UINT64_MAX);
@@ -191,9 +192,7 @@ static void a_file_that_could_not_be_taken_up_now_stays_as_long_as_its_checkpoin
   uint64_t size = 0;
   replica_storage_t pages;
   assert_int_equal(interface.create(interface.context, 2, 4096, &memory, &pages), VESTA_OK);
-  storage_close(&storage);
-  storage = open_storage();
-  interface = storage_interface(storage);
+  interface = reopen_storage(&storage);
   storage_sweep(storage, has_two, NULL);
   assert_int_equal(interface.open(interface.context, 2, &memory, &size, &pages), VESTA_OK);
   storage_discard(&storage);
@@ -244,9 +243,7 @@ static void what_diverged_is_kept_over_a_start_and_what_was_being_filled_is_not(
   assert_int_equal(interface.create(interface.context, 2, 4096, &memory, &pages), VESTA_OK);
   interface.rename(interface.context, 2, 2 | NODE_REGION_DIVERGED);
   assert_int_equal(interface.create(interface.context, 2 | NODE_REGION_SHADOW, 4096, &memory, &pages), VESTA_OK);
-  storage_close(&storage);
-  storage = open_storage();
-  interface = storage_interface(storage);
+  interface = reopen_storage(&storage);
   storage_sweep(storage, has_two, NULL);
   assert_int_equal(interface.open(interface.context, 2 | NODE_REGION_SHADOW, &memory, &size, &pages),
                    VESTA_ERR_NOT_EXIST);
