@@ -14,7 +14,8 @@ fail() {
 
 now_ms() { date +%s%3N; }
 
-# The seconds that it may take on a quiet machine, and five times that on one that has much else to do.
+# The seconds that it may take on a quiet machine, and five times that on one that has much else to do. It asks again and
+# again: what `vesta status` says of a whole cluster, and what an emulated network does, has no event of its own.
 wait_until() { # seconds command...
   local end=$(($(now_ms) + $1 * 5000))
   shift

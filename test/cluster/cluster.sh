@@ -11,6 +11,8 @@ nodes_bin=$1
 count=$2
 # shellcheck source=test/cluster/nodes.sh
 . "$here/nodes.sh"
+# shellcheck source=test/cluster/checks.sh
+. "$here/checks.sh"
 
 [[ "$count" =~ ^([1-9]|[12][0-9]|3[0-2])$ ]] || { echo "cluster.sh: 1 to 32 nodes, not $count" >&2; exit 2; }
 [ "$(id -u)" -eq 0 ] || { echo "cluster.sh: network namespaces need root" >&2; exit 1; }
@@ -23,13 +25,9 @@ for ((i = 1; i <= count; i++)); do
   vestad_start "$i"
 done
 
-is_up() { [ "$(node "$1" "$nodes_bin/vesta" status 2>/dev/null | awk '$1 == "order" { print $2 }')" = active ]; }
 nodes_say "waiting for $count nodes"
 for ((i = 1; i <= count; i++)); do
-  for ((tries = 0; tries < 300; tries++)); do
-    is_up "$i" && break
-    sleep 0.1
-  done
+  wait_until 6 status_is "$i" order active || nodes_say "node $i does not join"
 done
 
 status_all() {

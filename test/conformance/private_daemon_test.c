@@ -27,7 +27,7 @@ static void count_child_signal(int signal) {
   atomic_fetch_add(&child_signals, 1);
 }
 
-/* The library gets its sockets here, after this pause. */
+/* The library gets its sockets here, after this pause: a busy machine, of which nobody could tell otherwise. */
 static SaTimeT socket_pause_ns;
 int socket(int domain, int type, int protocol) {
   struct timespec pause = {.tv_nsec = socket_pause_ns};

@@ -351,9 +351,11 @@ static void what_found_no_room_in_its_queue_is_repaired_from_the_history(void **
   subscriber_stop(&subscriber);
   overwrite_many("small", QUEUE_MESSAGES, 5);
   subscriber_continue(&subscriber);
-  const struct timespec pace = {.tv_nsec = 20000000}; /* history has to reach over the hole, however slow it is */
+  /* A topic that is written to gets no beacon, which would tell of the hole as well. It is a pace and no wait for the
+   * line, as history has to reach over the hole, however slow the subscriber is. */
+  const struct timespec pace = {.tv_nsec = 20000000};
   unsigned more = 0;
-  while (!printed_holds(subscriber.path, "60000 overwritten")) { /* long after there is room again, and no beacon due */
+  while (!printed_holds(subscriber.path, "60000 overwritten")) { /* long after there is room again */
     write_many(1, IDS);
     more++;
     (void)nanosleep(&pace, NULL);

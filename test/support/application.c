@@ -102,3 +102,14 @@ void mirror_take_until(vesta_mirror_t *mirror, vesta_change_kind_t kind) {
     assert_int_equal(vesta_mirror_next(mirror, APPLICATION_DEADLINE, &change), SA_AIS_OK);
   } while (change.kind != kind);
 }
+
+vesta_change_t stream_take(vesta_stream_t *stream) {
+  vesta_change_t change = {0};
+  assert_int_equal(vesta_stream_next(stream, APPLICATION_DEADLINE, &change), SA_AIS_OK);
+  return change;
+}
+
+void stream_take_until(vesta_stream_t *stream, vesta_change_kind_t kind) {
+  while (stream_take(stream).kind != kind) {
+  }
+}

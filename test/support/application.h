@@ -42,5 +42,9 @@ SaAisErrorT application_delete(const application_t *application, const char *id)
 vesta_mirror_t *application_mirror(const application_t *application);
 /** Take changes until one of this kind was taken. */
 void mirror_take_until(vesta_mirror_t *mirror, vesta_change_kind_t kind);
+/** The next change of a stream, within APPLICATION_DEADLINE; it lives as long as vesta_stream_next() says. */
+vesta_change_t stream_take(vesta_stream_t *stream);
+/** The same until one of this kind was taken. */
+void stream_take_until(vesta_stream_t *stream, vesta_change_kind_t kind);
 
 #endif

@@ -93,15 +93,20 @@ static void program_exec(const vestad_place_t *place, const char *const *argumen
   _exit(127);
 }
 
+bool vestad_ends_within(pid_t pid, int ms) {
+  int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+  struct pollfd end = {.fd = pidfd, .events = POLLIN};
+  bool ended = pidfd < 0 || poll(&end, 1, ms) == 1;
+  (void)close(pidfd);
+  return ended;
+}
+
 int vestad_wait(pid_t pid) {
   int status = 0;
-  int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-  struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-  if (pidfd >= 0 && poll(&ended, 1, TEST_DEADLINE_MS) != 1) {
+  if (!vestad_ends_within(pid, TEST_DEADLINE_MS)) {
     (void)fprintf(stderr, "vestad %d does not end\n", pid);
     (void)kill(pid, SIGKILL);
   }
-  (void)close(pidfd);
   (void)waitpid(pid, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }

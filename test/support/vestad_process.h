@@ -32,6 +32,8 @@ pid_t vestad_start(const vestad_place_t *place, const char *const *arguments, in
 int vestad_run(const vestad_place_t *place, const char *const *arguments);
 /** Signal it and wait for its end. @return its exit code, -1 when the signal killed it */
 int vestad_end(pid_t pid, int signal);
+/** Does it end by then? It is there to be waited for in any case. */
+bool vestad_ends_within(pid_t pid, int ms);
 /** Wait for its end, which nobody asked for. */
 int vestad_wait(pid_t pid);
 

@@ -207,7 +207,7 @@ static void clients_that_are_stopped_harm_nobody_and_go_on_afterwards(void **sta
   (void)state;
   for (unsigned i = 0; i < 5; i++) {
     pid_t bad = bad_start(20);
-    const struct timespec moment = {.tv_nsec = 677777 * (long)i};
+    const struct timespec moment = {.tv_nsec = 677777 * (long)i}; /* wherever it is then */
     (void)nanosleep(&moment, NULL);
     (void)kill(bad, SIGSTOP);
     for (unsigned round = 0; round < ROUNDS; round++) {

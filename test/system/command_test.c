@@ -121,17 +121,23 @@ static void status_and_ls_tell_what_is_there(void **state) {
   assert_int_equal(vestad_end(vestad, SIGTERM), 0);
 }
 
+/* A vestad that has a checkpoint "name", which the link has open. */
+static pid_t start_with_checkpoint(raw_link_t *link, uint64_t *handle) {
+  vesta_token_t token = {0};
+  pid_t vestad = vestad_start(&place, NULL, NULL);
+  assert_true(vestad > 0);
+  assert_true(raw_link_open(link, place.socket));
+  assert_int_equal(raw_link_hello(link, &token), VESTA_OK);
+  assert_int_equal(raw_link_checkpoint(link, "name", handle), VESTA_OK);
+  return vestad;
+}
+
 static void a_replicas_file_is_dumped_and_left_as_it_is(void **state) {
   (void)state;
   raw_link_t link;
-  vesta_token_t token = {0};
   uint64_t handle = 0;
   char line[256];
-  pid_t vestad = vestad_start(&place, NULL, NULL);
-  assert_true(vestad > 0);
-  assert_true(raw_link_open(&link, place.socket));
-  assert_int_equal(raw_link_hello(&link, &token), VESTA_OK);
-  assert_int_equal(raw_link_checkpoint(&link, "name", &handle), VESTA_OK);
+  pid_t vestad = start_with_checkpoint(&link, &handle);
   assert_int_equal(raw_link_create(&link, handle, "a", vesta_bytes("hello", 5)), VESTA_OK);
   (void)snprintf(line, sizeof line, "dump --file %s/replica-0000000000000001", place.replica_dir);
   assert_int_equal(command(line), 0);
@@ -152,13 +158,8 @@ static void a_replicas_file_is_dumped_and_left_as_it_is(void **state) {
 static void nothing_diverges_on_a_node_that_is_alone(void **state) {
   (void)state;
   raw_link_t link;
-  vesta_token_t token = {0};
   uint64_t handle = 0;
-  pid_t vestad = vestad_start(&place, NULL, NULL);
-  assert_true(vestad > 0);
-  assert_true(raw_link_open(&link, place.socket));
-  assert_int_equal(raw_link_hello(&link, &token), VESTA_OK);
-  assert_int_equal(raw_link_checkpoint(&link, "name", &handle), VESTA_OK);
+  pid_t vestad = start_with_checkpoint(&link, &handle);
   assert_int_equal(command("dump --diverged name"), 1);
   assert_true(printed("nothing of it has diverged on this node"));
   assert_int_equal(command("dump --diverged other"), 1);

@@ -109,12 +109,12 @@ static void killed_in_the_middle_of_writes_it_loses_none_that_was_answered(void 
   assert_int_equal(raw_link_checkpoint(&client, "state", &handle), VESTA_OK);
   assert_int_equal(raw_link_create(&client, handle, "a", value(there)), VESTA_OK);
   for (int round = 0; round < ROUNDS; round++) {
-    useconds_t pause_us = (useconds_t)(rand() % 5000);
+    useconds_t moment_us = (useconds_t)(rand() % 5000); /* wherever the daemon is then */
     uint64_t base = client.number;
     uint64_t answered;
     pid_t killer = fork();
     if (killer == 0) {
-      (void)usleep(pause_us);
+      (void)usleep(moment_us);
       (void)kill(vestad, SIGKILL);
       _exit(0);
     }

@@ -255,16 +255,22 @@ static void a_request_of_the_longest_prefixes_is_answered_and_a_larger_message_c
   assert_int_equal(raw_counter(place.socket, "stream_requests_dropped"), 1);
 }
 
+/* It reads nothing, and one message fills it. */
+static void *subscribe_and_stop(void) {
+  const int one = 1;
+  void *stuck = socket_open_more(ZMQ_SUB, ".changes");
+  assert_int_equal(zmq_setsockopt(stuck, ZMQ_RCVHWM, &one, sizeof one), 0);
+  subscribe(stuck, NOTIFY_CLASS_DATA);
+  return stuck;
+}
+
 static void a_subscriber_that_stops_reading_costs_a_bounded_amount_and_the_writer_nothing(void **state) {
   (void)state;
   enum { SECTION = 256 << 10, WRITES = 1500 }; /* 375 MiB, and 256 may wait */
   static uint8_t data[SECTION];
   wire_message_t message;
   vesta_bytes_t payload;
-  const int one = 1;
-  void *stuck = socket_open_more(ZMQ_SUB, ".changes");
-  assert_int_equal(zmq_setsockopt(stuck, ZMQ_RCVHWM, &one, sizeof one), 0);
-  subscribe(stuck, NOTIFY_CLASS_DATA);
+  void *stuck = subscribe_and_stop();
   assert_true(raw_counter_reaches(place.socket, "subscriptions", 1));
   assert_int_equal(raw_link_create(&client, handle, "a", vesta_bytes(data, sizeof data)), VESTA_OK);
   for (int i = 0; i < WRITES; i++) {
@@ -288,10 +294,7 @@ static void a_subscriber_that_stops_reading_takes_nothing_from_one_that_reads(vo
   static uint8_t data[SECTION];
   wire_message_t message;
   vesta_bytes_t payload;
-  const int one = 1;
-  void *stuck = socket_open_more(ZMQ_SUB, ".changes");
-  assert_int_equal(zmq_setsockopt(stuck, ZMQ_RCVHWM, &one, sizeof one), 0);
-  subscribe(stuck, NOTIFY_CLASS_DATA);
+  (void)subscribe_and_stop();
   subscribe(sub, NOTIFY_CLASS_DATA);
   receive(sub, 1, &message, &payload);
   assert_int_equal(message.kind, WIRE_BEACON);

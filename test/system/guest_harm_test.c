@@ -112,31 +112,20 @@ typedef struct pair_of_streams {
   vesta_stream_t *local, *guest;
 } pair_of_streams_t;
 
-static vesta_change_t take(vesta_stream_t *stream) {
-  vesta_change_t change = {0};
-  assert_int_equal(vesta_stream_next(stream, APPLICATION_DEADLINE, &change), SA_AIS_OK);
-  return change;
-}
-
-static void take_until(vesta_stream_t *stream, vesta_change_kind_t kind) {
-  while (take(stream).kind != kind) {
-  }
-}
-
 static pair_of_streams_t streams_open(void) {
   pair_of_streams_t streams = {0};
   assert_int_equal(vesta_stream_open(application.checkpoint, NULL, &streams.local), SA_AIS_OK);
   assert_int_equal(vesta_stream_open_at(&server, CHECKPOINT_NAME, NULL, &streams.guest), SA_AIS_OK);
-  take_until(streams.local, VESTA_CHANGE_SYNCED);
-  take_until(streams.guest, VESTA_CHANGE_SYNCED);
+  stream_take_until(streams.local, VESTA_CHANGE_SYNCED);
+  stream_take_until(streams.guest, VESTA_CHANGE_SYNCED);
   return streams;
 }
 
 /* One that was cut off says that it is synced again; LOST it never says. */
 static SaUint64T take_change(vesta_stream_t *stream) {
-  vesta_change_t change = take(stream);
+  vesta_change_t change = stream_take(stream);
   while (change.kind == VESTA_CHANGE_SYNCED) {
-    change = take(stream);
+    change = stream_take(stream);
   }
   assert_int_equal(change.kind, VESTA_CHANGE_OVERWRITTEN);
   return change.position.seq;
@@ -146,8 +135,8 @@ static void streams_have_what_is_written(pair_of_streams_t *streams, int writes)
   SaUint64T seq = 0;
   if (application_overwrite(&application, "s", "0", 1) == SA_AIS_ERR_NOT_EXIST) {
     assert_int_equal(application_create(&application, "s", "0", 1), SA_AIS_OK);
-    (void)take(streams->local);
-    (void)take(streams->guest);
+    (void)stream_take(streams->local);
+    (void)stream_take(streams->guest);
   } else {
     seq = take_change(streams->local);
     assert_int_equal(take_change(streams->guest), seq);
@@ -437,14 +426,14 @@ static void so_many_connections_are_let_in_and_local_ones_do_not_count(void **st
   assert_int_equal(raw_counter(vestad.socket, "stream_links_refused"), 0);
   vesta_stream_t *local = NULL;
   assert_int_equal(vesta_stream_open(application.checkpoint, NULL, &local), SA_AIS_OK);
-  take_until(local, VESTA_CHANGE_SYNCED);
+  stream_take_until(local, VESTA_CHANGE_SYNCED);
   assert_int_equal(vesta_stream_close(&local), SA_AIS_OK);
   for (size_t i = 0; i <= VESTA_GUEST_LINKS_MAX; i++) {
     (void)close(links[i]);
   }
   vesta_stream_t *guest = NULL; /* their places are free again */
   assert_int_equal(vesta_stream_open_at(&server, CHECKPOINT_NAME, NULL, &guest), SA_AIS_OK);
-  take_until(guest, VESTA_CHANGE_SYNCED);
+  stream_take_until(guest, VESTA_CHANGE_SYNCED);
   assert_int_equal(vesta_stream_close(&guest), SA_AIS_OK);
 }
 
@@ -455,23 +444,23 @@ static void a_guest_that_does_not_read_costs_local_subscribers_nothing(void **st
   static char data[60000];
   pair_of_streams_t streams = streams_open();
   assert_int_equal(application_create(&application, "s", data, 1), SA_AIS_OK);
-  (void)take(streams.local);
+  (void)stream_take(streams.local);
   int64_t asked = raw_counter(vestad.socket, "stream_requests");
   for (int i = 0; i < 6000; i++) { /* 360 MB, of which the guest takes nothing */
     memset(data, 'a' + i % 26, sizeof data);
     assert_int_equal(application_overwrite(&application, "s", data, sizeof data), SA_AIS_OK);
-    assert_int_equal(take(streams.local).kind, VESTA_CHANGE_OVERWRITTEN);
+    assert_int_equal(stream_take(streams.local).kind, VESTA_CHANGE_OVERWRITTEN);
   }
   assert_true(raw_counter(vestad.socket, "published_withheld") + raw_counter(vestad.socket, "guest_stream_links_cut") >
               0);
   assert_int_equal(raw_counter(vestad.socket, "stream_requests"), asked); /* all of it was published to the local one */
   assert_true(raw_counter(vestad.socket, "guest_stream_held_bytes") <=
               (int64_t)(VESTA_GUEST_QUEUE_BYTES_MAX + (1U << 20)));
-  take_until(streams.guest, VESTA_CHANGE_LOST); /* it was told in the end, and has the same */
+  stream_take_until(streams.guest, VESTA_CHANGE_LOST); /* it was told in the end, and has the same */
   vesta_change_t change = {0};
   bool same = false;
   while (change.kind != VESTA_CHANGE_SYNCED) {
-    change = take(streams.guest);
+    change = stream_take(streams.guest);
     same |= change.size == sizeof data && memcmp(change.data, data, sizeof data) == 0;
   }
   assert_true(same);

@@ -77,18 +77,6 @@ static vesta_stream_t *guest_open(const vesta_stream_options_t *wishes) {
   return stream;
 }
 
-static vesta_change_t take(vesta_stream_t *stream) {
-  vesta_change_t change = {0};
-  assert_int_equal(vesta_stream_next(stream, APPLICATION_DEADLINE, &change), SA_AIS_OK);
-  return change;
-}
-
-static void take_until(vesta_stream_t *stream, vesta_change_kind_t kind) {
-
-  while (take(stream).kind != kind) {
-  }
-}
-
 static void section_write(const char *id, const char *data) {
   SaAisErrorT error = application_overwrite(&application, id, data, strlen(data));
   if (error == SA_AIS_ERR_NOT_EXIST) {
@@ -108,16 +96,16 @@ static void a_guest_has_what_is_there_and_every_change_after_it(void **state) {
   (void)state;
   section_write("before", "one");
   vesta_stream_t *stream = guest_open(NULL);
-  assert_int_equal(take(stream).kind, VESTA_CHANGE_RESYNC_BEGIN);
-  vesta_change_t change = take(stream);
+  assert_int_equal(stream_take(stream).kind, VESTA_CHANGE_RESYNC_BEGIN);
+  vesta_change_t change = stream_take(stream);
   assert_true(change_is(&change, VESTA_CHANGE_CREATED, "before", "one"));
-  take_until(stream, VESTA_CHANGE_SYNCED);
+  stream_take_until(stream, VESTA_CHANGE_SYNCED);
   section_write("before", "two");
   section_write("after", "three");
-  change = take(stream);
+  change = stream_take(stream);
   assert_true(change_is(&change, VESTA_CHANGE_OVERWRITTEN, "before", "two"));
   SaUint64T seq = change.position.seq;
-  change = take(stream);
+  change = stream_take(stream);
   assert_true(change_is(&change, VESTA_CHANGE_CREATED, "after", "three"));
   assert_int_equal(change.position.seq, seq + 1);
   assert_int_equal(raw_counter(vestad.socket, "guests"), 1);
@@ -165,7 +153,7 @@ static void where_the_service_is_may_be_said_by_the_environment(void **state) {
   (void)unsetenv("VESTA_STREAM_SERVER_KEY");
   (void)unsetenv("VESTA_STREAM_KEY");
   assert_int_equal(error, SA_AIS_OK);
-  take_until(stream, VESTA_CHANGE_SYNCED);
+  stream_take_until(stream, VESTA_CHANGE_SYNCED);
   assert_int_equal(vesta_stream_close(&stream), SA_AIS_OK);
 }
 
@@ -177,13 +165,13 @@ static void of_several_servers_the_next_is_taken_when_one_is_not_there(void **st
                  place.endpoint, place.address, TCP_GUEST_PORT + 30);
   server.endpoints = servers;
   vesta_stream_t *stream = guest_open(NULL);
-  take_until(stream, VESTA_CHANGE_SYNCED);
+  stream_take_until(stream, VESTA_CHANGE_SYNCED);
   daemon_fixture_kill(&vestad);
   daemon_fixture_start(&vestad);
   section_write("a", "c");
-  vesta_change_t change = take(stream);
+  vesta_change_t change = stream_take(stream);
   while (change.kind == VESTA_CHANGE_SYNCED) {
-    change = take(stream);
+    change = stream_take(stream);
   }
   assert_true(change_is(&change, VESTA_CHANGE_OVERWRITTEN, "a", "c"));
   assert_int_equal(vesta_stream_close(&stream), SA_AIS_OK);
@@ -335,7 +323,7 @@ static void a_service_without_keys_serves_who_asks_without_keys(void **state) {
   assert_int_equal(vesta_stream_open_at(&server, CHECKPOINT_NAME, NULL, &stream), SA_AIS_ERR_INVALID_PARAM);
   server.insecure = SA_TRUE; /* it has to be said on both sides */
   stream = guest_open(NULL);
-  take_until(stream, VESTA_CHANGE_SYNCED);
+  stream_take_until(stream, VESTA_CHANGE_SYNCED);
   assert_int_equal(vesta_stream_close(&stream), SA_AIS_OK);
 }
 
@@ -397,18 +385,18 @@ static void a_guest_goes_on_when_the_service_is_back(void **state) {
   (void)state;
   section_write("a", "1");
   vesta_stream_t *stream = guest_open(NULL);
-  take_until(stream, VESTA_CHANGE_SYNCED);
+  stream_take_until(stream, VESTA_CHANGE_SYNCED);
   for (int round = 0; round < 2; round++) {
     daemon_fixture_kill(&vestad);
     daemon_fixture_start(&vestad);
     section_write("a", "2");
     section_write("a", "3");
-    vesta_change_t change = take(stream);
+    vesta_change_t change = stream_take(stream);
     while (change.kind == VESTA_CHANGE_SYNCED) {
-      change = take(stream);
+      change = stream_take(stream);
     }
     assert_true(change_is(&change, VESTA_CHANGE_OVERWRITTEN, "a", "2"));
-    change = take(stream);
+    change = stream_take(stream);
     assert_true(change_is(&change, VESTA_CHANGE_OVERWRITTEN, "a", "3"));
     int64_t deadline_ns = daemon_fixture_now_ns() + TEST_DEADLINE_NS;
     while (raw_counter(vestad.socket, "guests") == 0 && daemon_fixture_now_ns() < deadline_ns) {
@@ -424,9 +412,9 @@ static void a_stream_is_over_when_its_checkpoint_is(void **state) {
   (void)state;
   vesta_stream_t *stream = guest_open(NULL);
   vesta_change_t change;
-  take_until(stream, VESTA_CHANGE_SYNCED);
+  stream_take_until(stream, VESTA_CHANGE_SYNCED);
   assert_int_equal(saCkptCheckpointUnlink(application.library, &application.name), SA_AIS_OK);
-  assert_int_equal(take(stream).kind, VESTA_CHANGE_UNLINKED);
+  assert_int_equal(stream_take(stream).kind, VESTA_CHANGE_UNLINKED);
   assert_int_equal(saCkptCheckpointClose(application.checkpoint), SA_AIS_OK);
   assert_int_equal(raw_counter(vestad.socket, "checkpoints"), 1); /* a guest keeps it, as any user does */
   assert_int_equal(vesta_stream_next(stream, 0, &change), SA_AIS_ERR_TIMEOUT);
@@ -438,7 +426,7 @@ static void who_was_away_for_longer_than_the_history_reaches_is_told_so_and_resy
   (void)state;
   section_write("a", "1");
   vesta_stream_t *stream = guest_open(&(vesta_stream_options_t){.buffer_bytes = 64U << 10});
-  take_until(stream, VESTA_CHANGE_SYNCED);
+  stream_take_until(stream, VESTA_CHANGE_SYNCED);
   static char data[60000];
   for (int i = 0; i < 4000; i++) { /* 240 MB: neither queues nor the history hold that */
     memset(data, 'a' + i % 26, sizeof data);
@@ -446,11 +434,11 @@ static void who_was_away_for_longer_than_the_history_reaches_is_told_so_and_resy
                                : application_overwrite(&application, "large", data, sizeof data);
     assert_int_equal(error, SA_AIS_OK);
   }
-  take_until(stream, VESTA_CHANGE_LOST);
-  take_until(stream, VESTA_CHANGE_RESYNC_BEGIN);
+  stream_take_until(stream, VESTA_CHANGE_LOST);
+  stream_take_until(stream, VESTA_CHANGE_RESYNC_BEGIN);
   bool seen = false;
-  vesta_change_t change = take(stream);
-  for (; change.kind != VESTA_CHANGE_SYNCED; change = take(stream)) {
+  vesta_change_t change = stream_take(stream);
+  for (; change.kind != VESTA_CHANGE_SYNCED; change = stream_take(stream)) {
     seen |= change.size == sizeof data && memcmp(change.data, data, sizeof data) == 0;
   }
   assert_true(seen);

@@ -98,6 +98,7 @@ static int64_t wall_ns(void) {
   return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* What expires does so by the clock: there is nothing else to wait for. */
 static void wait_past(int64_t moment_ns) {
   for (int64_t left_ns; (left_ns = moment_ns + 1 - wall_ns()) > 0;) {
     struct timespec pause = {.tv_sec = left_ns / 1000000000, .tv_nsec = left_ns % 1000000000};
@@ -403,15 +404,15 @@ static void call_draw(uint32_t worker) {
 
 /* In the middle of whatever the workers are doing: how far that has come is different every time. */
 static void daemon_trouble(void) {
-  const struct timespec pause = {.tv_nsec = 20000000};
   const struct timespec moment = {.tv_nsec = (long)draw_below(400000)};
+  const struct timespec standstill = {.tv_nsec = 20000000}; /* in which the workers go on without it */
   (void)nanosleep(&moment, NULL);
   run.restarts++;
   switch (draw_below(4)) {
     case 0: assert_int_equal(daemon_fixture_stop(&run.vestad), 0); break;
     case 1:
       (void)kill(run.vestad.pid, SIGSTOP);
-      (void)nanosleep(&pause, NULL);
+      (void)nanosleep(&standstill, NULL);
       (void)kill(run.vestad.pid, SIGCONT);
       return;
     default: daemon_fixture_kill(&run.vestad); break;

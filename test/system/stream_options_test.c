@@ -50,14 +50,8 @@ static vesta_stream_t *stream_of(const vesta_stream_options_t *options) {
   return stream;
 }
 
-static vesta_change_t take(vesta_stream_t *stream) {
-  vesta_change_t change;
-  assert_int_equal(vesta_stream_next(stream, APPLICATION_DEADLINE, &change), SA_AIS_OK);
-  return change;
-}
-
 static vesta_change_t take_kind(vesta_stream_t *stream, vesta_change_kind_t kind) {
-  vesta_change_t change = take(stream);
+  vesta_change_t change = stream_take(stream);
   assert_int_equal(change.kind, kind);
   return change;
 }
@@ -108,10 +102,10 @@ static void a_stream_of_some_prefixes_has_these_sections_and_misses_none_of_them
   daemon_fixture_start(&daemon_of_test);
   create("user.1", "seven");
   create("user.70", "eight");
-  vesta_change_t change = take(stream);
+  vesta_change_t change = stream_take(stream);
   while (change.kind != VESTA_CHANGE_CREATED) { /* it may have been heard too late to do without a resync */
     assert_true(change.kind > VESTA_CHANGE_EPOCH);
-    change = take(stream);
+    change = stream_take(stream);
   }
   assert_true(id_is(&change, "user.70"));
   assert_int_equal(vesta_stream_close(&stream), SA_AIS_OK);
@@ -210,7 +204,7 @@ static void who_is_slow_and_coalesces_gets_the_latest_of_each_section_and_no_los
   uint64_t before = 0;
   bool synced = false;
   while (!synced || position.seq < SECTIONS + WRITES) {
-    vesta_change_t change = take(stream);
+    vesta_change_t change = stream_take(stream);
     assert_int_not_equal(change.kind, VESTA_CHANGE_LOST);
     synced = change.kind == VESTA_CHANGE_SYNCED || (synced && !change.resync);
     assert_true(change.resync || change.kind > VESTA_CHANGE_EPOCH || change.position.seq == before + 1);
