@@ -556,6 +556,11 @@ bool node_knows(const node_t *node, uint64_t checkpoint_id) {
   return directory_checkpoint(node->directory, checkpoint_id) != NULL;
 }
 
+bool node_is_gone(const node_t *node, uint64_t checkpoint_id) {
+  bool current = node->cluster == NULL || (node->cluster->caught_up && node->cluster->has_quorum);
+  return current && !node_knows(node, checkpoint_id);
+}
+
 static bool stream_is_open(const node_t *node, vesta_token_t token, uint64_t checkpoint_id) {
   const directory_session_t *session = directory_session(node->directory, token);
   const directory_handle_t *handle = session == NULL ? NULL : session->handles;
@@ -566,8 +571,8 @@ static bool stream_is_open(const node_t *node, vesta_token_t token, uint64_t che
 }
 
 vesta_err_t node_stream_check(const node_t *node, vesta_token_t token, uint64_t checkpoint_id) {
-  if (stream_is_open(node, token, checkpoint_id) && node_replica(node, checkpoint_id) != NULL) {
-    return VESTA_OK;
+  if (stream_is_open(node, token, checkpoint_id)) {
+    return node_replica(node, checkpoint_id) != NULL ? VESTA_OK : VESTA_ERR_TRY_AGAIN;
   }
   return node->cluster == NULL || node->cluster->caught_up ? VESTA_ERR_ACCESS : VESTA_ERR_TRY_AGAIN;
 }

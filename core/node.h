@@ -187,9 +187,13 @@ const replica_t *node_replica(const node_t *node, uint64_t checkpoint_id);
 /** Does the directory have this checkpoint, wherever its replicas are? */
 bool node_knows(const node_t *node, uint64_t checkpoint_id);
 
+/** Is there no such checkpoint any more, for sure? Not while this node may know less than others: before it has caught up,
+ *  or without quorum. */
+bool node_is_gone(const node_t *node, uint64_t checkpoint_id);
+
 /** May whoever shows this token read the stream of that checkpoint? (It was given out by a STREAM request of a session
  *  that lives and has the checkpoint open for READ.) @return OK; ACCESS; TRY_AGAIN: what is known here may be long since
- *  wrong (node_caught_up()) */
+ *  wrong (node_caught_up()), or there is no replica here now */
 vesta_err_t node_stream_check(const node_t *node, vesta_token_t token, uint64_t checkpoint_id);
 
 /** The order of the cluster, to be looked at. NULL: this node is alone. */

@@ -176,6 +176,12 @@ static const replica_t *runner_replica(void *context, uint64_t checkpoint_id) {
   return node_replica(runner->parts->node, checkpoint_id);
 }
 
+static const replica_t *runner_find(void *context, uint64_t checkpoint_id, bool *gone) {
+  node_runner_t *runner = context;
+  *gone = node_is_gone(runner->parts->node, checkpoint_id);
+  return node_replica(runner->parts->node, checkpoint_id);
+}
+
 static void runner_fall_out(node_runner_t *runner) {
   runner->journal_bad = true;
   runner->fallen_out = true;
@@ -223,7 +229,7 @@ static void runner_act_clustered(node_runner_t *runner, const node_action_t *act
     case NODE_ACTION_QUORUM:
       log_write(action->quorum ? LOG_ID_QUORUM : LOG_ID_NO_QUORUM, "text=\"%s\"",
                 action->quorum ? "this node serves" : "nothing is read or written through this node for now");
-      publisher_quorum(parts->publisher, action->quorum, runner_replica, runner);
+      publisher_quorum(parts->publisher, action->quorum, runner_find, runner);
       break;
     default: /* those of every node: see runner_act() */ VESTA_ASSERT(false);
   }
@@ -318,7 +324,7 @@ static void runner_step(node_runner_t *runner, const node_event_t *event) {
 
 vesta_err_t node_runner_start(node_runner_t *runner) {
   node_actions_t actions;
-  publisher_quorum(runner->parts->publisher, node_has_quorum(runner->parts->node), runner_replica, runner);
+  publisher_quorum(runner->parts->publisher, node_has_quorum(runner->parts->node), runner_find, runner);
   vesta_err_t err = node_start(runner->parts->node, loop_wall_ns(), loop_steady_ns(), &actions);
   if (err == VESTA_OK) {
     runner_act(runner, &actions);
@@ -444,8 +450,7 @@ enum { DOOR_LOCAL, DOOR_GUESTS };
 
 bool node_runner_subscribed(void *context, vesta_bytes_t message) {
   node_runner_t *runner = context;
-  return publisher_subscription(runner->parts->publisher, DOOR_LOCAL, message, runner_replica, runner,
-                                loop_steady_ns());
+  return publisher_subscription(runner->parts->publisher, DOOR_LOCAL, message, runner_find, runner, loop_steady_ns());
 }
 
 bool node_runner_guest_subscribed(void *context, vesta_bytes_t message) {
@@ -453,7 +458,7 @@ bool node_runner_guest_subscribed(void *context, vesta_bytes_t message) {
   publisher_t *publisher = runner->parts->publisher;
   bool begins = message.size > 0 && message.data[0] == 1;
   return !(begins && publisher_subscriptions(publisher, DOOR_GUESTS) >= VESTA_GUEST_SUBSCRIPTIONS_MAX) &&
-         publisher_subscription(publisher, DOOR_GUESTS, message, runner_replica, runner, loop_steady_ns());
+         publisher_subscription(publisher, DOOR_GUESTS, message, runner_find, runner, loop_steady_ns());
 }
 
 /* An answer that says yes or no, and nothing else. */
@@ -632,7 +637,7 @@ void node_runner_turn(node_runner_t *runner) {
     /* telling the node of a link's end may end others */
   }
   if (publisher_wake_ns(parts->publisher) <= now_ns) {
-    publisher_time(parts->publisher, now_ns, runner_replica, runner);
+    publisher_time(parts->publisher, now_ns, runner_find, runner);
   }
   publisher_flush(parts->publisher, now_ns);
   hash_server_turn(parts->hash_server, parts->publisher, runner_replica, runner);

@@ -207,20 +207,27 @@ static void emit_beacons(publisher_t *publisher, audience_t *audience, vesta_pos
   audience_told(publisher, audience);
 }
 
-/* Where the checkpoint stands; one that is not there is gone, unless this node may know less than the others now. */
-static void emit_standing(publisher_t *publisher, audience_t *audience, const place_t *only, const replica_t *replica) {
-  replica_status_t status = {0};
-  if (replica != NULL) {
-    replica_status(replica, &status);
-  } else if (publisher->no_quorum) {
+static vesta_pos_t committed_of(const replica_t *replica) {
+  replica_status_t status;
+  replica_status(replica, &status);
+  return status.committed;
+}
+
+/* Where the checkpoint stands, to all who listen or to those at one place. */
+static void emit_standing(publisher_t *publisher, audience_t *audience, const place_t *only, publisher_find_t *find,
+                          void *context) {
+  bool gone = false;
+  const replica_t *replica = find(context, audience->checkpoint_id, &gone);
+  if (replica == NULL && !gone) {
     audience_told(publisher, audience);
     return;
   }
+  vesta_pos_t position = replica != NULL ? committed_of(replica) : (vesta_pos_t){0};
   uint64_t state = replica != NULL ? 0 : WIRE_BEACON_GONE;
   if (only != NULL) {
-    emit_beacon(publisher, audience, *only, status.committed, state);
+    emit_beacon(publisher, audience, *only, position, state);
   } else {
-    emit_beacons(publisher, audience, status.committed, state);
+    emit_beacons(publisher, audience, position, state);
   }
 }
 
@@ -357,7 +364,7 @@ void publisher_committed(publisher_t *publisher, uint64_t checkpoint_id, const r
     }
     if (err != VESTA_OK) { /* trimmed already, or out of memory: subscribers see by the beacon that they lack it */
       batch_emit(publisher);
-      emit_standing(publisher, audience, NULL, replica);
+      emit_beacons(publisher, audience, committed_of(replica), 0);
       publisher->counters.withheld++;
       return;
     }
@@ -429,9 +436,8 @@ static void subscription_end(publisher_t *publisher, audience_t *audience, place
   }
 }
 
-bool publisher_subscription(publisher_t *publisher, uint32_t door, vesta_bytes_t message,
-                            const replica_t *(*replica)(void *context, uint64_t checkpoint_id), void *context,
-                            int64_t steady_ns) {
+bool publisher_subscription(publisher_t *publisher, uint32_t door, vesta_bytes_t message, publisher_find_t *find,
+                            void *context, int64_t steady_ns) {
   publisher->now_ns = steady_ns;
   batch_emit(publisher); /* to those who were there; the new one begins with its beacon */
   bool begins;
@@ -456,7 +462,7 @@ bool publisher_subscription(publisher_t *publisher, uint32_t door, vesta_bytes_t
   publisher->counters.topics += !audience_has(audience, place.topic);
   publisher->subscriptions[door]++;
   audience->subscriptions[door][place.topic]++;
-  emit_standing(publisher, audience, &place, replica(context, checkpoint_id));
+  emit_standing(publisher, audience, &place, find, context);
   return true;
 }
 
@@ -477,23 +483,21 @@ bool publisher_wanted(const publisher_t *publisher, uint64_t checkpoint_id) {
 
 /* ---- time ---- */
 
-void publisher_time(publisher_t *publisher, int64_t steady_ns,
-                    const replica_t *(*replica)(void *context, uint64_t checkpoint_id), void *context) {
+void publisher_time(publisher_t *publisher, int64_t steady_ns, publisher_find_t *find, void *context) {
   publisher->now_ns = steady_ns;
   batch_emit(publisher);
   while (publisher_wake_ns(publisher) <= steady_ns) {
     audience_t *audience = publisher->earliest;
-    emit_standing(publisher, audience, NULL, replica(context, audience->checkpoint_id));
+    emit_standing(publisher, audience, NULL, find, context);
   }
 }
 
-void publisher_quorum(publisher_t *publisher, bool has_quorum,
-                      const replica_t *(*replica)(void *context, uint64_t checkpoint_id), void *context) {
+void publisher_quorum(publisher_t *publisher, bool has_quorum, publisher_find_t *find, void *context) {
   batch_emit(publisher);
   publisher->no_quorum = !has_quorum;
   for (size_t left = publisher->audiences.count; left > 0; left--) { /* who was told stands last */
     audience_t *audience = publisher->earliest;
-    emit_standing(publisher, audience, NULL, replica(context, audience->checkpoint_id));
+    emit_standing(publisher, audience, NULL, find, context);
   }
 }
 

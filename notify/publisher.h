@@ -44,15 +44,18 @@ typedef struct publisher_output {
 vesta_err_t publisher_new(const publisher_output_t *outputs, uint32_t doors, publisher_t **out);
 void publisher_destroy(publisher_t **publisher);
 
+/** Finds the replica of a checkpoint. NULL: there is none here, and *gone tells whether the checkpoint is surely no more:
+ *  then its beacon says position 0 and WIRE_BEACON_GONE. Else there is no beacon: whoever hears nothing asks again, and
+ *  is led to where there is one. */
+typedef const replica_t *publisher_find_t(void *context, uint64_t checkpoint_id, bool *gone);
+
 /**
  * A message arrived at the XPUB of a door: a subscription (byte 1, topic) or its end (byte 0, topic). Anything else is
- * dropped and counted. `replica` finds the replica of a checkpoint (NULL: unknown checkpoint; its beacon then says
- * position 0 and WIRE_BEACON_GONE).
+ * dropped and counted.
  * @return false: it was dropped
  */
-bool publisher_subscription(publisher_t *publisher, uint32_t door, vesta_bytes_t message,
-                            const replica_t *(*replica)(void *context, uint64_t checkpoint_id), void *context,
-                            int64_t steady_ns);
+bool publisher_subscription(publisher_t *publisher, uint32_t door, vesta_bytes_t message, publisher_find_t *find,
+                            void *context, int64_t steady_ns);
 
 /** Does anybody listen to this checkpoint? */
 bool publisher_wanted(const publisher_t *publisher, uint64_t checkpoint_id);
@@ -73,14 +76,12 @@ void publisher_content(publisher_t *publisher, uint64_t checkpoint_id, const con
 void publisher_removed(publisher_t *publisher, uint64_t checkpoint_id);
 
 /** Beacons that are due. */
-void publisher_time(publisher_t *publisher, int64_t steady_ns,
-                    const replica_t *(*replica)(void *context, uint64_t checkpoint_id), void *context);
+void publisher_time(publisher_t *publisher, int64_t steady_ns, publisher_find_t *find, void *context);
 /**
  * This node is cut off from the other nodes of its cluster, or is so no more: everybody who listens is told at once, and
  * every beacon says it from now on (WIRE_BEACON_NO_QUORUM).
  */
-void publisher_quorum(publisher_t *publisher, bool has_quorum,
-                      const replica_t *(*replica)(void *context, uint64_t checkpoint_id), void *context);
+void publisher_quorum(publisher_t *publisher, bool has_quorum, publisher_find_t *find, void *context);
 /** When publisher_time() is due; INT64_MAX: never. */
 int64_t publisher_wake_ns(const publisher_t *publisher);
 

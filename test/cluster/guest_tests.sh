@@ -11,6 +11,7 @@ guest_options() {
 }
 guest_tests=(
   a_guest_goes_on_at_another_node_when_its_own_is_lost
+  a_guest_goes_on_when_its_node_and_the_next_are_lost_at_once
   a_node_without_a_replica_has_one_for_its_guest
 )
 
@@ -41,7 +42,8 @@ guest_is_level() { [ "$(guest_seq "$1")" -ge "$2" ]; } # name seq
 guest_end() { # name node: it has all that is on that node, each operation once and in order, or was told what it missed
   local last
   last=$(node_seq "$2" "$1")
-  wait_until 20 guest_is_level "$1" "$last" || fail "the guest has $(guest_seq "$1") of $last" || return
+  wait_until 20 guest_is_level "$1" "$last" ||
+    fail "the guest has $(guest_seq "$1") of $last, and said last: $(tail -n 1 "$nodes_dir/$1.watched")" || return
   kill -TERM "$guest" && wait "$guest" || fail "the guest failed: $(cat "$nodes_dir/$1.watch.err")" || return
   awk '{ split($1, position, "-"); seq = position[3] }
        / lost / { live = 0 }
@@ -61,11 +63,26 @@ a_guest_goes_on_at_another_node_when_its_own_is_lost() {
   node_kill 3
   story_goes_on followed 30 || return
   vestad_kill 2
+  guest_nodes_return && story_goes_on followed 30 || return
+  write_end && all_are_active && guest_end followed 1
+}
+
+guest_nodes_return() { # 2 with what it had, 3 with nothing
   vestad_start 2 "${vestad_options[@]}"
   corosync_start 3
   vestad_start 3 "${vestad_options[@]}"
-  story_goes_on followed 30 || return
-  write_end && all_are_active && guest_end followed 1
+}
+
+# Both are back before anybody has quorum: they know less than the guest does, and must not say that its checkpoint is gone.
+a_guest_goes_on_when_its_node_and_the_next_are_lost_at_once() {
+  all_are_active && write_some 1 kept all 50 || return
+  guest_begin kept 3 2 1 || return
+  write_begin 1 kept all
+  story_goes_on kept 20 || return
+  node_kill 3
+  vestad_kill 2
+  guest_nodes_return && story_goes_on kept 30 || return
+  write_end && all_are_active && guest_end kept 1
 }
 
 a_node_without_a_replica_has_one_for_its_guest() {

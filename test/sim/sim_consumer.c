@@ -163,7 +163,7 @@ static void take_gone(sim_subscriber_t *s, const notify_change_t *change) {
   const sim_node_t *node = sim_home(s->agent);
   bool knows =
       node->node != NULL && node_caught_up(node->node); /* else it was told by an earlier life, see node_emit() */
-  bool allowed = knows && node_stream_check(node->node, s->agent->token, s->history->id) == VESTA_OK;
+  bool allowed = knows && node_stream_check(node->node, s->agent->token, s->history->id) != VESTA_ERR_ACCESS;
   must(s, s->history->removed || !allowed, "STREAM-GONE", "it is told to be gone and is not", change);
   s->mode = SIM_STREAM_OVER;
 }

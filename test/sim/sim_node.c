@@ -84,8 +84,9 @@ static void node_emit(void *context, const uint8_t topic[NOTIFY_TOPIC_BYTES], ve
   vesta_err_t err = wire_decode(node->emitted, head.data, head.size, &message);
   VESTA_ASSERT(err == VESTA_OK);
   bool gone = message.kind == WIRE_BEACON && (message.state & WIRE_BEACON_GONE) != 0;
-  if (gone && !node->removes && sim_clustered(node->world) && !node->node->cluster->caught_up) {
-    sim_fail(node->world, "STREAM-GONE", "node %" PRIu32 " says that checkpoint %" PRIu64 " is gone, and can't know",
+  const sim_history_t *history = sim_histories_find(&node->world->histories, message.checkpoint);
+  if (gone && !node->removes && sim_clustered(node->world) && history != NULL && !history->removed) {
+    sim_fail(node->world, "STREAM-GONE", "node %" PRIu32 " says that checkpoint %" PRIu64 " is gone, and is wrong",
              node->id, message.checkpoint);
   }
   sim_subscribers_publish(node, topic, head, payload);
@@ -96,8 +97,9 @@ static uint64_t node_held_bytes(void *context) {
   return sim_chance(&node->world->random, node->world->odds.withhold) ? UINT64_MAX : 0;
 }
 
-static const replica_t *node_find_replica(void *context, uint64_t checkpoint_id) {
+static const replica_t *node_find_replica(void *context, uint64_t checkpoint_id, bool *gone) {
   const sim_node_t *node = context;
+  *gone = node_is_gone(node->node, checkpoint_id);
   return node_replica(node->node, checkpoint_id);
 }
 
@@ -126,6 +128,17 @@ static vesta_err_t node_parts_new(sim_node_t *node) {
     err = node->server == NULL ? VESTA_ERR_NO_MEMORY : VESTA_OK;
   }
   return err;
+}
+
+/* Sockets of subscribers on other machines find a node again when it starts, whatever it has lost. Nothing is delivered
+ * to them here: it is what the node says to them that is judged. */
+static void node_find_again(sim_node_t *node) {
+  const sim_histories_t *histories = &node->world->histories;
+  for (uint32_t i = 0; i < histories->count; i++) {
+    uint8_t message[1 + NOTIFY_TOPIC_BYTES] = {1};
+    notify_topic(message + 1, NOTIFY_CLASS_DATA, histories->items[i]->id);
+    sim_node_subscription(node, vesta_bytes(message, sizeof message));
+  }
 }
 
 /* ---- actions ---- */
@@ -443,6 +456,7 @@ static void node_start_up(sim_node_t *node) {
   if (carry_out(node, &actions) && node_run_queue(node)) {
     publisher_flush(node->publisher, world->now_ns);
   }
+  node_find_again(node);
 }
 
 /* ---- time ---- */

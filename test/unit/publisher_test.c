@@ -102,9 +102,9 @@ static void anything_but_a_subscription_is_dropped_and_counted(void **state) {
   };
   static const size_t sizes[] = {11, 10, 10, 10, 1};
   for (size_t i = 0; i < 5; i++) {
-    (void)publisher_subscription(rig.publisher, 0, vesta_bytes(inputs[i], sizes[i]), rig_replica, &rig, rig.now_ns);
+    (void)publisher_subscription(rig.publisher, 0, vesta_bytes(inputs[i], sizes[i]), rig_find, &rig, rig.now_ns);
   }
-  (void)publisher_subscription(rig.publisher, 0, vesta_bytes(NULL, 0), rig_replica, &rig, rig.now_ns);
+  (void)publisher_subscription(rig.publisher, 0, vesta_bytes(NULL, 0), rig_find, &rig, rig.now_ns);
   assert_int_equal(counters_of(&rig).dropped_input, 6);
   assert_int_equal(rig.published.count, 0);
   rig_close(&rig);
@@ -404,7 +404,7 @@ static void what_waits_at_one_door_withholds_nothing_at_the_other(void **state) 
   uint8_t message[1 + NOTIFY_TOPIC_BYTES] = {1};
   notify_topic(message + 1, NOTIFY_CLASS_DATA, CHECKPOINT);
   assert_true(
-      publisher_subscription(rig.publisher, 1, vesta_bytes(message, sizeof message), rig_replica, &rig, rig.now_ns));
+      publisher_subscription(rig.publisher, 1, vesta_bytes(message, sizeof message), rig_find, &rig, rig.now_ns));
   assert_int_equal(door.beacons, 1); /* on the door that it came to, and no other */
   assert_int_equal(rig.published.count, 0);
   rig_write(&rig, ELEMENTS(create("a", "1")));
@@ -428,7 +428,7 @@ static void what_waits_at_one_door_withholds_nothing_at_the_other(void **state) 
   assert_int_equal(counters_of(&rig).withheld, 1);
   message[0] = 0;
   assert_true(
-      publisher_subscription(rig.publisher, 1, vesta_bytes(message, sizeof message), rig_replica, &rig, rig.now_ns));
+      publisher_subscription(rig.publisher, 1, vesta_bytes(message, sizeof message), rig_find, &rig, rig.now_ns));
   assert_true(publisher_wanted(rig.publisher, CHECKPOINT));
   rig_write(&rig, ELEMENTS(overwrite("a", "for one")));
   assert_int_equal(door.beacons, 2);
@@ -462,9 +462,9 @@ static void an_idle_topic_says_its_position_each_period_and_a_busy_one_need_not(
   listen(&rig, NOTIFY_CLASS_DATA);
   int64_t begin_ns = rig.now_ns;
   assert_int_equal(publisher_wake_ns(rig.publisher), begin_ns + period_ns);
-  publisher_time(rig.publisher, begin_ns + period_ns - 1, rig_replica, &rig);
+  publisher_time(rig.publisher, begin_ns + period_ns - 1, rig_find, &rig);
   assert_int_equal(rig.published.count, 0);
-  publisher_time(rig.publisher, begin_ns + period_ns, rig_replica, &rig);
+  publisher_time(rig.publisher, begin_ns + period_ns, rig_find, &rig);
   next_is_beacon(&rig, NOTIFY_CLASS_DATA, (vesta_pos_t){.lineage = LINEAGE, .epoch = 1}, 0);
   rig.now_ns = begin_ns + period_ns + period_ns / 2;
   rig_write(&rig, ELEMENTS(create("a", "1")));
@@ -484,7 +484,7 @@ static void changes_do_not_silence_the_beacons_of_a_roles_topic(void **state) {
   rig_write(&rig, ELEMENTS(create("a", "1")));
   rig_lose(&rig);
   assert_int_equal(publisher_wake_ns(rig.publisher), due_ns);
-  publisher_time(rig.publisher, due_ns, rig_replica, &rig);
+  publisher_time(rig.publisher, due_ns, rig_find, &rig);
   next_is_beacon(&rig, NOTIFY_CLASS_DATA, rig_committed(&rig), 0);
   next_is_beacon(&rig, NOTIFY_CLASS_ROLES, rig_committed(&rig), 0);
   rig_close(&rig);

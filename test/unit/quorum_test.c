@@ -65,7 +65,7 @@ static void a_change_of_the_view_in_good_time_is_no_loss_of_quorum(void **state)
 
 /* ---- the stream ---- */
 
-static void quorum(rig_t *rig, bool has_quorum) { publisher_quorum(rig->publisher, has_quorum, rig_replica, rig); }
+static void quorum(rig_t *rig, bool has_quorum) { publisher_quorum(rig->publisher, has_quorum, rig_find, rig); }
 
 static void beacon_says(rig_t *rig, uint64_t beacon_state) {
   frames_t *frames;
@@ -126,20 +126,45 @@ static void a_subscriber_knows_it_from_the_beacon_and_keeps_what_it_has(void **s
   rig_close(&rig);
 }
 
-/* A node that has just started knows of nothing yet. */
-static void what_is_not_found_is_said_to_be_gone_with_quorum_only(void **state) {
+/* A node that has just started, or has no replica of it. */
+static void what_is_not_found_is_said_to_be_gone_by_who_knows_and_by_nobody_else(void **state) {
   (void)state;
   rig_t rig;
   frames_t *frames;
   rig_open(&rig);
-  quorum(&rig, false);
+  rig.young = true;
   rig_subscription(&rig, true, NOTIFY_CLASS_DATA, CHECKPOINT + 1);
   rig_beacon(&rig);
-  assert_null(channel_take(&rig.published));
   quorum(&rig, true);
+  assert_null(channel_take(&rig.published));
+  rig.young = false;
+  rig_beacon(&rig);
   assert_int_equal(rig_take(&rig, &frames).state, WIRE_BEACON_GONE);
   free(frames);
   rig_close(&rig);
+}
+
+/* Its SUB sockets have found it again before it has the directory, or its replica. */
+static void a_node_that_comes_back_empty_takes_no_checkpoint_for_gone(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  (void)cluster_enter(&world, 0, VESTA_CREATE_ALL_REPLICAS);
+  uint64_t id = cluster_checkpoint(&world, 0)->id;
+  cluster_stop(&world, 2, false);
+  cluster_start(&world, 2);
+  assert_false(node_is_gone(world.members[2].node, id));
+  cluster_view(&world, 0);
+  for (uint32_t i = 0; i < 20; i++) {
+    assert_false(node_is_gone(world.members[2].node, id));
+    cluster_pass(&world, CLUSTER_SECOND / 10);
+  }
+  assert_true(node_knows(world.members[2].node, id));
+  assert_true(node_is_gone(world.members[2].node, id + 1));
+  world.members[2].side = 1;
+  cluster_pass(&world, CLUSTER_SECOND);
+  assert_false(node_is_gone(world.members[2].node, id + 1)); /* by now others may have one of that number */
+  cluster_end(&world);
 }
 
 int main(void) {
@@ -150,7 +175,8 @@ int main(void) {
       cmocka_unit_test(everybody_who_listens_is_told_at_once_and_every_beacon_says_it),
       cmocka_unit_test(what_was_committed_before_is_published_before_it),
       cmocka_unit_test(a_subscriber_knows_it_from_the_beacon_and_keeps_what_it_has),
-      cmocka_unit_test(what_is_not_found_is_said_to_be_gone_with_quorum_only),
+      cmocka_unit_test(what_is_not_found_is_said_to_be_gone_by_who_knows_and_by_nobody_else),
+      cmocka_unit_test(a_node_that_comes_back_empty_takes_no_checkpoint_for_gone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

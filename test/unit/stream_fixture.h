@@ -72,6 +72,7 @@ typedef struct rig {
   subscriber_t *subscriber;
   channel_t published;
   uint64_t held_bytes; /* what the publisher is told to be held */
+  bool young;          /* the service can't know yet which checkpoints there are */
   int64_t now_ns;
 } rig_t;
 
@@ -85,6 +86,11 @@ static inline uint64_t rig_held_bytes(void *context) { return ((rig_t *)context)
 
 static inline const replica_t *rig_replica(void *context, uint64_t checkpoint_id) {
   return checkpoint_id == CHECKPOINT ? ((rig_t *)context)->service.replica : NULL;
+}
+
+static inline const replica_t *rig_find(void *context, uint64_t checkpoint_id, bool *gone) {
+  *gone = !((rig_t *)context)->young;
+  return rig_replica(context, checkpoint_id);
 }
 
 static inline void rig_open_of(rig_t *rig, uint32_t sections_max, uint64_t section_bytes_max, uint32_t id_bytes_max) {
@@ -113,7 +119,7 @@ static inline void rig_close(rig_t *rig) {
 static inline void rig_subscription(rig_t *rig, bool begins, uint8_t class_byte, uint64_t checkpoint_id) {
   uint8_t message[1 + NOTIFY_TOPIC_BYTES] = {begins ? 1 : 0};
   notify_topic(message + 1, class_byte, checkpoint_id);
-  (void)publisher_subscription(rig->publisher, 0, vesta_bytes(message, sizeof message), rig_replica, rig, rig->now_ns);
+  (void)publisher_subscription(rig->publisher, 0, vesta_bytes(message, sizeof message), rig_find, rig, rig->now_ns);
 }
 
 /* Commit an operation and tell the publisher; it goes out with the next flush. */

@@ -90,7 +90,8 @@ static void world_emit(void *context, const uint8_t topic[NOTIFY_TOPIC_BYTES], v
 
 static uint64_t world_held(void *context) { return ((world_t *)context)->held; }
 
-static const replica_t *world_replica(void *context, uint64_t checkpoint_id) {
+static const replica_t *world_replica(void *context, uint64_t checkpoint_id, bool *gone) {
+  *gone = true;
   return checkpoint_id == CHECKPOINT ? ((world_t *)context)->service.replica : NULL;
 }
 

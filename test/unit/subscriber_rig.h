@@ -41,7 +41,7 @@ static inline void rig_no_request(rig_t *rig) {
 
 static inline void rig_beacon(rig_t *rig) {
   rig->now_ns += 1000 * MS;
-  publisher_time(rig->publisher, rig->now_ns, rig_replica, rig);
+  publisher_time(rig->publisher, rig->now_ns, rig_find, rig);
 }
 
 #endif
