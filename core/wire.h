@@ -234,7 +234,7 @@ enum {
 };
 /* state of a BEACON, added up */
 enum {
-  WIRE_BEACON_GONE = 1,      /* the checkpoint is no more, or unknown here */
+  WIRE_BEACON_GONE = 1,      /* the checkpoint is no more: a node that can't know says nothing */
   WIRE_BEACON_NO_QUORUM = 2, /* this node is cut off from the others, they may go on without it */
 };
 /* state of an OP_REMOVE */
