@@ -194,6 +194,7 @@ vesta_err_t cluster_listen(cluster_t *cluster, char *why, size_t why_size) {
                            .version_min = WIRE_MINOR_MIN,
                            .version_max = WIRE_MINOR,
                            .queue_bytes_max = VESTA_PEER_QUEUE_BYTES_MAX,
+                           .awake_ns = (int64_t)options->busy_poll_ns,
                            .listen = cluster->listen,
                            .key_file = options->peer_keys[0] == '\0' ? NULL : options->key,
                            .keys_dir = options->peer_keys,

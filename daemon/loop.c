@@ -7,12 +7,15 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/error.h"
+
+#define LOOP_ALONE_NS INT64_C(4000) /* when a look and a yield take longer, somebody else was let in between */
 
 struct loop {
   int epoll;
@@ -92,10 +95,30 @@ static int loop_timeout_ms(int64_t wake_ns) {
   return left_ms > INT_MAX ? INT_MAX : (int)left_ms;
 }
 
+/* Take what is ready, or what will be. Awake only while nobody else wants the processor, who would have to wait. */
+static int loop_wait(loop_t *loop, const loop_turn_t *turn) {
+  int64_t wake_ns = turn->wake_ns(turn->context);
+  int64_t awake_ns = turn->awake_ns == NULL ? INT64_MIN : turn->awake_ns(turn->context);
+  int64_t now_ns = awake_ns == INT64_MIN ? INT64_MAX : loop_steady_ns();
+  awake_ns = awake_ns < wake_ns ? awake_ns : wake_ns;
+  while (now_ns < awake_ns) {
+    int count = epoll_wait(loop->epoll, loop->batch, LOOP_EVENTS_PER_TURN, 0);
+    if (count != 0) {
+      return count;
+    }
+    int64_t before_ns = now_ns;
+    (void)sched_yield();
+    now_ns = loop_steady_ns();
+    if (now_ns - before_ns > LOOP_ALONE_NS) {
+      break;
+    }
+  }
+  return epoll_wait(loop->epoll, loop->batch, LOOP_EVENTS_PER_TURN, loop_timeout_ms(wake_ns));
+}
+
 bool loop_run(loop_t *loop, const loop_turn_t *turn) {
   while (!loop->stopping) {
-    int count =
-        epoll_wait(loop->epoll, loop->batch, LOOP_EVENTS_PER_TURN, loop_timeout_ms(turn->wake_ns(turn->context)));
+    int count = loop_wait(loop, turn);
     if (count < 0) {
       if (errno == EINTR) {
         continue;

@@ -31,6 +31,9 @@ typedef struct loop_turn {
   void (*end)(void *context); /* after the sources of a turn */
   int64_t (*wake_ns)(
       void *context); /* when the next turn must begin (CLOCK_BOOTTIME), INT64_MAX: when something is ready */
+  /* Until when it does not sleep, because something is expected that comes sooner than a processor that sleeps is awake
+   * again; in the past: it sleeps. Others who want the processor get it. NULL: it always sleeps */
+  int64_t (*awake_ns)(void *context);
 } loop_turn_t;
 
 /** @return NULL with errno */

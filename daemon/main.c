@@ -383,6 +383,8 @@ static int64_t vestad_wake_ns(void *context) {
   return wake_ns < end_ns ? wake_ns : end_ns;
 }
 
+static int64_t vestad_awake_ns(void *context) { return node_runner_awake_ns(((const vestad_t *)context)->runner); }
+
 static void vestad_tell_ready(vestad_t *vestad) {
   const daemon_parts_t *parts = &vestad->parts;
   uint64_t lost = node_counter(parts->node, NODE_COUNTER_REPLICAS_LOST);
@@ -406,7 +408,8 @@ static void vestad_tell_ready(vestad_t *vestad) {
 }
 
 static bool vestad_run(vestad_t *vestad) {
-  const loop_turn_t turn = {.context = vestad, .end = vestad_turn, .wake_ns = vestad_wake_ns};
+  const loop_turn_t turn = {
+      .context = vestad, .end = vestad_turn, .wake_ns = vestad_wake_ns, .awake_ns = vestad_awake_ns};
   private_end_init(&vestad->end, vestad->options.socket, (int64_t)vestad->options.linger_ns);
   vestad_tell_ready(vestad);
   vestad_turn(vestad); /* what taking up the replicas led to */

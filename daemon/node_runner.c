@@ -622,7 +622,7 @@ void node_runner_turn(node_runner_t *runner) {
   const daemon_parts_t *parts = runner->parts;
   int64_t now_ns = loop_steady_ns();
   if (parts->peers != NULL) {
-    peers_flush(parts->peers); /* before all else: writers wait for what comes back */
+    peers_flush(parts->peers, now_ns); /* before all else: writers wait for what comes back */
   }
   publisher_flush(parts->publisher, now_ns);
   if (node_wake_ns(parts->node) <= now_ns) {
@@ -672,4 +672,9 @@ int64_t node_runner_wake_ns(const node_runner_t *runner) {
     links_ns = runner_earlier(links_ns, stream_guests_wake_ns(parts->guests));
   }
   return runner_earlier(node_wake_ns(parts->node), runner_earlier(publisher_wake_ns(parts->publisher), links_ns));
+}
+
+int64_t node_runner_awake_ns(const node_runner_t *runner) {
+  const daemon_parts_t *parts = runner->parts;
+  return parts->peers == NULL ? INT64_MIN : peers_awake_ns(parts->peers);
 }

@@ -93,5 +93,7 @@ void node_runner_turn(node_runner_t *runner);
 void node_runner_ending(node_runner_t *runner);
 /** When the next turn must begin. */
 int64_t node_runner_wake_ns(const node_runner_t *runner);
+/** Until when not to sleep before it; in the past: sleep. */
+int64_t node_runner_awake_ns(const node_runner_t *runner);
 
 #endif

@@ -46,6 +46,7 @@ typedef struct option_row {
 #define FIELD(name) offsetof(options_t, name)
 #define MS 1000000ULL
 #define OPTIONS_PEER_PORT 7420
+#define OPTIONS_BUSY_POLL_NS UINT64_C(100000)
 
 static const option_row_t options_table[] = {
     {"socket", OPTION_PATH, FIELD(socket), 0, 0, "PATH", "VESTA_SOCKET", true,
@@ -88,6 +89,8 @@ static const option_row_t options_table[] = {
      "sessions of a node that was lost are kept so long [30s]"},
     {"peer-timeout", OPTION_DURATION, FIELD(peer_timeout_ns), 100 * MS, 3600000 * MS, "TIME", "VESTA_PEER_TIMEOUT",
      true, "a replica that owes an acknowledgement is taken out after that [5s]"},
+    {"busy-poll", OPTION_DURATION, FIELD(busy_poll_ns), 0, MS, "TIME", "VESTA_BUSY_POLL", true,
+     "other nodes that answer within this are waited for without sleeping,\nwhich takes a processor while they are asked; 0us: never [100us]"},
     {"listen", OPTION_WORD, FIELD(listen), 0, 0, "ENDPOINT", "VESTA_LISTEN", true,
      "where other nodes connect, tcp://ADDRESS:PORT\n[this node's ring0_addr in corosync.conf, and --peer-port]"},
     {"peer", OPTION_LIST, FIELD(peers), 0, 0, "NODE=ENDPOINT", NULL, true,
@@ -162,7 +165,8 @@ bool options_size_parse(const char *text, uint64_t *bytes) {
 }
 
 bool options_duration_parse(const char *text, uint64_t *ns) {
-  static const option_unit_t units[] = {{"ms", MS}, {"s", 1000 * MS}, {"min", 60000 * MS}, {NULL, 0}};
+  static const option_unit_t units[] = {
+      {"us", MS / 1000}, {"ms", MS}, {"s", 1000 * MS}, {"min", 60000 * MS}, {NULL, 0}};
   return options_number_parse(text, units, ns);
 }
 
@@ -393,6 +397,7 @@ options_verdict_t options_read(options_t *options, int argc, char **argv, const 
                               .replicas = VESTA_REPLICAS_DEFAULT,
                               .session_grace_ns = VESTA_SESSION_GRACE_MS * MS,
                               .peer_timeout_ns = VESTA_PEER_TIMEOUT_MS * MS,
+                              .busy_poll_ns = OPTIONS_BUSY_POLL_NS,
                               .peer_port = OPTIONS_PEER_PORT};
   options_t read = defaults;
   /* The command line stands above the file but names it: it is read twice. */

@@ -41,6 +41,7 @@ typedef struct options {
   order_policy_t two_node_policy;
   char fence_command[OPTIONS_PATH_BYTES]; /* empty: nobody is ever known to be dead */
   uint64_t replicas, session_grace_ns, peer_timeout_ns;
+  uint64_t busy_poll_ns;           /* peers_config_t.awake_ns */
   char listen[OPTIONS_WORD_BYTES]; /* empty: at this node's address in the engine's list of nodes */
   char peers[OPTIONS_LIST_BYTES];  /* "NODE=ENDPOINT NODE=ENDPOINT": those that are not as in that list */
   uint64_t peer_port;

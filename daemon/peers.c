@@ -55,6 +55,9 @@ typedef struct peer_link {
   int64_t pause_ns;
   char address[ACCEPT_GUARD_ADDRESS_BYTES]; /* at who listens: where the last HELLO came from */
   bool hurries;                             /* what is gathered goes at the end of this turn */
+  bool went;                                /* since the timer was started all that was gathered has gone */
+  bool soon;                                /* the last answer came within awake_ns */
+  int64_t asked_ns;                         /* something awaited went then, and nothing has come since; 0: no */
   peer_introduction_t introduction;         /* TRIED: what the stream begins with */
   peer_stream_t stream;
   struct peer_link *next;
@@ -112,7 +115,8 @@ static void peer_end(peers_t *peers, peer_link_t *link, const char *why) {
     log_write(LOG_ID_PEER_LOST, "node=%" PRIu32 " text=\"%s\"", link->node, why);
   }
   link->state = PEER_DOWN;
-  link->hurries = false;
+  link->hurries = link->soon = false;
+  link->asked_ns = 0;
   peer_stream_close(&link->stream);
   peer_socket_close(link);
   if (link->connects) {
@@ -129,6 +133,9 @@ static void peer_end(peers_t *peers, peer_link_t *link, const char *why) {
 static void peers_timer_start(peers_t *peers) {
   const struct itimerspec once = {.it_value.tv_nsec = PEERS_GATHER_NS};
   peers->timer_runs = timerfd_settime(peers->timer_source.fd, 0, &once, NULL) == 0;
+  for (peer_link_t *link = peers->links; link != NULL; link = link->next) {
+    link->went = false;
+  }
 }
 
 void peers_send(peers_t *peers, uint32_t node, const wire_message_t *message, vesta_bytes_t payload, bool awaited) {
@@ -154,14 +161,16 @@ void peers_send(peers_t *peers, uint32_t node, const wire_message_t *message, ve
 
 static void peer_flush(peers_t *peers, peer_link_t *link) {
   link->hurries = false;
+  link->went = true;
   if (!peer_stream_flush(&link->stream)) {
     peer_end(peers, link, "it can't be sent to");
   }
 }
 
-void peers_flush(peers_t *peers) {
+void peers_flush(peers_t *peers, int64_t now_ns) {
   for (peer_link_t *link = peers->links; link != NULL; link = link->next) {
     if (link->hurries) {
+      link->asked_ns = now_ns;
       peer_flush(peers, link);
     }
   }
@@ -172,8 +181,19 @@ static void peers_timer_ready(void *context, uint32_t events) {
   uint64_t times;
   (void)events;
   peers->timer_runs = read(peers->timer_source.fd, &times, sizeof times) != (ssize_t)sizeof times;
-  for (peer_link_t *link = peers->links; !peers->timer_runs && link != NULL; link = link->next) {
-    peer_flush(peers, link);
+  if (peers->timer_runs) {
+    return;
+  }
+  bool again = false; /* what is there has come after something awaited, which may be followed by more */
+  for (peer_link_t *link = peers->links; link != NULL; link = link->next) {
+    if (link->went && peer_stream_waiting_bytes(&link->stream) > 0) {
+      again = true;
+    } else {
+      peer_flush(peers, link);
+    }
+  }
+  if (again) {
+    peers_timer_start(peers);
   }
 }
 
@@ -222,6 +242,12 @@ static void peer_stream_frame(void *context, vesta_bytes_t head, vesta_bytes_t p
     return;
   }
   peers->counters[PEERS_COUNTER_PEER_RECEIVED]++;
+  if (link->asked_ns != 0) {
+    bool awake = link->soon;
+    link->soon = loop_steady_ns() - link->asked_ns < peers->config.awake_ns;
+    link->asked_ns = 0;
+    peers->counters[PEERS_COUNTER_PEER_AWAKE] += awake && link->soon ? 1 : 0;
+  }
   peers->config.received(peers->config.context, link->node, &message, payload);
 }
 
@@ -552,6 +578,16 @@ int64_t peers_wake_ns(const peers_t *peers) {
     }
   }
   return wake_ns;
+}
+
+int64_t peers_awake_ns(const peers_t *peers) {
+  int64_t asked_ns = INT64_MIN;
+  for (const peer_link_t *link = peers->links; link != NULL; link = link->next) {
+    if (link->soon && link->asked_ns > asked_ns && link->asked_ns != 0) {
+      asked_ns = link->asked_ns;
+    }
+  }
+  return asked_ns == INT64_MIN ? INT64_MIN : asked_ns + peers->config.awake_ns;
 }
 
 /* ---- life ---- */

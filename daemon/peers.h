@@ -31,7 +31,7 @@
 #define PEERS_ENDPOINT_BYTES 160U
 #define PEERS_RETRY_NS INT64_C(50000000)       /* between two attempts to connect, doubled each time */
 #define PEERS_RETRY_NS_MAX INT64_C(1000000000) /* up to this */
-#define PEERS_GATHER_NS INT64_C(200000)        /* what nobody waits for waits no longer */
+#define PEERS_GATHER_NS INT64_C(200000)        /* what nobody waits for waits for company */
 #define PEERS_HELLO_NS INT64_C(3000000000)     /* an attempt without an answer is given up after this */
 
 typedef struct peers peers_t;
@@ -41,6 +41,7 @@ typedef struct peers_config {
   uint64_t incarnation;
   uint32_t version_min, version_max;
   uint64_t queue_bytes_max; /* a link on which more waits is given up: VESTA_PEER_QUEUE_BYTES_MAX */
+  int64_t awake_ns;         /* who answers within this is waited for awake; 0: nobody is */
   const char *listen;       /* "tcp://ADDRESS:PORT" */
   const char *key_file;     /* NULL: no encryption */
   const char *keys_dir;     /* with a key: where the nodes' public keys are */
@@ -67,16 +68,20 @@ void peers_set(peers_t *peers, uint32_t node, const char *endpoint);
 
 /**
  * Send to a node; dropped when there is no link to it now. Encoded and copied before it returns. Never blocks.
- * @param awaited   it goes at the end of this turn; else it may go with what is sent next, PEERS_GATHER_NS later at the latest
+ * @param awaited   it goes at the end of this turn, and is answered; else it may go with what is sent next: PEERS_GATHER_NS
+ *                  later at the latest, behind a row of those that are awaited twice that
  */
 void peers_send(peers_t *peers, uint32_t node, const wire_message_t *message, vesta_bytes_t payload, bool awaited);
 /** The end of a turn, before all else that takes time: what was sent goes out. */
-void peers_flush(peers_t *peers);
+void peers_flush(peers_t *peers, int64_t now_ns);
 
 /** The end of a turn of the loop: what came is handed over, what is due is tried. @return true when more is there */
 bool peers_turn(peers_t *peers, int64_t now_ns);
 /** When the next one must be; INT64_MAX: when something is ready. */
 int64_t peers_wake_ns(const peers_t *peers);
+/** Until when it is better not to sleep: a node was sent something to answer, and answers that soon (adr 0017). In the
+ *  past: no longer. */
+int64_t peers_awake_ns(const peers_t *peers);
 
 /** Is there a link to that node now? */
 bool peers_is_up(const peers_t *peers, uint32_t node);
@@ -94,6 +99,7 @@ bool peers_is_up(const peers_t *peers, uint32_t node);
   X(PEER_SENT_BYTES, "their bytes")                                              \
   X(PEER_DROPPED, "messages dropped because there was no link, or no memory")    \
   X(PEER_RECEIVED, "messages received from other nodes")                         \
+  X(PEER_AWAKE, "of these, answers for which vestad stayed awake")               \
   X(PEER_STALE, "introductions of an earlier link than the last, dropped")   \
   X(PEER_MALFORMED, "messages received that are none, their link is over")                           \
   X(PEER_HELD_BYTES, "bytes that wait on the links now")

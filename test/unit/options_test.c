@@ -92,14 +92,15 @@ static void a_file_that_was_named_and_is_not_there_is_a_failure(void **state) {
 static void every_value_is_checked(void **state) {
   (void)state;
   const char *const mistakes[][2] = {
-      {"--linger", "5"},        {"--linger", "-1s"},        {"--linger", "61min"},
-      {"--linger", "1 s"},      {"--clients-max", "0"},     {"--clients-max", "10241"},
-      {"--clients-max", "ten"}, {"--clients-max", ""},      {"--journal-size", "4095"},
-      {"--journal-size", "2G"}, {"--journal-size", "1T"},   {"--log-to", "printer"},
-      {"--log-level", "loud"},  {"--ready-fd", "-1"},       {"--ready-fd", "99999999999"},
-      {"--socket", ""},         {"--cluster", "pacemaker"}, {"--two-node-policy", ""},
-      {"--replicas", "9"},      {"--peer-port", "65536"},   {"--node-id", "0"},
-      {"--peer", ""},           {"--session-grace", "0s"},  {"--peer-timeout", "99ms"}};
+      {"--linger", "5"},         {"--linger", "-1s"},        {"--linger", "61min"},
+      {"--linger", "1 s"},       {"--clients-max", "0"},     {"--clients-max", "10241"},
+      {"--clients-max", "ten"},  {"--clients-max", ""},      {"--journal-size", "4095"},
+      {"--journal-size", "2G"},  {"--journal-size", "1T"},   {"--log-to", "printer"},
+      {"--log-level", "loud"},   {"--ready-fd", "-1"},       {"--ready-fd", "99999999999"},
+      {"--socket", ""},          {"--cluster", "pacemaker"}, {"--two-node-policy", ""},
+      {"--replicas", "9"},       {"--peer-port", "65536"},   {"--busy-poll", "1001us"},
+      {"--busy-poll", "1"},      {"--node-id", "0"},         {"--peer", ""},
+      {"--session-grace", "0s"}, {"--peer-timeout", "99ms"}};
   for (size_t i = 0; i < sizeof mistakes / sizeof mistakes[0]; i++) {
     options_t options;
     assert_int_equal(read_line(&options, mistakes[i][0], mistakes[i][1], NULL), OPTIONS_USAGE);
@@ -138,6 +139,7 @@ static void sizes_and_durations_have_units(void **state) {
   assert_false(options_size_parse("99999999999999999999", &value));
   assert_false(options_size_parse("1x", &value));
   assert_true(options_duration_parse("0ms", &value) && value == 0);
+  assert_true(options_duration_parse("250us", &value) && value == 250000);
   assert_true(options_duration_parse("1500ms", &value) && value == 1500000000);
   assert_true(options_duration_parse("2min", &value) && value == 120000000000);
   assert_false(options_duration_parse("1", &value));

@@ -39,6 +39,7 @@ typedef struct side {
   uint32_t ups;
   uint64_t next; /* number of the next message that is to come; 0: any */
   uint64_t received;
+  uint64_t said; /* by ask() */
   size_t payload;
   uint64_t incarnation;
 } side_t;
@@ -75,7 +76,7 @@ static void turn_end(void *context) {
   wish_t *wish = context;
   for (int i = 0; i < 2; i++) {
     if (sides[i].peers != NULL) {
-      peers_flush(sides[i].peers);
+      peers_flush(sides[i].peers, loop_steady_ns());
       while (peers_turn(sides[i].peers, loop_steady_ns())) {
       }
     }
@@ -113,6 +114,7 @@ static void side_begin(uint32_t id, const char *key, const char *keys) {
   peers_config_t config = {.node_id = id,
                            .incarnation = ++incarnation,
                            .queue_bytes_max = QUEUE_BYTES,
+                           .awake_ns = TEST_DEADLINE_NS,
                            .listen = side->endpoint,
                            .key_file = key,
                            .keys_dir = keys,
@@ -210,14 +212,45 @@ static void what_nobody_waits_for_goes_before_what_is_said_next_or_by_itself(voi
   introduce();
   turns_until(both_are_up);
   say_as(2, 1, 0, false);
-  peers_flush(sides[1].peers);
+  peers_flush(sides[1].peers, loop_steady_ns());
   assert_true(peers_counter(sides[1].peers, PEERS_COUNTER_PEER_HELD_BYTES) > 0);
   turns_until(the_first_got_one); /* nothing else is said */
   say_as(1, 1, 0, false);
   say(1, 2, 0);
-  peers_flush(sides[0].peers);
+  peers_flush(sides[0].peers, loop_steady_ns());
   assert_int_equal(peers_counter(sides[0].peers, PEERS_COUNTER_PEER_HELD_BYTES), 0);
   turns_until(the_second_got_two);
+}
+
+/* The first side asks at that time, and has an answer after a moment. */
+static void ask(int64_t now_ns) {
+  sides[0].received = 0;
+  say(1, ++sides[0].said, 0);
+  peers_flush(sides[0].peers, now_ns);
+  say(2, ++sides[1].said, 0);
+}
+
+static void who_answers_at_once_is_waited_for_awake_and_who_is_slow_is_not(void **state) {
+  (void)state;
+  side_begin(1, NULL, NULL);
+  side_begin(2, NULL, NULL);
+  introduce();
+  turns_until(both_are_up);
+  int64_t now_ns = loop_steady_ns();
+  ask(now_ns);
+  assert_true(peers_awake_ns(sides[0].peers) < now_ns); /* nobody knows yet how fast it is */
+  turns_until(the_first_got_one);
+  ask(now_ns);
+  assert_true(peers_awake_ns(sides[0].peers) == now_ns + TEST_DEADLINE_NS);
+  turns_until(the_first_got_one);
+  assert_true(peers_awake_ns(sides[0].peers) < now_ns); /* nothing is asked for */
+  assert_int_equal(peers_counter(sides[0].peers, PEERS_COUNTER_PEER_AWAKE), 1);
+  ask(now_ns - TEST_DEADLINE_NS);
+  turns_until(the_first_got_one);
+  ask(now_ns);
+  assert_true(peers_awake_ns(sides[0].peers) < now_ns); /* the last one took too long */
+  turns_until(the_first_got_one);
+  assert_int_equal(peers_counter(sides[0].peers, PEERS_COUNTER_PEER_AWAKE), 1);
 }
 
 static void a_node_that_comes_back_has_a_new_link(void **state) {
@@ -513,6 +546,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(what_is_said_on_a_link_arrives_in_its_order_on_the_other_side, begin, end),
       cmocka_unit_test_setup_teardown(what_nobody_waits_for_goes_before_what_is_said_next_or_by_itself, begin, end),
+      cmocka_unit_test_setup_teardown(who_answers_at_once_is_waited_for_awake_and_who_is_slow_is_not, begin, end),
       cmocka_unit_test_setup_teardown(a_node_that_comes_back_has_a_new_link, begin, end),
       cmocka_unit_test_setup_teardown(a_link_holds_as_much_as_the_limit_and_is_given_up_with_one_byte_more, begin, end),
       cmocka_unit_test_setup_teardown(a_node_whose_clock_was_put_back_has_a_link_again, begin, end),
