@@ -166,12 +166,19 @@ vesta_err_t directory_open_check(const directory_checkpoint_t *checkpoint, const
 }
 
 const directory_answer_t *directory_answer(const directory_session_t *session, uint64_t number) {
-  for (uint32_t i = 0; number != 0 && i < VESTA_SESSION_WINDOW; i++) {
+  bool may_be = number != 0 && number <= session->answered_last;
+  for (uint32_t i = 0; may_be && i < VESTA_SESSION_WINDOW; i++) {
     if (session->answers[i].number == number) {
       return &session->answers[i];
     }
   }
   return NULL;
+}
+
+void directory_answer_keep(directory_session_t *session, const directory_answer_t *answer) {
+  session->answers[session->answer_next] = *answer;
+  session->answer_next = (session->answer_next + 1) % VESTA_SESSION_WINDOW;
+  session->answered_last = answer->number > session->answered_last ? answer->number : session->answered_last;
 }
 
 uint64_t directory_next_checkpoint(const directory_t *d) { return d->next_checkpoint; }
@@ -627,7 +634,6 @@ void directory_apply(directory_t *d, const wire_message_t *op, directory_outcome
   outcome->answer.err = directory_do(d, op, session, outcome);
   bool session_lives = session != NULL && op->kind != WIRE_OP_SESSION_END;
   if (session_lives && op->number != 0) {
-    session->answers[session->answer_next] = outcome->answer;
-    session->answer_next = (session->answer_next + 1) % VESTA_SESSION_WINDOW;
+    directory_answer_keep(session, &outcome->answer);
   }
 }

@@ -51,6 +51,7 @@ typedef struct directory_session {
   struct directory_handle *handles;
   uint32_t handle_count;
   directory_answer_t answers[VESTA_SESSION_WINDOW];
+  uint64_t answered_last; /* none of them has a greater number: most requests are new, and need no search */
   uint32_t answer_next;
   /* the node's own, not replicated */
   uint64_t link, callback_link; /* 0: none now */

@@ -150,12 +150,12 @@ bool directory_snapshot(const directory_t *d, bool (*emit)(void *context, const 
 /* ---- reading ---- */
 
 static vesta_err_t restore_answer(directory_session_t *session, const wire_message_t *row) {
-  session->answers[session->answer_next] = (directory_answer_t){.number = row->number,
-                                                                .err = (vesta_err_t)row->error,
-                                                                .handle = row->handle,
-                                                                .checkpoint = row->checkpoint,
-                                                                .member = row->member};
-  session->answer_next = (session->answer_next + 1) % VESTA_SESSION_WINDOW;
+  const directory_answer_t answer = {.number = row->number,
+                                     .err = (vesta_err_t)row->error,
+                                     .handle = row->handle,
+                                     .checkpoint = row->checkpoint,
+                                     .member = row->member};
+  directory_answer_keep(session, &answer);
   return VESTA_OK;
 }
 

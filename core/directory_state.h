@@ -21,6 +21,8 @@ struct directory {
 
 /* Put one in, from the spare; the caller has checked that it may. */
 directory_session_t *directory_session_add(directory_t *directory, const wire_message_t *op);
+/* In the place of the oldest one. */
+void directory_answer_keep(directory_session_t *session, const directory_answer_t *answer);
 directory_checkpoint_t *directory_checkpoint_add(directory_t *directory, const wire_message_t *op);
 void directory_name_link(directory_t *directory, directory_checkpoint_t *checkpoint);
 directory_handle_t *directory_handle_add(directory_t *directory, uint64_t id, directory_session_t *session,

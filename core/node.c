@@ -460,9 +460,7 @@ vesta_err_t node_take_up(node_t *node, directory_checkpoint_t *checkpoint) {
     return err;
   }
   if (node->cluster == NULL) {
-    replica_status_t status;
-    replica_status(replica, &status);
-    replica_commit(replica, status.prepared_seq); /* alone, what was prepared is forward */
+    replica_commit(replica, replica_prepared_seq(replica)); /* alone, what was prepared is forward */
   }
   checkpoint->local = node_local_new(replica);
   if (checkpoint->local == NULL) {

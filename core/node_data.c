@@ -314,11 +314,9 @@ void node_iterate(node_t *node, const node_request_t *request) {
     return;
   }
   const replica_t *replica = request->checkpoint->local->replica;
-  replica_status_t status;
-  replica_status(replica, &status);
   /* Slots are walked once and a section keeps its slot, here and on every node that may go on with it, so each is met at
    * most once; `as_of` leaves out later ones. What followed an operation that was lost with its primary is later, too. */
-  vesta_pos_t as_of = message->cursor == 0 ? status.committed : wire_pos(message);
+  vesta_pos_t as_of = message->cursor == 0 ? replica_committed(replica) : wire_pos(message);
   as_of.seq = as_of.epoch == 0 ? as_of.seq : replica_shared_seq(replica, as_of.epoch, as_of.seq);
   uint32_t end = replica_slot_end(replica);
   uint32_t slot = message->cursor > end ? end : (uint32_t)message->cursor;
@@ -355,10 +353,8 @@ void node_iterate(node_t *node, const node_request_t *request) {
 
 /* Is all that was committed when it was asked for at every replica? Else it is held. */
 static bool node_synchronized(node_t *node, const node_request_t *request) {
-  replica_status_t status;
-  replica_status(request->checkpoint->local->replica, &status);
   wire_message_t message = *request->message;
-  message.seq = message.seq != 0 ? message.seq : status.committed.seq;
+  message.seq = message.seq != 0 ? message.seq : replica_committed(request->checkpoint->local->replica).seq;
   if (node->cluster == NULL || replicator_everywhere(request->checkpoint->shared->replicator, message.seq)) {
     return true;
   }

@@ -164,13 +164,12 @@ static void claim(node_t *node, node_shared_t *shared) {
   if (cluster->claims == NULL) {
     return;
   }
-  replica_status_t status;
-  replica_status(checkpoint->local->replica, &status);
+  uint64_t prepared = replica_prepared_seq(checkpoint->local->replica);
   cluster->claims[cluster->claim_count++] =
       (wire_element_t){.member = checkpoint->id,
                        .offset = checkpoint->epoch,
-                       .epoch = replica_epoch_of(checkpoint->local->replica, status.prepared_seq),
-                       .seq = status.prepared_seq};
+                       .epoch = replica_epoch_of(checkpoint->local->replica, prepared),
+                       .seq = prepared};
   if (cluster->claim_count == LOST_MAX) {
     node_place_claims(node);
   }
@@ -413,10 +412,9 @@ static void go_on_handing_over(node_t *node, node_shared_t *shared) {
     return;
   }
   node_shared_later(shared, shared->handover_until_ns);
-  replica_status_t status;
-  replica_status(checkpoint->local->replica, &status);
-  bool all =
-      status.committed.seq == status.prepared_seq && replicator_everywhere(shared->replicator, status.prepared_seq);
+  uint64_t prepared = replica_prepared_seq(checkpoint->local->replica);
+  bool all = replica_committed(checkpoint->local->replica).seq == prepared &&
+             replicator_everywhere(shared->replicator, prepared);
   if (all) {
     shared->handover_ordered = true;
     wire_message_t *op = node_order(node, WIRE_OP_ACTIVE);

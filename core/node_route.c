@@ -158,9 +158,7 @@ static bool is_behind(const node_t *node, const directory_checkpoint_t *checkpoi
   if (message->kind != WIRE_ITERATE || message->cursor == 0 || checkpoint->primary == node->config.node_id) {
     return false;
   }
-  replica_status_t status;
-  replica_status(checkpoint->local->replica, &status);
-  return status.committed.seq < message->seq;
+  return replica_committed(checkpoint->local->replica).seq < message->seq;
 }
 
 /* May it be judged here and now? */

@@ -258,9 +258,8 @@ static void sink_shadow_swap(void *context, replica_t *shadow, bool diverged) {
   shared->refilled = true;
   node_count(node, NODE_COUNTER_TRANSFERS);
   node_trackers_again(node, checkpoint);
-  replica_status_t status;
-  replica_status(shadow, &status);
-  node_publish(node, checkpoint, status.committed.seq, status.committed.seq, false);
+  uint64_t committed = replica_committed(shadow).seq;
+  node_publish(node, checkpoint, committed, committed, false);
   pending_done(node, shared);
   node_mark(node, checkpoint);
 }
@@ -434,9 +433,7 @@ bool node_leads(const node_t *node, const directory_checkpoint_t *checkpoint) {
 }
 
 static bool lacks(const directory_checkpoint_t *checkpoint) {
-  replica_status_t status;
-  replica_status(checkpoint->local->replica, &status);
-  return checkpoint->shared->refilled && status.committed.epoch != checkpoint->epoch;
+  return checkpoint->shared->refilled && replica_committed(checkpoint->local->replica).epoch != checkpoint->epoch;
 }
 
 bool node_drained(const node_t *node) {
@@ -573,9 +570,7 @@ void node_shared_configure(node_t *node, node_shared_t *shared) {
   }
   replicator_configure(shared->replicator, &config, node->steady_ns);
   if (begins) {
-    replica_status_t status;
-    replica_status(checkpoint->local->replica, &status);
-    shared->inherited_seq = status.prepared_seq;
+    shared->inherited_seq = replica_prepared_seq(checkpoint->local->replica);
     pending_dropped(node, shared);
   }
 }
@@ -618,9 +613,7 @@ bool node_shared_under_way(node_t *node, const node_request_t *request) {
     pending->link = request->event->link;
     return true;
   }
-  replica_status_t status;
-  replica_status(request->checkpoint->local->replica, &status);
-  if (status.committed.seq >= shared->inherited_seq ||
+  if (replica_committed(request->checkpoint->local->replica).seq >= shared->inherited_seq ||
       !replicator_in_flight(shared->replicator, request->session->token, request->message->number)) {
     return false;
   }

@@ -51,9 +51,7 @@ void node_list(node_t *node, const node_request_t *request) {
 #define USERS_FRESH_NS ((int64_t)VESTA_SILENCE_PERIODS * VESTA_BEACON_PERIOD_MS * 1000000)
 
 uint64_t node_behind(const directory_checkpoint_t *checkpoint, vesta_pos_t position) {
-  replica_status_t status;
-  replica_status(checkpoint->local->replica, &status);
-  return status.committed.seq - position.seq;
+  return replica_committed(checkpoint->local->replica).seq - position.seq;
 }
 
 /* As of now. `behind` is what it was when it was told. */

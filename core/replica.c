@@ -123,10 +123,17 @@ void replica_store_hook(replica_t *replica, replica_store_hook_t hook, void *con
 
 /* ---- looks ---- */
 
+vesta_pos_t replica_committed(const replica_t *replica) {
+  const replica_header_t *h = replica->header;
+  return (vesta_pos_t){.lineage = h->lineage, .epoch = replica_epoch_last(replica)->epoch, .seq = h->committed_seq};
+}
+
+uint64_t replica_prepared_seq(const replica_t *replica) { return replica->header->prepared_seq; }
+
 void replica_status(const replica_t *replica, replica_status_t *status) {
   const replica_header_t *h = replica->header;
   *status = (replica_status_t){
-      .committed = {.lineage = h->lineage, .epoch = replica_epoch_last(replica)->epoch, .seq = h->committed_seq},
+      .committed = replica_committed(replica),
       .prepared_seq = h->prepared_seq,
       .history_first = h->first_seq,
       .section_count = replica->section_count,

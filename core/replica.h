@@ -177,6 +177,9 @@ typedef struct replica_status {
 } replica_status_t;
 
 void replica_status(const replica_t *replica, replica_status_t *status);
+/** Of these, what is asked for with every write. */
+vesta_pos_t replica_committed(const replica_t *replica);
+uint64_t replica_prepared_seq(const replica_t *replica);
 /** Pointers into the region: valid as long as the replica. */
 void replica_identity(const replica_t *replica, replica_identity_t *identity);
 

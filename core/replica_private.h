@@ -81,9 +81,10 @@ typedef struct replica_plan {
 
 typedef struct replica_session_place {
   vesta_token_t token;
-  uint32_t in_flight; /* operations prepared and not committed */
-  uint16_t next;      /* in its hash chain, or of the free places: place + 1 */
-  bool known;         /* in a hash chain */
+  uint64_t request_last; /* no request with a greater number has a result: most are new, and need no search */
+  uint32_t in_flight;    /* operations prepared and not committed */
+  uint16_t next;         /* in its hash chain, or of the free places: place + 1 */
+  bool known;            /* in a hash chain */
 } replica_session_place_t;
 static_assert(VESTA_REPLICA_SESSIONS_MAX < UINT16_MAX, "a place + 1 is 16 bits");
 

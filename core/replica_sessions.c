@@ -31,6 +31,7 @@ static void place_know(replica_t *replica, uint32_t place, vesta_token_t token) 
   replica_session_place_t *p = &replica->sessions[place];
   uint16_t *first = bucket(replica, token);
   p->token = token;
+  p->request_last = 0;
   p->known = true;
   p->next = *first;
   *first = (uint16_t)(place + 1);
@@ -44,6 +45,11 @@ static void place_unknow(replica_t *replica, uint32_t place) {
   }
   *link = replica->sessions[place].next;
   replica->sessions[place].known = false;
+}
+
+static void place_has_result(replica_t *replica, uint32_t place, uint64_t request) {
+  replica_session_place_t *p = &replica->sessions[place];
+  p->request_last = request > p->request_last ? request : p->request_last;
 }
 
 static void place_free(replica_t *replica, uint32_t place) {
@@ -112,6 +118,7 @@ void replica_session_store(replica_t *replica, const replica_log_record_t *recor
     REPLICA_STORE(replica, session->state, (uint32_t)REPLICA_SESSION_USED);
   }
   uint64_t count = session->result_count;
+  place_has_result(replica, record->session_place, record->request);
   if (count > 0 && session->results[(count - 1) % VESTA_SESSION_WINDOW].seq == record->seq) {
     return; /* stored before the process was killed */
   }
@@ -136,6 +143,7 @@ void replica_session_load(replica_t *replica, uint32_t place, vesta_token_t toke
       return; /* results never change */
     }
   }
+  place_has_result(replica, place, result.request);
   replica_session_result_t *to = &session->results[count % VESTA_SESSION_WINDOW];
   REPLICA_STORE(replica, to->request, result.request);
   REPLICA_STORE(replica, to->seq, result.seq);
@@ -146,7 +154,7 @@ void replica_session_load(replica_t *replica, uint32_t place, vesta_token_t toke
 vesta_err_t replica_request_find(const replica_t *replica, vesta_token_t token, uint64_t request,
                                  replica_result_t *result) {
   uint32_t place = place_find(replica, token);
-  if (place == REPLICA_NO_SESSION) {
+  if (place == REPLICA_NO_SESSION || request > replica->sessions[place].request_last) {
     return VESTA_ERR_NOT_EXIST;
   }
   const replica_session_t *session = replica_session_at(replica, place);
@@ -207,6 +215,9 @@ vesta_err_t replica_sessions_recover(replica_t *replica) {
       return VESTA_ERR_MALFORMED;
     }
     place_know(replica, place, token);
+    for (uint32_t i = 0; i < VESTA_SESSION_WINDOW && i < session->result_count; i++) {
+      place_has_result(replica, place, session->results[i].request);
+    }
   }
   return VESTA_OK;
 }

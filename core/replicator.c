@@ -51,11 +51,10 @@ wire_message_t replicator_message(const replicator_t *r, enum wire_kind kind) {
 }
 
 void replicator_commit(replicator_t *r, uint64_t seq) {
-  replica_status_t status;
-  replica_status(r->replica, &status);
-  if (seq > status.committed.seq) {
+  uint64_t committed = replica_committed(r->replica).seq;
+  if (seq > committed) {
     replica_commit(r->replica, seq);
-    r->sink.committed(r->sink.context, status.committed.seq + 1, seq);
+    r->sink.committed(r->sink.context, committed + 1, seq);
   }
 }
 
@@ -103,9 +102,7 @@ bool replicator_serves(const replicator_t *r) {
   if (!replicator_is_primary(r)) {
     return false;
   }
-  replica_status_t status;
-  replica_status(r->replica, &status);
-  return status.committed.epoch == r->config.epoch;
+  return replica_committed(r->replica).epoch == r->config.epoch;
 }
 
 void replicator_receive(replicator_t *r, uint32_t from, const wire_message_t *message, vesta_bytes_t payload,

@@ -66,16 +66,15 @@ void replicator_cut(replicator_t *r, const wire_message_t *cut, int64_t now_ns) 
     replicator_fetch_begin(r, cut->error == VESTA_ERR_DIVERGED && r->replica != NULL, now_ns);
     return;
   }
-  replica_status_t status;
   if (r->replica == NULL) {
     return;
   }
-  replica_status(r->replica, &status);
-  if (cut->seq <= status.committed.seq || cut->seq > status.prepared_seq + 1) {
+  uint64_t prepared = replica_prepared_seq(r->replica);
+  if (cut->seq <= replica_committed(r->replica).seq || cut->seq > prepared + 1) {
     replicator_say_position(r, now_ns);
     return;
   }
-  if (cut->seq <= status.prepared_seq) {
+  if (cut->seq <= prepared) {
     replica_abort(r->replica, cut->seq);
   }
   replicator_commit(r, cut->commit < cut->seq ? cut->commit : cut->seq - 1); /* what is left is the primary's too */
@@ -107,9 +106,8 @@ static bool take(replicator_t *r, const replica_op_t *op, uint64_t epoch, uint64
   replica_result_t result = {.element = REPLICA_NO_ELEMENT};
   vesta_err_t err = replica_prepare(r->replica, op, &result);
   if (err != VESTA_OK && !r->config.synchronous) {
-    replica_status_t status;
-    replica_status(r->replica, &status);
-    replicator_commit(r, status.prepared_seq); /* it may have been in the way, and nothing may be in flight */
+    replicator_commit(r,
+                      replica_prepared_seq(r->replica)); /* it may have been in the way, and nothing may be in flight */
     err = replica_prepare(r->replica, op, &result);
     if (err != VESTA_OK) {
       err = replica_skip(r->replica, op, &result);
@@ -121,9 +119,7 @@ static bool take(replicator_t *r, const replica_op_t *op, uint64_t epoch, uint64
   }
   if (err == VESTA_OK && (result.seq != seq || result.epoch != epoch)) {
     err = VESTA_ERR_DIVERGED;
-    replica_status_t status;
-    replica_status(r->replica, &status);
-    if (result.seq > status.committed.seq) {
+    if (result.seq > replica_committed(r->replica).seq) {
       replica_abort(r->replica, result.seq);
     }
   }
@@ -137,30 +133,25 @@ void replicator_told(replicator_t *r, uint64_t epoch, uint64_t seq) {
   if (r->replica == NULL || !r->following || replicator_is_primary(r)) {
     return;
   }
-  replica_status_t status;
-  replica_status(r->replica, &status);
-  if (seq > status.committed.seq && seq <= status.prepared_seq && replica_epoch_of(r->replica, seq) == epoch) {
+  bool in_flight = seq > replica_committed(r->replica).seq && seq <= replica_prepared_seq(r->replica);
+  if (in_flight && replica_epoch_of(r->replica, seq) == epoch) {
     replicator_commit(r, seq);
   }
 }
 
 static void commit_told(replicator_t *r, const wire_message_t *log) {
-  replica_status_t status;
-  replica_status(r->replica, &status);
-  bool all = log->commit >= status.prepared_seq || PLANTED(PUBLISHED_EARLY);
-  replicator_commit(r, all ? status.prepared_seq : log->commit);
+  uint64_t prepared = replica_prepared_seq(r->replica);
+  replicator_commit(r, log->commit >= prepared || PLANTED(PUBLISHED_EARLY) ? prepared : log->commit);
 }
 
 void replicator_log(replicator_t *r, const wire_message_t *log, vesta_bytes_t payload, int64_t now_ns) {
   if (r->replica == NULL || r->fetch.wanted || r->stuck) {
     return;
   }
-  replica_status_t status;
-  replica_status(r->replica, &status);
+  uint64_t prepared = replica_prepared_seq(r->replica);
   bool fits = r->following && log->number == r->stint && log->generation == r->copy_generation &&
-              log->from_seq == status.prepared_seq &&
-              log->from_epoch == replica_epoch_of(r->replica, status.prepared_seq);
-  fits = fits || (PLANTED(OLD_EPOCH_ACCEPTED) && log->epoch < r->config.epoch && log->from_seq == status.prepared_seq);
+              log->from_seq == prepared && log->from_epoch == replica_epoch_of(r->replica, prepared);
+  fits = fits || (PLANTED(OLD_EPOCH_ACCEPTED) && log->epoch < r->config.epoch && log->from_seq == prepared);
   if (!fits) {
     if (r->following) {
       replicator_say_position(r, now_ns);
@@ -191,12 +182,10 @@ void replicator_copy_flush(replicator_t *r) {
   if (!due) {
     return;
   }
-  replica_status_t status;
-  replica_status(r->replica, &status);
   wire_message_t ack = replicator_message(r, WIRE_PEER_ACK);
   ack.number = r->stint;
   ack.generation = r->copy_generation;
-  ack.seq = status.prepared_seq;
+  ack.seq = replica_prepared_seq(r->replica);
   ack.cursor = r->log_bytes;
   r->sink.send(r->sink.context, r->config.primary, &ack, vesta_bytes(NULL, 0));
 }

@@ -60,8 +60,8 @@ void replicator_primary_again(replicator_t *r) {
 
 /* ---- committing ---- */
 
-static bool waits_for_copies(const replicator_t *r, const replica_status_t *status) {
-  return r->config.synchronous || status->committed.epoch != r->config.epoch;
+static bool waits_for_copies(const replicator_t *r) {
+  return r->config.synchronous || replica_committed(r->replica).epoch != r->config.epoch;
 }
 
 static void cut_finish(replicator_t *r);
@@ -73,10 +73,8 @@ static void advance(replicator_t *r) {
   if (r->config.held && r->config.synchronous) {
     return;
   }
-  replica_status_t status;
-  replica_status(r->replica, &status);
-  uint64_t upto = status.prepared_seq;
-  if (waits_for_copies(r, &status) && !PLANTED(ACKNOWLEDGED_EARLY)) {
+  uint64_t upto = replica_prepared_seq(r->replica);
+  if (waits_for_copies(r) && !PLANTED(ACKNOWLEDGED_EARLY)) {
     for (uint32_t i = 0; i < r->peer_count; i++) {
       const replicator_peer_t *peer = &r->peers[i];
       uint64_t has = peer->following && peer->generation == r->generation ? peer->acked : 0;
@@ -125,10 +123,8 @@ void replicator_primary_configure(replicator_t *r, int64_t now_ns) {
 
 /* It follows: what is committed from now on it has, if it is wanted so. */
 static void peer_counts(const replicator_t *r, replicator_peer_t *peer) {
-  replica_status_t status;
-  replica_status(r->replica, &status);
   peer->required = peer->required || (peer->invited && peer->wanted);
-  peer->catch_seq = status.committed.seq;
+  peer->catch_seq = replica_committed(r->replica).seq;
 }
 
 vesta_err_t replicator_invite(replicator_t *r, uint32_t node, bool required) {
@@ -168,12 +164,10 @@ void replicator_uninvite(replicator_t *r, uint32_t node) {
 static void send_cut(replicator_t *r, const replicator_peer_t *peer, uint64_t seq, vesta_err_t err) {
   wire_message_t cut = replicator_message(r, WIRE_PEER_CUT);
   cut.number = peer->stint;
-  replica_status_t status;
-  replica_status(r->replica, &status);
   cut.generation = r->generation;
   cut.seq = seq;
   cut.error = (uint64_t)err;
-  cut.commit = status.committed.seq;
+  cut.commit = replica_committed(r->replica).seq;
   r->sink.send(r->sink.context, peer->node, &cut, vesta_bytes(NULL, 0));
 }
 
@@ -273,11 +267,10 @@ void replicator_ack(replicator_t *r, uint32_t from, const wire_message_t *ack, i
 }
 
 static vesta_err_t cut_begin(replicator_t *r, const wire_message_t *nack) {
-  replica_status_t status;
-  replica_status(r->replica, &status);
   replica_record_t record;
   (void)replica_log_record(r->replica, nack->seq, &record);
-  for (uint64_t seq = nack->seq + 1; seq <= status.prepared_seq; seq++) {
+  uint64_t prepared = replica_prepared_seq(r->replica);
+  for (uint64_t seq = nack->seq + 1; seq <= prepared; seq++) {
     replicator_again_t *again = replicator_again_new(r->replica, seq);
     if (again == NULL) {
       again_clear(r);
@@ -335,10 +328,8 @@ void replicator_nack(replicator_t *r, uint32_t from, const wire_message_t *nack,
   if (peer == NULL || !peer->following || nack->number != peer->stint || nack->generation != r->generation) {
     return;
   }
-  replica_status_t status;
-  replica_status(r->replica, &status);
   replica_record_t record;
-  bool in_flight = nack->seq > status.committed.seq && nack->seq <= status.prepared_seq;
+  bool in_flight = nack->seq > replica_committed(r->replica).seq && nack->seq <= replica_prepared_seq(r->replica);
   /* What nobody asked for, nobody can be refused, and it would only be made again: it is the copy that has to go. */
   bool asked = in_flight && replica_log_record(r->replica, nack->seq, &record) == VESTA_OK && record.request != 0;
   peer->waiting_since_ns = now_ns;
@@ -361,9 +352,8 @@ vesta_err_t replicator_propose(replicator_t *r, const replica_op_t *op, replica_
   if (!replicator_is_primary(r)) {
     return VESTA_ERR_BAD_OPERATION;
   }
-  replica_status_t status;
-  replica_status(r->replica, &status);
-  if (r->cut.under_way || status.prepared_seq - status.committed.seq >= REPLICATOR_IN_FLIGHT_MAX) {
+  uint64_t in_flight = replica_prepared_seq(r->replica) - replica_committed(r->replica).seq;
+  if (r->cut.under_way || in_flight >= REPLICATOR_IN_FLIGHT_MAX) {
     return VESTA_ERR_TRY_AGAIN;
   }
   vesta_err_t err = replica_prepare(r->replica, op, result);
@@ -380,10 +370,9 @@ bool replicator_in_flight(const replicator_t *r, vesta_token_t session, uint64_t
   if (r->replica == NULL) {
     return false;
   }
-  replica_status_t status;
-  replica_status(r->replica, &status);
   replica_record_t record;
-  for (uint64_t seq = status.committed.seq + 1; seq <= status.prepared_seq; seq++) {
+  uint64_t prepared = replica_prepared_seq(r->replica);
+  for (uint64_t seq = replica_committed(r->replica).seq + 1; seq <= prepared; seq++) {
     if (replica_log_record(r->replica, seq, &record) == VESTA_OK && record.request == request &&
         vesta_token_equal(record.session, session)) {
       return true;
@@ -399,7 +388,7 @@ bool replicator_in_flight(const replicator_t *r, vesta_token_t session, uint64_t
 
 /* ---- the log goes out ---- */
 
-static bool send_log(replicator_t *r, replicator_peer_t *peer, const replica_status_t *status, uint64_t last) {
+static bool send_log(replicator_t *r, replicator_peer_t *peer, uint64_t last) {
   wire_message_t log = replicator_message(r, WIRE_PEER_LOG);
   vesta_bytes_t payload = {0};
   uint32_t records = 0;
@@ -416,36 +405,35 @@ static bool send_log(replicator_t *r, replicator_peer_t *peer, const replica_sta
   log.generation = r->generation;
   log.from_epoch = replica_epoch_of(r->replica, peer->sent);
   log.from_seq = peer->sent;
-  log.commit = status->committed.seq;
+  log.commit = replica_committed(r->replica).seq;
   log.cursor = peer->bytes_sent + bytes;
   r->sink.send(r->sink.context, peer->node, &log, payload);
   peer->sent += records;
   peer->bytes_sent += bytes;
-  peer->commit_sent = status->committed.seq;
+  peer->commit_sent = log.commit;
   return true;
 }
 
 /* What nobody waits for goes in one message when the last one was acknowledged: each costs a wake-up at both ends. */
-static bool log_may_wait(const replicator_t *r, const replicator_peer_t *peer, const replica_status_t *status) {
-  return !waits_for_copies(r, status) && peer->acked < peer->sent &&
+static bool log_may_wait(const replicator_t *r, const replicator_peer_t *peer) {
+  return !waits_for_copies(r) && peer->acked < peer->sent &&
          r->proposed_bytes - peer->proposed_bytes < REPLICATOR_HELD_BYTES;
 }
 
 void replicator_peer_flush(replicator_t *r, replicator_peer_t *peer, int64_t now_ns) {
-  replica_status_t status;
-  replica_status(r->replica, &status);
-  if (peer->following && log_may_wait(r, peer, &status)) {
+  if (peer->following && log_may_wait(r, peer)) {
     return;
   }
+  uint64_t prepared = replica_prepared_seq(r->replica);
   peer->proposed_bytes = r->proposed_bytes;
   bool owed = peer->following && peer->acked >= peer->sent; /* nothing was owed until now */
   bool more = true;
-  while (more && peer->following && !r->cut.under_way && peer->sent < status.prepared_seq &&
+  while (more && peer->following && !r->cut.under_way && peer->sent < prepared &&
          peer->bytes_sent - peer->bytes_acked < REPLICATOR_WINDOW_BYTES) {
-    more = send_log(r, peer, &status, status.prepared_seq);
+    more = send_log(r, peer, prepared);
   }
-  if (peer->following && peer->commit_sent < status.committed.seq) {
-    (void)send_log(r, peer, &status, peer->sent); /* no more than how far it may commit */
+  if (peer->following && peer->commit_sent < replica_committed(r->replica).seq) {
+    (void)send_log(r, peer, peer->sent); /* no more than how far it may commit */
   }
   if (owed) {
     peer->waiting_since_ns = now_ns;
@@ -464,13 +452,12 @@ bool replicator_copy(const replicator_t *r, uint32_t node, replicator_copy_statu
   if (peer == NULL) {
     return false;
   }
-  replica_status_t here;
-  replica_status(r->replica, &here);
+  uint64_t committed = replica_committed(r->replica).seq;
   bool owes = !peer->following || peer->acked < peer->sent || peer->generation != r->generation;
   *status = (replicator_copy_status_t){.following = peer->following,
                                        .required = peer->required,
                                        .acked = peer->acked,
-                                       .has = peer->acked < here.committed.seq ? peer->acked : here.committed.seq,
+                                       .has = peer->acked < committed ? peer->acked : committed,
                                        .waiting_since_ns = owes ? peer->waiting_since_ns : 0};
   return true;
 }

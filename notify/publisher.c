@@ -207,12 +207,6 @@ static void emit_beacons(publisher_t *publisher, audience_t *audience, vesta_pos
   audience_told(publisher, audience);
 }
 
-static vesta_pos_t committed_of(const replica_t *replica) {
-  replica_status_t status;
-  replica_status(replica, &status);
-  return status.committed;
-}
-
 /* Where the checkpoint stands, to all who listen or to those at one place. */
 static void emit_standing(publisher_t *publisher, audience_t *audience, const place_t *only, publisher_find_t *find,
                           void *context) {
@@ -222,7 +216,7 @@ static void emit_standing(publisher_t *publisher, audience_t *audience, const pl
     audience_told(publisher, audience);
     return;
   }
-  vesta_pos_t position = replica != NULL ? committed_of(replica) : (vesta_pos_t){0};
+  vesta_pos_t position = replica != NULL ? replica_committed(replica) : (vesta_pos_t){0};
   uint64_t state = replica != NULL ? 0 : WIRE_BEACON_GONE;
   if (only != NULL) {
     emit_beacon(publisher, audience, *only, position, state);
@@ -364,7 +358,7 @@ void publisher_committed(publisher_t *publisher, uint64_t checkpoint_id, const r
     }
     if (err != VESTA_OK) { /* trimmed already, or out of memory: subscribers see by the beacon that they lack it */
       batch_emit(publisher);
-      emit_beacons(publisher, audience, committed_of(replica), 0);
+      emit_beacons(publisher, audience, replica_committed(replica), 0);
       publisher->counters.withheld++;
       return;
     }
