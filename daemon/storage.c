@@ -24,6 +24,7 @@
 #define STORAGE_NAME_BYTES 32U
 #define STORAGE_PREFIX "replica-"
 #define STORAGE_LOST "lost-"
+#define STORAGE_ENTER_BYTES_MAX (4U << 20)
 
 typedef struct region {
   table_link_t by_checkpoint;
@@ -61,6 +62,19 @@ static void storage_name(uint64_t checkpoint_id, char name[STORAGE_NAME_BYTES]) 
 
 /* ---- pages ---- */
 
+/* Pages of data that are reserved are written soon: to enter them together costs a third less than a fault for each. What
+ * is larger is mostly an index, of which little may ever be used. A wish: a kernel before 5.14 does not know it. */
+static void storage_enter_pages(const region_t *region, uint64_t offset, uint64_t size) {
+#ifdef MADV_POPULATE_WRITE
+  uint64_t begin = offset / region->storage->page_bytes * region->storage->page_bytes;
+  if (size > region->storage->page_bytes && size <= STORAGE_ENTER_BYTES_MAX) {
+    (void)madvise((uint8_t *)region->memory + begin, offset + size - begin, MADV_POPULATE_WRITE);
+  }
+#else
+  (void)region, (void)offset, (void)size;
+#endif
+}
+
 static vesta_err_t storage_reserve(void *context, uint64_t offset, uint64_t size) {
   region_t *region = context;
   VESTA_ASSERT(offset <= region->size && size <= region->size - offset);
@@ -79,6 +93,9 @@ static vesta_err_t storage_reserve(void *context, uint64_t offset, uint64_t size
     }
   }
   region->storage->full = failed != 0;
+  if (failed == 0) {
+    storage_enter_pages(region, offset, size);
+  }
   return failed != 0 ? VESTA_ERR_NO_SPACE : VESTA_OK;
 }
 
