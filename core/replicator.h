@@ -44,7 +44,7 @@ typedef struct replicator replicator_t;
 #define REPLICATOR_WINDOW_BYTES (8ULL << 20)  /* sent to a copy and not acknowledged, past one operation */
 #define REPLICATOR_MESSAGE_BYTES (256U << 10) /* about so much data in one message, past one operation */
 #define REPLICATOR_HELD_BYTES (64U << 10) /* asynchronous operations that wait until what went before is acknowledged */
-#define REPLICATOR_TRAIN_BYTES (4U << 20) /* state that goes out in one step */
+#define REPLICATOR_TRAIN_BYTES (2U << 20) /* state that goes out in one step; a copy has two such under way */
 #define REPLICATOR_POSITION_NS INT64_C(1000000000) /* a copy that does not follow says so again after this time */
 
 typedef struct replicator_sink {

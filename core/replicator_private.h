@@ -18,8 +18,9 @@
 #define REPLICATOR_ELEMENT_BYTES 64U              /* what an element costs besides its data, in the window */
 #define REPLICATOR_IN_FLIGHT_MAX 1024U            /* operations prepared and not committed */
 #define REPLICATOR_ELEMENTS_MAX 4096U             /* elements of one message */
+#define REPLICATOR_CHUNK_ELEMENTS_MAX 1024U       /* the same, of a chunk of state */
 #define REPLICATOR_SILENCE_NS INT64_C(1000000000) /* state that was asked for and does not come is asked for again */
-#define REPLICATOR_FLIGHT_PASSES 6U /* the last part of a state may be larger each time, up to so many doublings */
+#define REPLICATOR_FLIGHT_PASSES 7U /* the last part of a state may be larger each time, up to so many doublings */
 
 #define REPLICATOR_TOKENS_MAX 512U /* records, or stored results, of one message */
 
@@ -68,7 +69,8 @@ struct replicator_scratch {
   uint8_t *payload;
   uint64_t payload_capacity;
   wire_element_t elements[REPLICATOR_ELEMENTS_MAX + 1];
-  vesta_token_t tokens[REPLICATOR_TOKENS_MAX]; /* that elements point to */
+  const uint8_t *sources[REPLICATOR_CHUNK_ELEMENTS_MAX]; /* of a chunk: where its elements' data is */
+  vesta_token_t tokens[REPLICATOR_TOKENS_MAX];           /* that elements point to */
   uint8_t ids[REPLICATOR_TOKENS_MAX][sizeof(vesta_token_t) + REPLICA_GENERATED_ID_BYTES_MAX];
   replica_element_t read[VESTA_VECTOR_ELEMENTS_MAX];
 };
@@ -84,6 +86,7 @@ typedef struct replicator_fetch {
   vesta_pos_t base;    /* what comes is what changed since; epoch 0: everything */
   vesta_pos_t first;   /* where the primary was when this pass began */
   uint64_t cursor, pass;
+  uint64_t asked;      /* the cursor that was asked for last: it may be ahead of what has come */
   uint64_t newest_seq; /* where the primary was when it sent what was taken last: nothing older is */
   uint64_t tombstones_from;
   bool full; /* ids that are not named in this pass go */

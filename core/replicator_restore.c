@@ -11,8 +11,9 @@
  */
 #include "core/replicator_private.h"
 
-#define RESTORE_IDS 256U     /* asked for in one message */
-#define RESTORE_LOOKS 65536U /* slots looked at in one step */
+#define RESTORE_IDS 256U         /* asked for in one message */
+#define RESTORE_BYTES (4U << 20) /* of their content, in one step */
+#define RESTORE_LOOKS 65536U     /* slots looked at in one step */
 
 /* ---- who lacks it ---- */
 
@@ -111,7 +112,7 @@ void replicator_restore_asked(replicator_t *r, uint32_t from, const wire_message
   wire_element_t *elements = r->scratch->elements;
   uint32_t count = 0;
   uint64_t bytes = 0, sent = 0;
-  for (uint32_t i = 0; i < fetch->element_count && i < RESTORE_IDS && sent < REPLICATOR_TRAIN_BYTES; i++) {
+  for (uint32_t i = 0; i < fetch->element_count && i < RESTORE_IDS && sent < RESTORE_BYTES; i++) {
     replica_section_t section;
     if (!replica_find(r->replica, fetch->elements[i].id, INT64_MIN, &section) || section.corrupted) {
       continue; /* it is gone, or nobody here knows either */

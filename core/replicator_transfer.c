@@ -11,6 +11,13 @@
  *   pass 1   base: S0                       ....shorter................    ... from S1
  *   pass n   base: Sn-1                     one step: END at S             LOG from S on
  *
+ * What goes out in one step, in answer to one question, is a *train*. The first pass has many: its first chunk says
+ * where each ends, so the copy asks for the next one while this one comes, and nobody waits for anybody. One that is
+ * lost is asked for again; of those that come twice, or that nobody waits for any more, no chunk fits.
+ *
+ *   copy      FETCH 0                 FETCH a                 FETCH b
+ *   primary            0..a  0..a  0..a        a..b  a..b  a..b
+ *
  * It all goes into a replica of its own (the shadow), so a fetch that breaks off leaves what was there.
  *
  *   cursor   place in a pass: PHASE, then slot and part, or the tombstones' or the results' own cursor; 0: its
@@ -46,29 +53,57 @@ typedef struct train {
   uint64_t bytes, bytes_max;
 } train_t;
 
-static void chunk_send(train_t *t, uint64_t cursor_end, uint32_t state, uint32_t elements, uint64_t bytes, bool last) {
-  wire_message_t chunk = replicator_message(t->r, WIRE_PEER_CHUNK);
-  chunk.lineage = t->now.lineage;
-  chunk.seq = t->now.seq;
-  chunk.commit = t->now.epoch; /* `epoch` is the primary's */
-  chunk.number = t->ticket;
-  chunk.cursor = t->cursor;
-  chunk.cursor_end = cursor_end;
-  chunk.state = state | (t->full ? WIRE_TRANSFER_FULL : 0U);
-  chunk.count = last ? 1 : 0;
-  chunk.elements = t->r->scratch->elements;
-  chunk.element_count = elements;
-  if ((state & WIRE_TRANSFER_END) != 0) {
+/* One message of it. Its elements, and where their data is, are in the scratch. */
+typedef struct chunk {
+  uint64_t cursor, cursor_end;
+  uint32_t state, elements;
+  uint64_t bytes;
+  bool last;
+} chunk_t;
+
+/* One section's data goes out from where it is. */
+static vesta_bytes_t chunk_payload(const train_t *t, const chunk_t *chunk) {
+  replicator_scratch_t *scratch = t->r->scratch;
+  if (chunk->bytes == 0) {
+    return vesta_bytes(NULL, 0);
+  }
+  if (chunk->elements == 1) {
+    return vesta_bytes(scratch->sources[0], chunk->bytes);
+  }
+  uint8_t *to = scratch->payload;
+  for (uint32_t i = 0; i < chunk->elements; i++) {
+    uint64_t size = scratch->elements[i].size;
+    if (size > 0) {
+      memcpy(to, scratch->sources[i], size);
+      to += size;
+    }
+  }
+  return vesta_bytes(scratch->payload, chunk->bytes);
+}
+
+/* `next`: where the train that follows this chunk's will begin; 0: it is not to be asked for yet. */
+static void chunk_send(const train_t *t, const chunk_t *chunk, uint64_t next) {
+  wire_message_t message = replicator_message(t->r, WIRE_PEER_CHUNK);
+  message.lineage = t->now.lineage;
+  message.seq = t->now.seq;
+  message.commit = t->now.epoch; /* `epoch` is the primary's */
+  message.number = t->ticket;
+  message.cursor = chunk->cursor;
+  message.cursor_end = chunk->cursor_end;
+  message.state = chunk->state | (t->full ? WIRE_TRANSFER_FULL : 0U);
+  message.count = chunk->last ? 1 : 0;
+  message.offset = next;
+  message.elements = t->r->scratch->elements;
+  message.element_count = chunk->elements;
+  if ((chunk->state & WIRE_TRANSFER_END) != 0) {
     replica_status_t status;
     replica_status(t->r->replica, &status);
-    chunk.retention_ns = status.retention_ns;
-    chunk.flags = status.unlinked ? 1 : 0;
-    chunk.member = status.granted_member;
-    chunk.offset = replica_generated_last(t->r->replica);
+    message.retention_ns = status.retention_ns;
+    message.flags = status.unlinked ? 1 : 0;
+    message.member = status.granted_member;
+    message.offset = replica_generated_last(t->r->replica);
   }
-  t->r->sink.send(t->r->sink.context, t->to, &chunk, vesta_bytes(bytes == 0 ? NULL : t->r->scratch->payload, bytes));
-  t->cursor = cursor_end;
-  t->bytes += bytes + elements * TRAIN_ELEMENT_BYTES;
+  t->r->sink.send(t->r->sink.context, t->to, &message, chunk_payload(t, chunk));
 }
 
 /* The first section of this pass at `slot` or behind it. False: `section->slot` alone, up to which there is none. */
@@ -82,7 +117,7 @@ static bool section_next(const train_t *t, uint32_t slot, uint32_t end, uint32_t
 }
 
 /* Sections from the cursor on. @return where the next chunk begins */
-static uint64_t sections_gather(train_t *t, uint32_t *elements, uint64_t *bytes) {
+static uint64_t sections_gather(const train_t *t, uint32_t *elements, uint64_t *bytes) {
   replicator_t *r = t->r;
   uint32_t end = replica_slot_end(r->replica);
   uint32_t slot = (uint32_t)((t->cursor & CURSOR_MASK) >> SLOT_SHIFT);
@@ -91,7 +126,7 @@ static uint64_t sections_gather(train_t *t, uint32_t *elements, uint64_t *bytes)
   replica_section_t section;
   *elements = 0;
   *bytes = 0;
-  while (*elements < REPLICATOR_ELEMENTS_MAX / 4) {
+  while (*elements < REPLICATOR_CHUNK_ELEMENTS_MAX) {
     if (!section_next(t, slot, end, &looks, &section)) {
       return section.slot >= end ? cursor_of(PHASE_RESULTS, 0)
                                  : cursor_of(PHASE_SECTIONS, (uint64_t)section.slot << SLOT_SHIFT);
@@ -105,6 +140,7 @@ static uint64_t sections_gather(train_t *t, uint32_t *elements, uint64_t *bytes)
       return cursor_of(PHASE_SECTIONS, (uint64_t)section.slot << SLOT_SHIFT | part);
     }
     uint64_t size = left < room ? left : room;
+    r->scratch->sources[*elements] = section.data + offset;
     r->scratch->elements[(*elements)++] = (wire_element_t){.kind = VESTA_KIND_CREATED,
                                                            .id = section.id,
                                                            .size = size,
@@ -117,9 +153,6 @@ static uint64_t sections_gather(train_t *t, uint32_t *elements, uint64_t *bytes)
                                                            .member = section.created_seq,
                                                            .index = section.corrupted ? 1 : 0,
                                                            .count = section.size};
-    if (size > 0) {
-      memcpy(r->scratch->payload + *bytes, section.data + offset, size);
-    }
     *bytes += size;
     slot = section.slot;
     if (left > size) {
@@ -131,13 +164,13 @@ static uint64_t sections_gather(train_t *t, uint32_t *elements, uint64_t *bytes)
   return cursor_of(PHASE_SECTIONS, (uint64_t)slot << SLOT_SHIFT);
 }
 
-static uint64_t deletes_gather(train_t *t, uint32_t *elements) {
+static uint64_t deletes_gather(const train_t *t, uint32_t *elements) {
   replicator_t *r = t->r;
   uint64_t cursor = t->cursor & CURSOR_MASK;
   vesta_bytes_t id;
   uint64_t epoch = 0, seq = 0;
   *elements = 0;
-  while (*elements < REPLICATOR_ELEMENTS_MAX / 4) {
+  while (*elements < REPLICATOR_CHUNK_ELEMENTS_MAX) {
     if (t->full || !replica_tombstone_next(r->replica, t->base.seq, &cursor, &id, &epoch, &seq)) {
       return cursor_of(PHASE_SECTIONS, 0);
     }
@@ -147,7 +180,7 @@ static uint64_t deletes_gather(train_t *t, uint32_t *elements) {
   return cursor_of(PHASE_DELETES, cursor);
 }
 
-static uint64_t results_gather(train_t *t, uint32_t *elements) {
+static uint64_t results_gather(const train_t *t, uint32_t *elements) {
   replicator_t *r = t->r;
   uint64_t cursor = t->cursor & CURSOR_MASK;
   *elements = 0;
@@ -173,38 +206,59 @@ static uint64_t results_gather(train_t *t, uint32_t *elements) {
   return cursor_of(PHASE_RESULTS, cursor);
 }
 
-static void epochs_send(train_t *t) {
+static uint32_t epochs_gather(const train_t *t) {
   vesta_epoch_row_t rows[VESTA_EPOCHS_MAX];
   uint32_t count = replica_epochs(t->r->replica, rows, VESTA_EPOCHS_MAX);
   for (uint32_t i = 0; i < count; i++) {
     t->r->scratch->elements[i] = (wire_element_t){.epoch = rows[i].epoch, .seq = rows[i].first_seq};
   }
-  uint32_t state = WIRE_TRANSFER_EPOCHS | (t->whole ? WIRE_TRANSFER_END : 0U);
-  chunk_send(t, 0, state, count, 0, true);
+  return count;
 }
 
-static void train_run(train_t *t) {
-  while (t->cursor >> PHASE_SHIFT != PHASE_END) {
-    uint32_t elements = 0, state = WIRE_TRANSFER_SECTIONS;
-    uint64_t bytes = 0, next = 0;
-    switch (t->cursor >> PHASE_SHIFT) {
-      case PHASE_SECTIONS: next = sections_gather(t, &elements, &bytes); break;
-      case PHASE_DELETES:
-        next = deletes_gather(t, &elements);
-        state = WIRE_TRANSFER_DELETES;
-        break;
-      default:
-        next = results_gather(t, &elements);
-        state = WIRE_TRANSFER_RESULTS;
-        break;
-    }
-    bool enough = t->bytes + bytes >= t->bytes_max && next >> PHASE_SHIFT != PHASE_END;
-    chunk_send(t, next, state, elements, bytes, enough);
-    if (enough) {
+/* The chunk at the cursor, which moves on. */
+static void chunk_gather(train_t *t, chunk_t *chunk) {
+  *chunk = (chunk_t){.cursor = t->cursor};
+  switch (t->cursor >> PHASE_SHIFT) {
+    case PHASE_DELETES:
+      chunk->cursor_end = deletes_gather(t, &chunk->elements);
+      chunk->state = WIRE_TRANSFER_DELETES;
+      break;
+    case PHASE_SECTIONS:
+      chunk->cursor_end = sections_gather(t, &chunk->elements, &chunk->bytes);
+      chunk->state = WIRE_TRANSFER_SECTIONS;
+      break;
+    case PHASE_RESULTS:
+      chunk->cursor_end = results_gather(t, &chunk->elements);
+      chunk->state = WIRE_TRANSFER_RESULTS;
+      break;
+    default:
+      chunk->elements = epochs_gather(t);
+      chunk->state = WIRE_TRANSFER_EPOCHS | (t->whole ? WIRE_TRANSFER_END : 0U);
+      chunk->last = true;
       return;
-    }
   }
-  epochs_send(t);
+  chunk->last = t->bytes + chunk->bytes >= t->bytes_max && chunk->cursor_end >> PHASE_SHIFT != PHASE_END;
+  t->cursor = chunk->cursor_end;
+  t->bytes += chunk->bytes + chunk->elements * TRAIN_ELEMENT_BYTES;
+}
+
+/* Where it will end; 0: with the pass. */
+static uint64_t train_end(train_t train) {
+  chunk_t chunk;
+  do {
+    chunk_gather(&train, &chunk);
+  } while (!chunk.last);
+  return chunk.cursor_end;
+}
+
+static void train_run(train_t *t, bool paced) {
+  chunk_t chunk;
+  uint64_t next = paced ? train_end(*t) : 0;
+  do {
+    chunk_gather(t, &chunk);
+    chunk_send(t, &chunk, next);
+    next = 0;
+  } while (!chunk.last);
 }
 
 void replicator_fetch_asked(replicator_t *r, uint32_t from, const wire_message_t *fetch, int64_t now_ns) {
@@ -226,9 +280,9 @@ void replicator_fetch_asked(replicator_t *r, uint32_t from, const wire_message_t
       base.epoch != 0 && replica_position_check(r->replica, base) == VESTA_OK && status.tombstones_from <= base.seq;
   uint64_t pass = fetch->count < REPLICATOR_FLIGHT_PASSES ? fetch->count : REPLICATOR_FLIGHT_PASSES;
   if (base.epoch != 0 && !known && fetch->cursor != 0) {
-    train_t lost = {
-        .r = r, .to = from, .ticket = fetch->number, .base = base, .now = status.committed, .cursor = fetch->cursor};
-    chunk_send(&lost, 0, 0, 0, 0, true); /* not from there any more: begin again */
+    train_t lost = {.r = r, .to = from, .ticket = fetch->number, .now = status.committed};
+    chunk_t chunk = {.cursor = fetch->cursor, .last = true};
+    chunk_send(&lost, &chunk, 0); /* not from there any more: begin again */
     return;
   }
   train_t train = {.r = r,
@@ -240,20 +294,21 @@ void replicator_fetch_asked(replicator_t *r, uint32_t from, const wire_message_t
                    .whole = fetch->cursor == 0,
                    .cursor = fetch->cursor,
                    .bytes_max = (uint64_t)REPLICATOR_TRAIN_BYTES << pass};
-  train_run(&train);
+  train_run(&train, pass == 0); /* later passes are to end in one train */
 }
 
 /* ---- the copy ---- */
 
-static void fetch_ask(replicator_t *r, int64_t now_ns) {
+static void fetch_ask(replicator_t *r, uint64_t cursor, int64_t now_ns) {
   replicator_fetch_t *f = &r->fetch;
   wire_message_t fetch = replicator_message(r, WIRE_PEER_FETCH);
   fetch.from_lineage = f->base.lineage;
   fetch.from_epoch = f->base.epoch;
   fetch.from_seq = f->base.seq;
-  fetch.cursor = f->cursor;
+  fetch.cursor = cursor;
   fetch.count = f->pass;
   fetch.number = r->ticket;
+  f->asked = cursor;
   f->retry_ns = now_ns + REPLICATOR_SILENCE_NS;
   r->sink.send(r->sink.context, r->config.primary, &fetch, vesta_bytes(NULL, 0));
 }
@@ -300,7 +355,7 @@ static void fetch_start(replicator_t *r, int64_t now_ns) {
   if (f->from_old) {
     f->retry_ns = now_ns;
   } else {
-    fetch_ask(r, now_ns);
+    fetch_ask(r, r->fetch.cursor, now_ns);
   }
 }
 
@@ -352,7 +407,7 @@ static vesta_err_t old_step(replicator_t *r) {
 
 void replicator_fetch_up(replicator_t *r, int64_t now_ns) {
   if (r->fetch.wanted && r->fetch.shadow != NULL && !r->fetch.from_old) {
-    fetch_ask(r, now_ns);
+    fetch_ask(r, r->fetch.cursor, now_ns);
   }
 }
 
@@ -366,7 +421,7 @@ void replicator_fetch_time(replicator_t *r, int64_t now_ns) {
     return;
   }
   if (!f->from_old) {
-    fetch_ask(r, now_ns);
+    fetch_ask(r, r->fetch.cursor, now_ns);
     return;
   }
   vesta_err_t err = old_step(r);
@@ -380,7 +435,7 @@ void replicator_fetch_time(replicator_t *r, int64_t now_ns) {
     fetch_start(r, now_ns);
     return;
   }
-  fetch_ask(r, now_ns);
+  fetch_ask(r, r->fetch.cursor, now_ns);
 }
 
 static vesta_err_t chunk_sections(replicator_fetch_t *f, const wire_message_t *chunk, vesta_bytes_t payload) {
@@ -464,7 +519,7 @@ static void pass_end(replicator_t *r, const wire_message_t *chunk, vesta_pos_t n
     f->cursor = 0;
     f->pass++;
     fetch_ticket(r, now_ns);
-    fetch_ask(r, now_ns);
+    fetch_ask(r, r->fetch.cursor, now_ns);
     return;
   }
   replica_load_rest_t rest = {.tombstones_from = f->tombstones_from,
@@ -517,7 +572,9 @@ void replicator_chunk(replicator_t *r, const wire_message_t *chunk, vesta_bytes_
   f->retry_ns = now_ns + REPLICATOR_SILENCE_NS;
   if ((chunk->state & 15U) == WIRE_TRANSFER_EPOCHS) {
     pass_end(r, chunk, now, now_ns);
-  } else if (chunk->count != 0) {
-    fetch_ask(r, now_ns);
+  } else if (chunk->offset != 0) {
+    fetch_ask(r, chunk->offset, now_ns);
+  } else if (chunk->count != 0 && f->asked != f->cursor) {
+    fetch_ask(r, f->cursor, now_ns);
   }
 }

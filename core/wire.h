@@ -168,7 +168,9 @@
   X(PEER_NACK, 135, WIRE_F(CHECKPOINT) | WIRE_F(EPOCH), "seq can't be prepared: error, element")                       \
   X(PEER_FETCH, 136, WIRE_F(CHECKPOINT) | WIRE_F(EPOCH),                                                               \
     "state after from_... (absent: all), from cursor on; or elements: the ids of sections whose content is wanted")    \
-  X(PEER_CHUNK, 137, WIRE_F(CHECKPOINT) | WIRE_F(EPOCH), "a part of it; state: WIRE_TRANSFER_...")                     \
+  X(PEER_CHUNK, 137, WIRE_F(CHECKPOINT) | WIRE_F(EPOCH),                                                               \
+    "a part of it, cursor to cursor_end; state: WIRE_TRANSFER_...; count 1: the last one of its answer; offset: how "  \
+    "far that goes, so the next one may be asked for now, and with END the last generated id")                         \
   X(PEER_JOIN, 138, WIRE_F(CHECKPOINT) | WIRE_F(NODE), "give this node a replica; state: WIRE_REPLICA_...")
 
 enum wire_kind {
