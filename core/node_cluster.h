@@ -248,6 +248,8 @@ void node_place_look(node_t *node, int64_t at_ns);
 void node_place_asked(node_t *node, uint32_t from, const wire_message_t *message);
 void node_place_caught_up(node_t *node, node_shared_t *shared, uint32_t copy);
 void node_place_failed(node_t *node, node_shared_t *shared, uint32_t copy);
+/** Somebody takes over: the primary here, or an active. Nobody is given a replica for a moment. */
+void node_place_calm(const node_t *node, node_shared_t *shared);
 /** The application of a collocated checkpoint wants its active replica on its node. */
 void node_hand_over(node_t *node, const node_request_t *request);
 /** An OP_ACTIVE was applied, or can't be ordered. */

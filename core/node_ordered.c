@@ -113,6 +113,9 @@ void node_grant(const node_t *node, const directory_checkpoint_t *checkpoint, ui
   op->member = member;
   op->epoch = checkpoint->epoch + 1;
   op->node = node->config.node_id;
+  if (checkpoint->shared != NULL) {
+    node_place_calm(node, checkpoint->shared);
+  }
 }
 
 void node_roles(node_t *node, directory_checkpoint_t *checkpoint) {

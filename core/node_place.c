@@ -11,7 +11,9 @@
  *                                          nobody in sync is a participant: WAITING         (until one is, or recover)
  *   a replica's node is no participant,    OP_REPLICA, none. What it might still read by its lease keeps it required
  *   or owes an acknowledgement for long    until that has run out (node_shared_configure())  (the primary)
- *   there are too few                      a participant is invited, and when it has all: OP_REPLICA, in sync
+ *   there are too few                      a participant is invited, and when it has all: OP_REPLICA, in sync. Not in
+ *                                          the first CALM_NS of a primary or an active: to fill a replica takes what
+ *                                          processors and network have, and who takes over is waited for
  *   somebody elsewhere needs one           PEER_JOIN asks the primary, who invites
  *   nobody on its node has a collocated    OP_REPLICA, none; if it is open elsewhere, else all is retained as it stands
  *   checkpoint open any more                                                         (the primary)
@@ -26,6 +28,7 @@
 #define AGAIN_NS INT64_C(1000000000)    /* what has had no effect is tried again */
 #define INVITE_NS INT64_C(30000000000)  /* an invitation is given up after so long without an answer */
 #define HANDOVER_NS INT64_C(5000000000) /* a primary is not moved if it takes longer */
+#define CALM_NS INT64_C(100000000)      /* to take over, on this node and on others, takes a tenth of that */
 #define LOST_MAX 1000U                  /* checkpoints in one OP_PRIMARY_LOST or OP_CLAIM */
 
 static bool participates(const node_t *node, uint32_t other) { return order_participates(node->cluster->order, other); }
@@ -310,6 +313,11 @@ static void invite(node_t *node, node_shared_t *shared, uint32_t whom, uint32_t 
     shared->invite_again_ns = 0;
     shared->invite_until_ns = node->steady_ns + INVITE_NS;
   }
+}
+
+void node_place_calm(const node_t *node, node_shared_t *shared) {
+  int64_t until_ns = node->steady_ns + CALM_NS;
+  shared->invite_rest_ns = until_ns > shared->invite_rest_ns ? until_ns : shared->invite_rest_ns;
 }
 
 /* A participant without a replica in sync: the one with the fewest, as far as is known. */

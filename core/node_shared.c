@@ -571,6 +571,9 @@ void node_shared_configure(node_t *node, node_shared_t *shared) {
   replicator_configure(shared->replicator, &config, node->steady_ns);
   if (begins) {
     shared->inherited_seq = replica_prepared_seq(checkpoint->local->replica);
+    if (replica_committed(checkpoint->local->replica).epoch != checkpoint->epoch) {
+      node_place_calm(node, shared);
+    }
     pending_dropped(node, shared);
   }
 }
