@@ -417,6 +417,26 @@ static void an_active_member_is_succeeded_when_its_node_goes_or_it_is_silent_whe
   cluster_end(&world);
 }
 
+static void nobody_is_given_a_replica_while_a_member_is_promoted(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  uint64_t handles[2], members[2];
+  cluster_open_all(&world, 2, VESTA_CREATE_ALL_REPLICAS, handles);
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
+  members[1] = join(&world, 1, handles[1], 0);
+  confirm(&world, 1, handles[1], members[1]);
+  members[0] = join(&world, 0, handles[0], 0);
+  cluster_stop(&world, 1, true);
+  cluster_pass(&world, CLUSTER_SECOND); /* its lease is over when it is missed */
+  cluster_view(&world, 0);
+  cluster_pass_until(&world, group_at(&world, 0)->granted == members[0]);
+  int64_t begin_ns = world.now_ns;
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 3));
+  assert_in_range(world.now_ns - begin_ns, 90 * CLUSTER_MS, 300 * CLUSTER_MS);
+  cluster_end(&world);
+}
+
 static void the_role_is_asked_for_of_a_primary_whose_clock_is_another(void **state) {
   (void)state;
   static cluster_world_t world;
@@ -590,6 +610,7 @@ int main(void) {
       cmocka_unit_test(of_a_collocated_checkpoint_two_replicas_stay_when_only_one_node_has_it_open),
       cmocka_unit_test(replicas_of_a_collocated_checkpoint_that_nobody_has_open_are_retained_where_they_are),
       cmocka_unit_test(an_active_member_is_succeeded_when_its_node_goes_or_it_is_silent_wherever_it_is),
+      cmocka_unit_test(nobody_is_given_a_replica_while_a_member_is_promoted),
       cmocka_unit_test(the_role_is_asked_for_of_a_primary_whose_clock_is_another),
       cmocka_unit_test(a_change_can_wait_for_members_on_other_nodes_alone),
       cmocka_unit_test(what_members_on_other_nodes_applied_is_answered_wherever_its_primary_is),

@@ -46,6 +46,23 @@ static void what_was_acknowledged_survives_the_loss_of_the_primary(void **state)
   cluster_end(&world);
 }
 
+static void who_takes_over_serves_first_and_gives_another_node_a_replica_after_that(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  (void)cluster_enter(&world, 0, VESTA_CREATE_ALL_REPLICAS);
+  uint64_t second = cluster_enter(&world, 1, VESTA_CREATE_ALL_REPLICAS);
+  cluster_pass_until(&world, cluster_in_sync(&world, 0, 2));
+  cluster_stop(&world, 0, true);
+  cluster_view(&world, 0);
+  cluster_pass_until(&world, cluster_checkpoint(&world, 1)->primary == 2);
+  int64_t begin_ns = world.now_ns;
+  assert_int_equal(cluster_change(&world, 1, second, VESTA_KIND_CREATED, "s", "served"), VESTA_OK);
+  cluster_pass_until(&world, cluster_in_sync(&world, 1, 3));
+  assert_in_range(world.now_ns - begin_ns, 90 * CLUSTER_MS, 300 * CLUSTER_MS);
+  cluster_end(&world);
+}
+
 static void a_side_without_quorum_writes_nothing_and_catches_up_when_the_cut_heals(void **state) {
   (void)state;
   static cluster_world_t world;
@@ -343,6 +360,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_section_written_on_one_node_is_read_on_every_other),
       cmocka_unit_test(what_was_acknowledged_survives_the_loss_of_the_primary),
+      cmocka_unit_test(who_takes_over_serves_first_and_gives_another_node_a_replica_after_that),
       cmocka_unit_test(a_side_without_quorum_writes_nothing_and_catches_up_when_the_cut_heals),
       cmocka_unit_test(a_replica_that_cannot_take_a_write_makes_it_fail_everywhere),
       cmocka_unit_test(a_node_without_a_replica_has_none_to_map),
