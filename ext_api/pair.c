@@ -162,6 +162,7 @@ static void pair_follow(vesta_pair_t *pair) {
     pair->roles_only = active;
     pair->say_ns = INT64_MAX;
     pair->said_synced = false; /* who was active is not taken for synced before it says so again */
+    pair_wake(pair);           /* for what there was to say, or its time would go on being over */
     stream_follow_roles(mirror_stream(pair->mirror), active);
   }
 }

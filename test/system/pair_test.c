@@ -4,6 +4,7 @@
  * that becomes active compares its mirror with what was acknowledged to those before it (pair_member.h), and any
  * difference fails the test, so that is not repeated below.
  */
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -276,6 +277,59 @@ static void who_requires_to_be_synced_becomes_active_when_it_is(void **state) {
   pair_member_end(&only);
 }
 
+/* Take events until it has that role. */
+static void take_role(vesta_pair_t *pair, vesta_role_t role) {
+  vesta_event_t event = {0};
+  while (event.kind != VESTA_EVENT_ROLE || event.role != role) {
+    assert_int_equal(vesta_pair_next(pair, APPLICATION_DEADLINE, &event), SA_AIS_OK);
+  }
+}
+
+/* Take events until a change of this kind was taken. */
+static void take_change(vesta_pair_t *pair, vesta_change_kind_t kind) {
+  vesta_event_t event = {0};
+  while (event.kind != VESTA_EVENT_CHANGE || event.change.kind != kind) {
+    assert_int_equal(vesta_pair_next(pair, APPLICATION_DEADLINE, &event), SA_AIS_OK);
+  }
+}
+
+/* As a standby it had said a moment ago how far it is, and had that to say again soon: nothing of this is left. */
+static void an_active_has_nothing_to_wake_up_for(void **state) {
+  (void)state;
+  enum { WATCHED_MS = 300, WAKE_UPS_MAX = 10 };
+  application_t applications[2];
+  vesta_pair_t *first = NULL, *second = NULL;
+  SaSelectionObjectT fd;
+  application_open(&applications[0], "pair", APPLICATION_ALL);
+  application_open(&applications[1], "pair", APPLICATION_ALL);
+  assert_int_equal(vesta_pair_join(applications[0].checkpoint, NULL, &first), SA_AIS_OK);
+  take_role(first, VESTA_ROLE_ACTIVE);
+  assert_int_equal(vesta_pair_join(applications[1].checkpoint, NULL, &second), SA_AIS_OK);
+  assert_int_equal(vesta_pair_fd(second, &fd), SA_AIS_OK);
+  assert_int_equal(application_create(&applications[0], "section", "x", 1), SA_AIS_OK);
+  take_change(second, VESTA_CHANGE_SYNCED);
+  for (int changes = 0; changes < 100; changes++) {
+    vesta_event_t event;
+    assert_int_equal(application_overwrite(&applications[0], "section", "y", 1), SA_AIS_OK);
+    take_change(second, VESTA_CHANGE_OVERWRITTEN);
+    assert_int_equal(vesta_pair_next(second, 0, &event), SA_AIS_ERR_TIMEOUT);
+  }
+  assert_int_equal(vesta_pair_leave(&first), SA_AIS_OK);
+  take_role(second, VESTA_ROLE_ACTIVE);
+  int wake_ups = 0;
+  int64_t until_ns = daemon_fixture_now_ns() + WATCHED_MS * SA_TIME_ONE_MILLISECOND;
+  for (int64_t left_ns; (left_ns = until_ns - daemon_fixture_now_ns()) > 0; wake_ups++) {
+    struct pollfd readable = {.fd = (int)fd, .events = POLLIN};
+    vesta_event_t event;
+    (void)poll(&readable, 1, (int)(left_ns / SA_TIME_ONE_MILLISECOND) + 1); /* the wait is the subject */
+    assert_int_equal(vesta_pair_next(second, 0, &event), SA_AIS_ERR_TIMEOUT);
+  }
+  assert_in_range(wake_ups, 1, WAKE_UPS_MAX);
+  assert_int_equal(vesta_pair_leave(&second), SA_AIS_OK);
+  application_close(&applications[1]);
+  application_close(&applications[0]);
+}
+
 static void bad_arguments_are_refused(void **state) {
   (void)state;
   application_t application;
@@ -343,6 +397,7 @@ int main(void) {
       TEST(roles_survive_a_daemon_that_is_killed_and_so_does_the_next_failover),
       TEST(an_active_that_dies_while_the_daemon_is_down_is_succeeded_when_it_is_back),
       TEST(who_requires_to_be_synced_becomes_active_when_it_is),
+      TEST(an_active_has_nothing_to_wake_up_for),
       TEST(bad_arguments_are_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
