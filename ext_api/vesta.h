@@ -578,9 +578,11 @@ typedef struct vesta_pair_options {
 
 /** A member's role.
  *
- *     STANDBY --granted--> PROMOTING --all taken--> ACTIVE --resigned--> STANDBY
- *        ^                     |                       |
- *        +------ revoked ------+                       +-- another was granted --> FENCED --> STANDBY
+ *     STANDBY --granted--> PROMOTING --all taken--> ACTIVE
+ *      ^ ^ ^                  |                      |  |
+ *      | | +------revoked-----+                      |  |
+ *      | +-----------------resigned------------------+  |
+ *      +------- FENCED <-------another was granted------+
  */
 typedef enum vesta_role {
   VESTA_ROLE_STANDBY = 1,   /**< follows; must not serve */
@@ -594,13 +596,13 @@ typedef enum vesta_role {
 
 /** Why a member is STANDBY, or FENCED. */
 typedef enum vesta_role_reason {
-  VESTA_ROLE_JOINED = 1,   /**< as every member at first */
-  VESTA_ROLE_REVOKED = 2,  /**< the promotion was taken back: the barrier was not reached in time */
-  VESTA_ROLE_RESIGNED = 3, /**< it handed over by vesta_pair_resign() */
-  VESTA_ROLE_AGAIN = 4,    /**< after FENCED */
-  /** of FENCED, in a cluster: this node has not been heard by a majority for half a second. Nothing is written through it
-   *  until it is. corosync takes longer to give a node up, and only then the role goes to another */
-  VESTA_ROLE_NO_QUORUM = 5,
+  VESTA_ROLE_JOINED = 1,    /**< as every member at first */
+  VESTA_ROLE_REVOKED = 2,   /**< the promotion was taken back: the barrier was not reached in time */
+  VESTA_ROLE_RESIGNED = 3,  /**< it handed over by vesta_pair_resign() */
+  VESTA_ROLE_AGAIN = 4,     /**< after FENCED */
+  VESTA_ROLE_NO_QUORUM = 5, /**< of FENCED, in a cluster: this node has not been heard by a majority for half a second.
+                                 Nothing is written through it until it is. corosync takes longer to give a node up,
+                                 and only then the role goes to another */
 } vesta_role_reason_t;
 
 /** How complete a promotion is. */

@@ -74,6 +74,9 @@ state == "typedef" {
       sub(/[^(]*\(\*/, "", name)
       sub(/\).*/, "", name)
       page_add(name, type_lines)
+      type_text[name] = type_lines # and shown where it is wanted
+      type_doc[name] = comment
+      sub(/\n+(@|Units:|Owns:|Threads:|Blocks:|Spec:).*/, "", type_doc[name])
     } else {
       sub(/; *$/, "", line)
       sub(/.*[ }]/, "", line)
@@ -293,25 +296,33 @@ function summary(text) {
   return tolower(substr(text, 1, 1)) substr(text, 2)
 }
 
-# The types that a declaration needs, those they are made of after them.
+# The types that a declaration needs, those they are made of after them; callbacks are types as well.
 function types_of(text,    word) {
   while (match(text, /[A-Za-z_][A-Za-z0-9_]*/)) {
     word = substr(text, RSTART, RLENGTH)
     text = substr(text, RSTART + RLENGTH)
     if ((word in type_text) && !(word in shown) && word !~ /^(SaAisErrorT|SaBoolT)$/) {
       shown[word] = 1
-      if (type_text[word] ~ /[{]|#define/) types_shown[++types_count] = word
+      if (type_text[word] ~ /[{]|#define|\(\*/) types_shown[++types_count] = word
       types_of(type_text[word])
     }
   }
 }
 
-function put_paragraphs(text,    paragraphs, count, i) {
+# What is indented is a drawing and stays as it is.
+function put_paragraphs(text,    paragraphs, count, lines, line_count, i, line) {
   count = split(trim(text), paragraphs, /\n\n+/)
   for (i = 1; i <= count; i++) {
     if (i > 1) put(".PP")
-    gsub(/\n/, " ", paragraphs[i])
-    put(linked(paragraphs[i]))
+    if (paragraphs[i] ~ /^    /) {
+      line_count = split(paragraphs[i], lines, "\n")
+      put(".nf")
+      for (line = 1; line <= line_count; line++) put(roff_code(substr(lines[line], 3)))
+      put(".fi")
+    } else {
+      gsub(/\n/, " ", paragraphs[i])
+      put(linked(paragraphs[i]))
+    }
   }
 }
 
@@ -329,7 +340,7 @@ function put_entries(    i, errors, text) {
       put(linked(sentence(text)))
     }
   }
-  if (errors || entry_codes[entry_count] == "") put(".SH ERRORS")
+  if (errors || (entry_count > 1 && entry_codes[entry_count] == "")) put(".SH ERRORS")
   for (i = 1; i <= entry_count; i++) {
     text = entry_text[i]
     if (entry_codes[i] ~ /ERR/) {
@@ -385,15 +396,16 @@ function put_page(name,    i, text, mentioned, count, list, related) {
   if (entry_count > 0) put_entries()
   for (i in shown) delete shown[i]
   types_count = 0
+  shown[name] = 1
   types_of(page_declaration[name])
   if (types_count > 0) put(".SH TYPES")
   for (i = 1; i <= types_count; i++) {
     if (i > 1) put(".PP")
     if (type_doc[types_shown[i]] != "") {
-      put_paragraphs(type_summary(type_doc[types_shown[i]]))
+      put_paragraphs(type_doc[types_shown[i]])
       put(".PP")
     }
-    put_verbatim(type_text[types_shown[i]])
+    put_verbatim((types_shown[i] in page_declaration) ? prototype_of(type_text[types_shown[i]]) : type_text[types_shown[i]])
   }
   if (("Units" in note) || ("Owns" in note) || ("Threads" in note) || ("Blocks" in note)) put(".SH NOTES")
   put_note("Units", "Units")
@@ -413,12 +425,6 @@ function put_page(name,    i, text, mentioned, count, list, related) {
       related = related ".BR " page_order[i] " (3),\n"
   put(related ".BR vesta (7)")
   close(file)
-}
-
-# A drawing in a comment is for the header's readers.
-function type_summary(text) {
-  sub(/\n\n     .*/, "", text)
-  return text
 }
 
 function put_note(which, title) {
