@@ -371,7 +371,8 @@ function put_page(name,    i, text, mentioned, count, list, related) {
   file = directory "/" name ".3"
   take_apart(page_comment[name])
   put(".\\\" Made of " page_header[name] " by man3.awk: edit that.")
-  put(".TH " name " 3 \"\" \"Vesta " version "\" \"Checkpoint Service\"")
+  text = length(name) > 26 ? "" : "Checkpoint Service" # there would be no room in the middle of the first line
+  put(".TH " name " 3 \"\" \"Vesta " version "\" \"" text "\"")
   put(".nh")
   put(".ad l")
   put(".SH NAME")
