@@ -3,7 +3,7 @@
 //
 // Mirrors a checkpoint without a gap, and prints what happens to it.
 //
-//     node subscribe.js counters         follow the checkpoint safCkpt=counters of the daemon at $VESTA_SOCKET
+//     node subscribe.js counters         follow the checkpoint safCkpt=counters of this machine's daemon, or user's
 //     node subscribe.js counters done    the same until it has a section "done"; then print the table
 //
 // On a machine without a daemon, of one that listens at an address (vestad --stream-listen), with keys of `vesta keygen`:
@@ -125,6 +125,7 @@ class Mirror {
 
 async function main(remote, checkpoint, until) {
   const mirror = new Mirror();
+  let said;
   while (!mirror.has(until)) {
     let service;
     try {
@@ -132,7 +133,8 @@ async function main(remote, checkpoint, until) {
       await mirror.follow(service, until);
     } catch (error) {
       if (!(error instanceof Lost)) throw error;
-      console.error(`again: ${error.message}`); // the daemon is being restarted
+      if (error.message !== said) console.error(`again: ${error.message}`); // the daemon is being restarted
+      said = error.message;
       await new Promise((resolve) => setTimeout(resolve, 100));
     } finally {
       service?.close();
@@ -143,6 +145,7 @@ async function main(remote, checkpoint, until) {
   }
 }
 
+process.stdout.on("error", () => process.exit()); // who reads the output has enough
 const string = { type: "string" };
 const { values, positionals } = parseArgs({ allowPositionals: true,
   options: { server: string, "server-key": string, key: string } });

@@ -12,7 +12,7 @@ const msgpack = require("@msgpack/msgpack");
 const VERSION = 1n << 16n;
 const KINDS = { HELLO: 1, OPEN: 4, STREAM: 15, CHANGES: 80, BEACON: 81, SNAPSHOT_GET: 82, HISTORY_GET: 84,
   PROGRESS: 20, FOLLOW_GET: 88, FOLLOW_REPLY: 89 }; // of the last three, what there is over TCP only
-const ERRORS = { ACCESS: 5n, LOST: 21n, DIVERGED: 22n };
+const ERRORS = { NOT_EXIST: 3n, ACCESS: 5n, LOST: 21n, DIVERGED: 22n };
 const ALIVE = 2; // a state of PROGRESS
 const READ = 1; // a flag of OPEN
 const STATES = { LAST: 1n, FULL: 2n, GONE: 1n }; // of a SNAPSHOT_CHUNK, and GONE of a BEACON
@@ -63,6 +63,22 @@ function decode(head, payload = Buffer.alloc(0)) {
 
 class Lost extends Error {} // the connection: begin again with a new Service
 
+// Where the daemon of this machine listens, as section 3 says.
+function socketPath() {
+  const system = "/run/vesta/vestad.sock";
+  const { VESTA_SOCKET: chosen, XDG_RUNTIME_DIR: runtime = "" } = process.env;
+  const look = (directory) => fs.lstatSync(directory, { throwIfNoEntry: false });
+  const mine = (stat) => stat?.isDirectory() && stat.uid === process.geteuid() && !(stat.mode & 0o77);
+  if (chosen || fs.existsSync(system)) return chosen || system;
+  const directory = mine(look(runtime)) ? `${runtime}/vesta` : `/tmp/vesta-${process.geteuid()}`;
+  if (look(directory) && !mine(look(directory))) throw new Error(`${directory} is not this user's alone`);
+  return `${directory}/vestad.sock`;
+}
+
+const checkpointName = (name) => Buffer.from(name.includes("=") ? name : `safCkpt=${name}`);
+const refusal = ({ error }) =>
+  new Error(error === ERRORS.NOT_EXIST ? "there is no such checkpoint" : `the service says error ${error}`);
+
 // A session, which ends with its link, and the two sockets.
 class Service {
   static async open(checkpoint) {
@@ -70,12 +86,15 @@ class Service {
     service.number = 0;
     service.answered = [];
     service.incoming = Buffer.alloc(0);
-    service.link = net.connect(process.env.VESTA_SOCKET ?? "/run/vesta/vestad.sock");
+    const path = socketPath();
+    service.link = net.connect(path);
     service.link.on("data", (data) => service.received(data));
-    service.link.on("error", () => {}); // "close" follows
+    service.link.on("error", ({ code }) => { // "close" follows
+      service.why = ["ENOENT", "ECONNREFUSED"].includes(code) ? `no vestad answers at ${path}` : code;
+    });
     service.link.on("close", () => service.close());
     await service.call({ kind: KINDS.HELLO });
-    const opened = await service.call({ kind: KINDS.OPEN, name: Buffer.from(`safCkpt=${checkpoint}`), flags: READ });
+    const opened = await service.call({ kind: KINDS.OPEN, name: checkpointName(checkpoint), flags: READ });
     service.stream = await service.call({ kind: KINDS.STREAM, handle: opened.handle });
     const [changes, requests] = service.stream.text.toString().split(" ");
     service.connect(requests);
@@ -101,7 +120,7 @@ class Service {
     this.link?.destroy();
     this.sub?.close();
     this.dealer?.close();
-    for (const { reject } of this.answered?.splice(0) ?? []) reject(new Lost("the link ended"));
+    for (const { reject } of this.answered?.splice(0) ?? []) reject(new Lost(this.why ?? "the link ended"));
   }
 
   received(data) {
@@ -123,7 +142,7 @@ class Service {
     prefix.writeUInt32LE(head.length, 0);
     this.link.write(Buffer.concat([prefix, head]));
     const reply = await new Promise((resolve, reject) => this.answered.push({ resolve, reject }));
-    if (reply.error !== 0n) throw new Error(`the service says no: error ${reply.error}`);
+    if (reply.error !== 0n) throw refusal(reply);
     return reply;
   }
 
@@ -140,7 +159,7 @@ class Service {
           const refused = ![0n, ERRORS.LOST, ERRORS.DIVERGED].includes(answer.error);
           if (answer.number !== BigInt(number)) continue;
           if (!refused) return answer;
-          if (answer.kind === KINDS.FOLLOW_REPLY) throw new Error(`the service says no: error ${answer.error}`);
+          if (answer.kind === KINDS.FOLLOW_REPLY) throw refusal(answer);
         }
       } catch (error) {
         if (error.code !== "EAGAIN" && !this.closed) throw error;
@@ -180,7 +199,7 @@ class RemoteService extends Service {
     service.number = 0;
     try {
       service.connect(server, keys);
-      service.stream = await service.request({ kind: KINDS.FOLLOW_GET, name: Buffer.from(`safCkpt=${checkpoint}`) });
+      service.stream = await service.request({ kind: KINDS.FOLLOW_GET, name: checkpointName(checkpoint) });
       service.subscribe(`${address}:${Number(port) + 1}`, keys);
       service.alive = setInterval(() => service.tell(), 1000);
     } catch (error) {

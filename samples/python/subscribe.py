@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Mirrors a checkpoint without a gap, and prints what happens to it.
 
-    ./subscribe.py counters            follow the checkpoint safCkpt=counters of the daemon at $VESTA_SOCKET
+    ./subscribe.py counters            follow the checkpoint safCkpt=counters of this machine's daemon, or this user's
     ./subscribe.py counters done       the same until it has a section "done"; then print the table
 
 On a machine without a daemon, of one that listens at an address (vestad --stream-listen), with keys of `vesta keygen`:
@@ -13,7 +13,7 @@ Why each thing is done is in doc/PROTOCOL.md: "step" here is a step of its secti
 program: what is published during a walk or a repair waits in the SUB socket, and what finds no room there is a hole
 like any other.
 """
-import argparse, re, sys, time
+import argparse, re, signal, sys, time
 from vesta_stream import *
 
 NOWHERE = Position(0, 0, 0)
@@ -94,27 +94,30 @@ class Mirror:
 
 
 def main(checkpoint, until, **server):
-    mirror = Mirror()
+    mirror, said = Mirror(), None
     done = lambda: until and until.encode() in mirror.table and mirror.position.seq >= mirror.whole_seq
     while not done():
         try:
             service = RemoteService(checkpoint, **server) if server["server"] else Service(checkpoint)
             mirror.follow(service, done)
-        except (ConnectionError, FileNotFoundError) as error:  # the daemon is being restarted
-            print("again:", error, file=sys.stderr)
+        except ConnectionError as error:  # the daemon is being restarted
+            if str(error) != said:
+                print("again:", error, file=sys.stderr)
+            said = str(error)
             time.sleep(0.1)
-        except ValueError as error:
-            sys.exit(str(error))
+        except (ValueError, PermissionError) as error:
+            sys.exit(f"{sys.argv[0]}: {checkpoint}: {error}")
     for id in sorted(mirror.table):
         print("=", text(id), text(mirror.table[id]))
 
 
 if __name__ == "__main__":
     sys.stdout.reconfigure(line_buffering=True)
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--server")
-    parser.add_argument("--server-key")
-    parser.add_argument("--key")
-    parser.add_argument("checkpoint")
-    parser.add_argument("until", nargs="?")
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who reads the output has enough
+    parser = argparse.ArgumentParser(description="Mirrors a checkpoint without a gap, and prints what happens to it.")
+    parser.add_argument("--server", help="of a daemon on another machine: tcp://ADDRESS:PORT, its --stream-listen")
+    parser.add_argument("--server-key", help="with --server: the file of its public key")
+    parser.add_argument("--key", help="with --server: the file of one's own keys, made by vesta keygen")
+    parser.add_argument("checkpoint", help="counters is safCkpt=counters")
+    parser.add_argument("until", nargs="?", help="a section: when it is there the table is printed, and that is all")
     main(**vars(parser.parse_args()))

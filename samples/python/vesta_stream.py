@@ -11,7 +11,7 @@ import msgpack, zmq
 VERSION = 1 << 16
 HELLO, OPEN, STREAM, CHANGES, BEACON, SNAPSHOT_GET, HISTORY_GET = 1, 4, 15, 80, 81, 82, 84  # kinds of messages
 PROGRESS, FOLLOW_GET, FOLLOW_REPLY = 20, 88, 89  # of those, what there is over TCP only
-ACCESS, LOST, DIVERGED = 5, 21, 22  # errors
+NOT_EXIST, ACCESS, LOST, DIVERGED = 3, 5, 21, 22  # errors
 READ, LAST, FULL, GONE, ALIVE = 1, 1, 2, 1, 2  # a flag of OPEN; states of SNAPSHOT_CHUNK (2), BEACON, PROGRESS
 CREATED, WRITTEN, OVERWRITTEN, DELETED, EXPIRED, EPOCH = 1, 2, 3, 4, 5, 9  # kinds of elements, and the names of all
 KINDS = "- created written overwritten deleted expired expiry-set unlinked retention-set epoch".split()
@@ -42,15 +42,42 @@ def decode(head, payload=b""):
     return message
 
 
+def socket_path():
+    """Where the daemon of this machine listens, as section 3 says."""
+    def mine(path):
+        return os.path.isdir(path) and os.lstat(path).st_uid == os.geteuid() and not os.lstat(path).st_mode & 0o77
+
+    system, runtime = "/run/vesta/vestad.sock", os.environ.get("XDG_RUNTIME_DIR", "")
+    if os.environ.get("VESTA_SOCKET") or os.path.exists(system):
+        return os.environ.get("VESTA_SOCKET") or system
+    directory = f"{runtime}/vesta" if mine(runtime) else f"/tmp/vesta-{os.geteuid()}"
+    if os.path.exists(directory) and not mine(directory):
+        raise ValueError(f"{directory} is not this user's alone")
+    return f"{directory}/vestad.sock"
+
+
+def checkpoint_name(name):
+    return (name if "=" in name else "safCkpt=" + name).encode()
+
+
+def refusal(answer):
+    known = {NOT_EXIST: "there is no such checkpoint"}
+    return ValueError(known.get(answer.error, f"the service says no: error {answer.error}"))
+
+
 class Service:
     """A session, which ends with its link, and the two sockets. ConnectionError: begin again with a new one."""
 
     def __init__(self, checkpoint):
         self.link, self.number = socket.socket(socket.AF_UNIX), 0
-        self.link.connect(os.environ.get("VESTA_SOCKET", "/run/vesta/vestad.sock"))
+        path = socket_path()
+        try:
+            self.link.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise ConnectionError(f"no vestad answers at {path}") from None
         self.incoming = self.link.makefile("rb")
         self.call(kind=HELLO)
-        handle = self.call(kind=OPEN, name=b"safCkpt=" + checkpoint.encode(), flags=READ).handle
+        handle = self.call(kind=OPEN, name=checkpoint_name(checkpoint), flags=READ).handle
         self.stream = self.call(kind=STREAM, handle=handle)
         changes, requests = self.stream.text.decode().split()
         self.dealer = self.connect(zmq.DEALER, requests)
@@ -70,14 +97,14 @@ class Service:
         """One request on the agent link, and its answer."""
         self.number += 1
         head = encode(number=self.number, **fields)
-        self.link.sendall(struct.pack("<II", len(head), 0) + head)
+        self.link.sendall(struct.pack("<II", len(head), 0) + head, socket.MSG_NOSIGNAL)
         prefix = self.incoming.read(8)
         if len(prefix) < 8:
             raise ConnectionError("the link ended")
         head_size, payload_size = struct.unpack("<II", prefix)
         reply = decode(self.incoming.read(head_size), self.incoming.read(payload_size))
         if reply.error:
-            raise ValueError(f"the service says no: error {reply.error}")
+            raise refusal(reply)
         return reply
 
     def readable(self, zmq_socket, seconds):
@@ -99,7 +126,7 @@ class Service:
                 if answer.number == self.number and answer.error in (0, LOST, DIVERGED):
                     return answer
                 if answer.number == self.number and answer.kind == FOLLOW_REPLY:
-                    raise ValueError(f"the service says no: error {answer.error}")
+                    raise refusal(answer)
         raise ConnectionError("no answer")  # or only refusals
 
     def ask(self, kind, cursor, since):
@@ -126,7 +153,7 @@ class RemoteService(Service):
         self.number, self.told = 0, time.monotonic()
         self.keys = [line.split()[-1].encode() for path in (key, server_key) if path for line in open(path)]
         self.dealer = self.connect(zmq.DEALER, server)
-        self.stream = self.request(kind=FOLLOW_GET, name=b"safCkpt=" + checkpoint.encode())
+        self.stream = self.request(kind=FOLLOW_GET, name=checkpoint_name(checkpoint))
         address, port = server.rsplit(":", 1)
         self.subscribe(f"{address}:{int(port) + 1}")
 
