@@ -17,7 +17,7 @@ static const char *access_advice(const command_line_t *line, SaAisErrorT error) 
     return "; this node is without quorum, `vesta status` tells";
   }
   switch (error) {
-    case SA_AIS_ERR_NOT_EXIST: return "; `vesta ls` and `vesta sections` tell what is there";
+    case SA_AIS_ERR_NOT_EXIST: return "; `vesta sections` tells which there are";
     case SA_AIS_ERR_EXIST: return "; it is there with other attributes, `vesta show` tells which";
     case SA_AIS_ERR_TRY_AGAIN:
     case SA_AIS_ERR_TIMEOUT: return "; is vestad still there? `vesta status` tells";
@@ -82,7 +82,8 @@ int checkpoint_access_open(checkpoint_access_t *access, const command_line_t *li
   if (error != SA_AIS_OK) {
     checkpoint_access_close(access);
   }
-  return checkpoint_access_result(line, "open", error);
+  return error == SA_AIS_ERR_NOT_EXIST ? command_result(line, VESTA_ERR_NOT_EXIST)
+                                       : checkpoint_access_result(line, "open", error);
 }
 
 void checkpoint_access_close(checkpoint_access_t *access) { (void)saCkptFinalize(access->library); }

@@ -129,8 +129,9 @@ int command_result(const command_line_t *line, vesta_err_t err) {
     (void)fprintf(stderr, "vesta: the vestad at %s is not for this user; vestad --group lets others in\n",
                   line->socket);
   } else if (err == VESTA_ERR_NOT_EXIST) {
-    (void)fprintf(stderr, "vesta: %s%s%s: there is no such checkpoint; `vesta ls` tells which there are\n",
-                  line->command, space, name);
+    bool part = name[0] != '\0' && strchr(name, '=') == NULL; /* of a name, it is likely */
+    (void)fprintf(stderr, "vesta: %s%s%s: there is no such checkpoint; `vesta ls` tells which there are%s%s\n",
+                  line->command, space, name, part ? ", is it safCkpt=" : "", part ? name : "");
   } else if (err != VESTA_OK) {
     (void)fprintf(stderr, "vesta: %s%s%s at %s: %s\n", line->command, space, name, line->socket, vesta_err_text(err));
   }

@@ -76,7 +76,9 @@ static void show_tells_attributes_openers_position_and_size(void **state) {
   assert_int_equal(shell("vesta show --json " NAME_TYPED), 0);
   assert_true(printed("\"opened\": 1") && printed("\"position\": \""));
   assert_int_equal(shell("vesta show nobody"), 1);
-  assert_true(printed("there is no such checkpoint"));
+  assert_true(printed("there is no such checkpoint") && printed("is it safCkpt=nobody\n"));
+  assert_int_equal(shell("vesta watch safCkpt=nobody"), 1);
+  assert_true(printed("there is no such checkpoint; `vesta ls` tells which there are\n"));
   assert_int_equal(raw_counter(place.socket, "sessions"), 1); /* it left none of its own */
 }
 
