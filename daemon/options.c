@@ -79,8 +79,8 @@ static const option_row_t options_table[] = {
     {"node-id", OPTION_COUNT, FIELD(node_id), 1, UINT32_MAX, "N", "VESTA_NODE_ID", true,
      "this node's id, which must be that of corosync's [as corosync says,\nwhich must run then when vestad starts]"},
     {"two-node-policy", OPTION_POLICY, FIELD(two_node_policy), 0, 0, "POLICY", "VESTA_TWO_NODE_POLICY", true,
-     "when just half of the nodes are there: stop, unless all others are\nknown to be dead; or trust: go on, which can split the "
-     "history [stop]"},
+     "when just half of the nodes are there: stop, unless all\nothers are known to be dead; or trust: go on, which can\n"
+     "split the history [stop]"},
     {"fence-command", OPTION_PATH, FIELD(fence_command), 0, 0, "PROGRAM", "VESTA_FENCE_COMMAND", true,
      "run with the id of a node that was lost: exit code 0 says that\nnothing runs there any more"},
     {"replicas", OPTION_COUNT, FIELD(replicas), 1, VESTA_REPLICAS_MAX, "N", "VESTA_REPLICAS", true,
@@ -300,7 +300,9 @@ typedef struct options_file {
 static int options_file_line(void *context, const char *section, const char *name, const char *value) {
   options_file_t *file = context;
   if (strcmp(section, "vestad") != 0) {
-    (void)snprintf(file->why, file->why_size, "unknown section [%s], only [vestad] is known", section);
+    bool none = section[0] == '\0';
+    (void)snprintf(file->why, file->why_size, "%s%s%s", none ? "a line above [vestad]" : "unknown section [", section,
+                   none ? "" : "], only [vestad] is known");
     return 0;
   }
   for (size_t i = 0; i < OPTIONS_ROWS; i++) {
@@ -563,30 +565,41 @@ options_verdict_t options_complete(options_t *options, const char *(*environment
 
 /* ---- words ---- */
 
+#define HELP_LEFT 22   /* columns of an option; a longer one has a line of its own */
+#define HELP_WIDTH 96U /* as the texts' own lines */
+
+static void options_help_row(const option_row_t *row) {
+  char left[64];
+  const char *text = row->text;
+  int size = snprintf(left, sizeof left, "--%s%s%s", row->name, row->argument == NULL ? "" : " ",
+                      row->argument == NULL ? "" : row->argument);
+  if (size > HELP_LEFT) {
+    (void)printf("  %s\n", left);
+    left[0] = '\0';
+  }
+  for (size_t line; text[line = strcspn(text, "\n")] != '\0'; text += line + 1) {
+    (void)printf("  %-*s %.*s\n", HELP_LEFT, left, (int)line, text);
+    left[0] = '\0';
+  }
+  (void)printf("  %-*s %s", HELP_LEFT, left, text);
+  if (row->environment != NULL) {
+    if (HELP_LEFT + 5 + strlen(text) + strlen(row->environment) > HELP_WIDTH) {
+      (void)printf("\n  %-*s", HELP_LEFT, "");
+    }
+    (void)printf(" $%s", row->environment);
+  }
+  (void)printf("\n");
+}
+
 void options_help(void) {
   (void)printf("Usage: vestad [OPTION]...\n"
                "Keep checkpoints, and tell who stands by of every change.\n\n");
   for (size_t i = 0; i < OPTIONS_ROWS; i++) {
-    const option_row_t *row = &options_table[i];
-    char left[64];
-    (void)snprintf(left, sizeof left, "--%s%s%s", row->name, row->argument == NULL ? "" : " ",
-                   row->argument == NULL ? "" : row->argument);
-    const char *text = row->text;
-    for (;;) {
-      int line = (int)strcspn(text, "\n");
-      (void)printf("  %-22s %.*s\n", left, line, text);
-      left[0] = '\0';
-      if (text[line] == '\0') {
-        break;
-      }
-      text += line + 1;
-    }
-    if (row->environment != NULL) {
-      (void)printf("  %-22s (environment: %s%s)\n", "", row->environment, row->in_file ? "; file: the same name" : "");
-    }
+    options_help_row(&options_table[i]);
   }
-  (void)printf("\nThe command line wins over the environment, which wins over the file. A file has lines\n"
-               "`name = value` below [vestad], the names being those above without the dashes.\n"
+  (void)printf("\n[...] is the default, $... says the same in the environment. A file has lines `name = value`\n"
+               "below [vestad], the names being those above without the dashes; flags are `yes` there. The\n"
+               "command line wins over the environment, which wins over the file.\n"
                "SIGTERM and SIGINT end vestad, replicas stay; SIGUSR1 logs the counters.\n"
                "Exit code: 0 after a clean end, 1 on failure, 2 on a mistake in the options.\n");
 }

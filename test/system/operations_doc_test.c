@@ -112,7 +112,8 @@ static void every_option_is_documented(void **state) {
         fail_msg("%s is not in doc/OPERATIONS.md and doc/man/vestad.8", option);
       }
     }
-    if (sscanf(line, " (environment: %63[A-Z_]", variable) == 1 &&
+    const char *environment = strstr(line, " $VESTA_");
+    if (environment != NULL && sscanf(environment, " $%63[A-Z_]", variable) == 1 &&
         (!document_names(operations, variable) || !document_names(manual, variable))) {
       fail_msg("%s is not in doc/OPERATIONS.md and doc/man/vestad.8", variable);
     }
