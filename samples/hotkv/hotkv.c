@@ -82,7 +82,7 @@ static void follow_all(const options_t *options, vesta_pair_t *pair, store_t *st
 static void resign(vesta_pair_t *pair) {
   SaAisErrorT error = vesta_pair_resign(pair, 0);
   if (error != SA_AIS_OK) {
-    fprintf(stderr, "hotkv: resign: error %d\n", (int)error);
+    fprintf(stderr, "hotkv: resign: %s\n", saAisStrError(error));
   }
 }
 

@@ -24,7 +24,7 @@ struct store {
 
 void store_check(SaAisErrorT error, const char *what) {
   if (error != SA_AIS_OK) {
-    fprintf(stderr, "hotkv: %s: error %d\n", what, (int)error);
+    fprintf(stderr, "hotkv: %s: %s\n", what, saAisStrError(error));
     exit(1);
   }
 }

@@ -23,7 +23,7 @@ static SaUint64T counters[COUNTERS]; /* the service's state, as this process kno
 
 static void check(SaAisErrorT error, const char *what) {
   if (error != SA_AIS_OK) {
-    fprintf(stderr, "%s: error %d\n", what, (int)error);
+    fprintf(stderr, "%s: %s\n", what, saAisStrError(error));
     exit(1);
   }
 }

@@ -10,6 +10,8 @@
  *
  * A line is: position, what happened, and what it happened to. Ids are printed in quotes; a byte that is no printable
  * ASCII character comes as \xNN, and a quote or backslash with a backslash before it, so that no two ids look the same.
+ *
+ * Build it with: cc watch.c $(pkg-config --cflags --libs vesta) -o watch
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +22,7 @@
 
 static void check(SaAisErrorT error, const char *what) {
   if (error != SA_AIS_OK) {
-    fprintf(stderr, "watch: %s: error %d\n", what, (int)error);
+    fprintf(stderr, "watch: %s: %s\n", what, saAisStrError(error));
     exit(1);
   }
 }
