@@ -126,7 +126,7 @@ static const json_t *opener_find(const json_t *openers, json_int_t handle) {
 }
 
 void users_report_join(json_t *users) {
-  static const char *const copied[] = {"node", "pid", "program"};
+  static const char *const copied[] = {"node", "pid", "program", "connected"};
   const json_t *openers = json_object_get(users, lists[WIRE_USERS_HANDLES]);
   for (uint64_t which = WIRE_USERS_MEMBERS; which <= WIRE_USERS_STREAMS; which++) {
     size_t index;
@@ -195,14 +195,13 @@ void users_report_print(const json_t *users) {
                                      {"write", "WRITE", 5},
                                      {"connected", "CONNECTED", 9},
                                      {"program", "PROGRAM", 0}};
-  static const column_t members[] = {{"member", "MEMBER", 6}, {"role", "ROLE", -9},        {"priority", "PRIORITY", 8},
-                                     {"synced", "SYNCED", 6}, {"lag", "LAG", 10},          {"told_ms", "TOLD_MS", 8},
-                                     {"pid", "PID", 8},       {"program", "PROGRAM", -16}, {"name", "NAME", 0}};
-  static const column_t streams[] = {{"pid", "PID", 8},
-                                     {"lag", "LAG", 10},
-                                     {"told_ms", "TOLD_MS", 8},
-                                     {"position", "POSITION", -32},
-                                     {"program", "PROGRAM", 0}};
+  static const column_t members[] = {{"member", "MEMBER", 6},     {"role", "ROLE", -9}, {"priority", "PRIORITY", 8},
+                                     {"synced", "SYNCED", 6},     {"lag", "LAG", 10},   {"told_ms", "TOLD_MS", 8},
+                                     {"node", "NODE", 5},         {"pid", "PID", 8},    {"connected", "CONNECTED", 9},
+                                     {"program", "PROGRAM", -16}, {"name", "NAME", 0}};
+  static const column_t streams[] = {
+      {"node", "NODE", 5},           {"pid", "PID", 8},        {"lag", "LAG", 10}, {"told_ms", "TOLD_MS", 8},
+      {"position", "POSITION", -32}, {"program", "PROGRAM", 0}};
 #define TABLE(which, columns) table_print(users, which, columns, sizeof(columns) / sizeof(columns)[0])
   TABLE(WIRE_USERS_REPLICAS, replicas);
   TABLE(WIRE_USERS_HANDLES, openers);

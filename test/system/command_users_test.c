@@ -113,6 +113,7 @@ static void show_tells_the_members_of_its_group(void **state) {
   assert_int_equal(raw_link_call(&raw, &confirm, vesta_bytes(NULL, 0), &reply, NULL), VESTA_OK);
   assert_int_equal(shell("vesta show --json " NAME), 0);
   assert_true(printed("\"role\": \"active\"") && printed("\"lag\": null")); /* it follows nobody */
+  assert_non_null(strstr(strstr(output, "\"members\""), "\"connected\": true"));
   assert_int_equal(shell("vesta show " NAME), 0);
   assert_true(printed("\nmembers\n"));
 }
