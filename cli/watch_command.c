@@ -235,7 +235,19 @@ static int watch_choose(const command_line_t *line, watch_choice_t *choice) {
   return result != EXIT_SUCCESS ? result : watch_choose_prefixes(line, choice);
 }
 
-static const char *watch_server_advice(SaAisErrorT error) {
+/* Of what was said of the server something is wrong: what? */
+static const char *watch_server_wrong(const command_line_t *line) {
+  bool keys = (line->key != NULL || getenv("VESTA_STREAM_KEY") != NULL) &&
+              (line->server_key != NULL || getenv("VESTA_STREAM_SERVER_KEY") != NULL);
+  if (strncmp(line->server, "tcp://", strlen("tcp://")) != 0) {
+    return "that is no tcp://ADDRESS:PORT";
+  }
+  return keys
+             ? "the port is none, or --server-key or --key is no file of such keys, or others may read the one of --key"
+             : "--server-key and --key are needed";
+}
+
+static const char *watch_server_advice(const command_line_t *line, SaAisErrorT error) {
   switch (error) {
     case SA_AIS_ERR_ACCESS: return "it does not let this key in: its public part belongs into --stream-keys there";
     case SA_AIS_ERR_FAILED_OPERATION: return "who answers there has not the key that --server-key says";
@@ -243,7 +255,7 @@ static const char *watch_server_advice(SaAisErrorT error) {
     case SA_AIS_ERR_TIMEOUT: return "it does not answer";
     case SA_AIS_ERR_NOT_EXIST: return "it has no such checkpoint";
     case SA_AIS_ERR_NO_RESOURCES: return "it serves as many streams as it may";
-    case SA_AIS_ERR_INVALID_PARAM: return "that is no tcp://ADDRESS:PORT, or --server-key and --key are not such files";
+    case SA_AIS_ERR_INVALID_PARAM: return watch_server_wrong(line);
     default: return saAisStrError(error);
   }
 }
@@ -257,7 +269,8 @@ static int watch_server_open(const command_line_t *line, const vesta_stream_opti
   name[line->name_bytes] = '\0';
   SaAisErrorT error = vesta_stream_open_at(&server, name, options, stream);
   if (error != SA_AIS_OK) {
-    (void)fprintf(stderr, "vesta: watch %s at %s: %s\n", line->arguments[0], line->server, watch_server_advice(error));
+    (void)fprintf(stderr, "vesta: watch %s at %s: %s\n", line->arguments[0], line->server,
+                  watch_server_advice(line, error));
   }
   return error == SA_AIS_OK ? EXIT_SUCCESS : EXIT_FAILURE;
 }
