@@ -81,6 +81,8 @@ const refusal = ({ error }) =>
 
 // A session, which ends with its link, and the two sockets.
 class Service {
+  silence = "no answer";
+
   static async open(checkpoint) {
     const service = new Service();
     service.number = 0;
@@ -165,7 +167,7 @@ class Service {
         if (error.code !== "EAGAIN" && !this.closed) throw error;
       }
     }
-    throw new Lost(this.closed ? "the link ended" : "no answer"); // or only refusals
+    throw new Lost(this.closed ? "the link ended" : this.silence); // or only refusals
   }
 
   ask(kind, cursor, since) {
@@ -190,6 +192,8 @@ class Service {
 // `serverKey` and `key` are files of `vesta keygen`: its public key, one's own pair. Without them nothing is encrypted,
 // which a service has to allow.
 class RemoteService extends Service {
+  silence = "no answer: nobody listens there, or this key is not known there, or the service has another one";
+
   static async open(checkpoint, { server, serverKey, key }) {
     const service = new RemoteService();
     const words = (path) => fs.readFileSync(path, "latin1").split("\n").map((line) => line.split(" ").at(-1));

@@ -67,6 +67,7 @@ def refusal(answer):
 
 class Service:
     """A session, which ends with its link, and the two sockets. ConnectionError: begin again with a new one."""
+    silence = "no answer"
 
     def __init__(self, checkpoint):
         self.link, self.number = socket.socket(socket.AF_UNIX), 0
@@ -127,7 +128,7 @@ class Service:
                     return answer
                 if answer.number == self.number and answer.kind == FOLLOW_REPLY:
                     raise refusal(answer)
-        raise ConnectionError("no answer")  # or only refusals
+        raise ConnectionError(self.silence)  # or only refusals
 
     def ask(self, kind, cursor, since):
         return self.request(kind=kind, token_hi=self.stream.token_hi, token_lo=self.stream.token_lo,
@@ -148,6 +149,7 @@ class RemoteService(Service):
     server is tcp://ADDRESS:PORT; server_key and key are files of `vesta keygen`: its public key, one's own pair. Without
     them nothing is encrypted, which a service has to allow.
     """
+    silence = "no answer: nobody listens there, or this key is not known there, or the service has another one"
 
     def __init__(self, checkpoint, server, server_key=None, key=None):
         self.number, self.told = 0, time.monotonic()
