@@ -95,12 +95,17 @@ class Service {
       service.why = ["ENOENT", "ECONNREFUSED"].includes(code) ? `no vestad answers at ${path}` : code;
     });
     service.link.on("close", () => service.close());
-    await service.call({ kind: KINDS.HELLO });
-    const opened = await service.call({ kind: KINDS.OPEN, name: checkpointName(checkpoint), flags: READ });
-    service.stream = await service.call({ kind: KINDS.STREAM, handle: opened.handle });
-    const [changes, requests] = service.stream.text.toString().split(" ");
-    service.connect(requests);
-    service.subscribe(changes);
+    try {
+      await service.call({ kind: KINDS.HELLO });
+      const opened = await service.call({ kind: KINDS.OPEN, name: checkpointName(checkpoint), flags: READ });
+      service.stream = await service.call({ kind: KINDS.STREAM, handle: opened.handle });
+      const [changes, requests] = service.stream.text.toString().split(" ");
+      service.connect(requests);
+      service.subscribe(changes);
+    } catch (error) {
+      service.close(); // an open link would keep the program running
+      throw error;
+    }
     return service;
   }
 

@@ -42,6 +42,7 @@
 #define TABLE_LINES_MAX (IDS + 2U) /* one that ends it, and another */
 
 static const char *command[WORDS_MAX + 1];
+static int name_word; /* of the checkpoint, in it */
 static bool over_tcp;
 static tcp_place_t place;
 static daemon_fixture_t vestad;
@@ -419,6 +420,18 @@ static void whatever_happens_the_table_is_the_same_in_the_end(void **state) {
   (void)subscriber_finish(&subscriber);
 }
 
+static void a_checkpoint_that_is_not_there_ends_it(void **state) {
+  (void)state;
+  subscriber_process_t subscriber;
+  int status;
+  command[name_word] = "nobody";
+  subscriber_start(&subscriber);
+  command[name_word] = CHECKPOINT;
+  assert_int_equal(waitpid(subscriber.pid, &status, 0), subscriber.pid); /* ctest's own timeout is the deadline */
+  assert_true(WIFEXITED(status));
+  assert_int_equal(WEXITSTATUS(status), 1);
+}
+
 int main(int argc, char **argv) {
   if (argc < 2 || argc > WORDS_MAX - 8) {
     (void)fprintf(stderr, "usage: foreign_subscriber_test [--tcp] COMMAND...\n");
@@ -436,6 +449,7 @@ int main(int argc, char **argv) {
       command[words++] = tcp[i];
     }
   }
+  name_word = words;
   command[words++] = CHECKPOINT;
   command[words] = "done";
   const struct CMUnitTest tests[] = {
@@ -446,6 +460,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test_setup_teardown(what_history_no_longer_has_is_declared_lost_and_walked, set_up, tear_down),
       cmocka_unit_test_setup_teardown(what_deletes_are_no_longer_known_of_is_walked_from_the_start, set_up, tear_down),
       cmocka_unit_test_setup_teardown(whatever_happens_the_table_is_the_same_in_the_end, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_checkpoint_that_is_not_there_ends_it, set_up, tear_down),
   };
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   if (over_tcp) {
