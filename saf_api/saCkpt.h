@@ -205,6 +205,7 @@ typedef struct {
  *         SA_AIS_ERR_ACCESS         the daemon does not serve this user, or its directory is not safe to use
  *         SA_AIS_ERR_NO_RESOURCES   no descriptors are left, or the daemon has all the clients it can serve
  *         SA_AIS_ERR_LIBRARY        the daemon speaks another protocol, or the path of its socket is too long
+ *         SA_AIS_ERR_TRY_AGAIN      there is no daemon, and none may or can be started
  *         and the errors of any call
  *
  * Threads: any.   Blocks: until the daemon answers, ten seconds at most
