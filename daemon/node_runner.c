@@ -566,9 +566,9 @@ static void runner_guests_ask(void *context, uint64_t link, const wire_message_t
 
 static void runner_guests_leave(void *context, uint64_t link) { node_runner_link_gone(context, link); }
 
-static bool runner_guests_allowed(void *context, vesta_token_t token, uint64_t checkpoint_id) {
+static vesta_err_t runner_guests_check(void *context, vesta_token_t token, uint64_t checkpoint_id) {
   node_runner_t *runner = context;
-  return node_stream_check(runner->parts->node, token, checkpoint_id) != VESTA_ERR_ACCESS;
+  return node_stream_check(runner->parts->node, token, checkpoint_id);
 }
 
 static uint64_t runner_guests_listeners(void *context, uint64_t checkpoint_id) {
@@ -589,7 +589,7 @@ stream_guests_config_t node_runner_guests(node_runner_t *runner) {
   return (stream_guests_config_t){.context = runner,
                                   .ask = runner_guests_ask,
                                   .leave = runner_guests_leave,
-                                  .allowed = runner_guests_allowed,
+                                  .check = runner_guests_check,
                                   .listeners = runner_guests_listeners,
                                   .say = runner_guests_say};
 }

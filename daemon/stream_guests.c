@@ -13,6 +13,8 @@
 #include "daemon/log.h"
 
 #define GUESTS_ASKS_PER_TURN 8U
+#define GUESTS_ASKED_MAX \
+  VESTA_SESSION_WINDOW /* at a time: a node remembers so many answers, should it be away meanwhile */
 #define GUESTS_RETRY_NS INT64_C(100000000)
 #define GUESTS_LOOK_NS INT64_C(1000000000) /* who is silent is looked for this often */
 #define GUESTS_WISH_NS INT64_C(5000000000) /* who wants a stream repeats that, or is gone */
@@ -151,6 +153,7 @@ static void session_lost(stream_guests_t *guests) {
       continue;
     }
     row->state = GUEST_WANTED;
+    row->number = 0;
     row->handle = 0;
     row->due_ns = 0;
     at = &row->next;
@@ -188,13 +191,27 @@ static void wish_refused(stream_guests_t *guests, const stream_guest_t *guest, c
   guest_refuse(guests, guest->identity, wish->number, VESTA_ERR_NO_RESOURCES);
 }
 
+/* Does it follow still? @return NULL: not any more, and none does */
+static guest_t *row_check(stream_guests_t *guests, guest_t *row) {
+  switch (guests->config.check(guests->config.context, guests->token, row->checkpoint)) {
+    case VESTA_OK: return row;
+    case VESTA_ERR_TRY_AGAIN: /* there is no replica here now: it is to be asked for */
+      row->state = GUEST_ASKING;
+      row->number = 0;
+      row->due_ns = 0;
+      guests->wake_ns = 0;
+      return row;
+    default: /* this node was away from the others for so long that they closed what it had open */
+      session_lost(guests);
+      return NULL;
+  }
+}
+
 static void follow_came(stream_guests_t *guests, const stream_guest_t *guest, const wire_message_t *wish,
                         int64_t now_ns) {
   guest_t *row = wish_find(guests, guest, wish);
-  if (row != NULL && row->state == GUEST_FOLLOWS &&
-      !guests->config.allowed(guests->config.context, guests->token, row->checkpoint)) {
-    session_lost(guests); /* this node was away from the others for so long that they closed what it had open */
-    row = NULL;
+  if (row != NULL && row->state == GUEST_FOLLOWS) {
+    row = row_check(guests, row);
   }
   if (row == NULL) {
     row = guest_add(guests, guest, wish);
@@ -211,10 +228,16 @@ static void follow_came(stream_guests_t *guests, const stream_guest_t *guest, co
   }
 }
 
+/* Is it of this one? Handles of an earlier life may be others' now; numbers are not. */
+static bool progress_is_of(const wire_message_t *progress, const stream_guest_t *guest, const guest_t *row) {
+  bool other = progress->member != 0 && row->member != 0 && progress->member != row->member;
+  return row->handle == progress->handle && row->user == guest->user && row->state == GUEST_FOLLOWS && !other;
+}
+
 static void progress_came(stream_guests_t *guests, const stream_guest_t *guest, const wire_message_t *progress,
                           int64_t now_ns) {
   guest_t *row = guests->rows;
-  while (row != NULL && (row->handle != progress->handle || row->user != guest->user || row->state != GUEST_FOLLOWS)) {
+  while (row != NULL && !progress_is_of(progress, guest, row)) {
     row = row->next;
   }
   if (row == NULL) { /* of an earlier life: it shall ask anew */
@@ -282,13 +305,17 @@ static void row_answered(stream_guests_t *guests, guest_t **at, const wire_messa
     row->state = GUEST_ASKING;
     row->number = 0; /* to be asked */
   } else if (err == VESTA_OK) {
+    guests->counters[STREAM_GUESTS_COUNTER_GUESTS_FOLLOWED] += row->checkpoint == 0;
     row->checkpoint = reply->checkpoint;
     row->member = reply->member;
     row->state = GUEST_FOLLOWS;
-    guests->counters[STREAM_GUESTS_COUNTER_GUESTS_FOLLOWED]++;
   } else if (answer_is_for_later(err)) {
     row->state = row->state == GUEST_OPENING ? GUEST_WANTED : GUEST_ASKING;
     row->number = 0;
+  } else if (err == VESTA_ERR_BAD_HANDLE) { /* closed meanwhile: what there is to say of that OPEN says */
+    row->state = GUEST_WANTED;
+    row->number = 0;
+    row->handle = 0;
   } else {
     if (!row->gone) {
       guest_refuse(guests, vesta_bytes(row->identity, row->identity_size), row->wish, err);
@@ -347,6 +374,7 @@ static void row_ask(stream_guests_t *guests, guest_t *row, int64_t now_ns) {
     row->state = GUEST_OPENING;
   } else if (row->state == GUEST_ASKING) {
     request.kind = WIRE_STREAM;
+    request.member = row->member;
   } else {
     request.kind = WIRE_CLOSE;
     row->state = GUEST_CLOSING;
@@ -399,13 +427,23 @@ static void guests_look(stream_guests_t *guests, int64_t now_ns) {
   }
 }
 
+/* May the node be asked for one thing more? */
+static bool guests_may_ask(const stream_guests_t *guests) {
+  uint32_t asked = 0;
+  for (const guest_t *row = guests->rows; row != NULL; row = row->next) {
+    asked +=
+        row->state == GUEST_OPENING || row->state == GUEST_CLOSING || (row->state == GUEST_ASKING && row->number != 0);
+  }
+  return guests->session == SESSION_LIVES && asked < GUESTS_ASKED_MAX;
+}
+
 static void guests_ask(stream_guests_t *guests, int64_t now_ns) {
-  for (uint32_t asked = 0; asked < GUESTS_ASKS_PER_TURN; asked++) {
+  for (uint32_t asked = 0; asked < GUESTS_ASKS_PER_TURN && guests_may_ask(guests); asked++) {
     guest_t *due = guests->rows;
     while (due != NULL && row_due_ns(due, now_ns) > now_ns) {
       due = due->next;
     }
-    if (due == NULL || guests->session != SESSION_LIVES) {
+    if (due == NULL) {
       return;
     }
     row_ask(guests, due, now_ns);
@@ -431,14 +469,13 @@ void stream_guests_turn(stream_guests_t *guests, int64_t now_ns) {
   if (guests->session == SESSION_NONE && guests->hello_ns <= now_ns) {
     session_begin(guests, now_ns);
   }
-  if (guests->session == SESSION_LIVES) {
-    guests_ask(guests, now_ns);
-  }
+  guests_ask(guests, now_ns);
   guests->wake_ns = guests->rows == NULL ? INT64_MAX : guests->look_ns;
   if (guests->session == SESSION_NONE && guests->hello_ns < guests->wake_ns) {
     guests->wake_ns = guests->hello_ns;
   }
-  for (guest_t *row = guests->rows; row != NULL && guests->session == SESSION_LIVES; row = row->next) {
+  bool may_ask = guests_may_ask(guests); /* else when there is an answer */
+  for (guest_t *row = guests->rows; row != NULL && may_ask; row = row->next) {
     int64_t due_ns = row_due_ns(row, now_ns);
     guests->wake_ns = due_ns < guests->wake_ns ? due_ns : guests->wake_ns;
   }

@@ -11,7 +11,8 @@
  *     (nothing)                  given up: CLOSE  ------------->
  *
  *   row:  WANTED --OPEN--> OPENING --STREAM--> ASKING --> FOLLOWS --end, silence--> LEAVING --CLOSE--> (none)
- *         an error of the node's: told to the guest; TRY_AGAIN: asked again while the guest asks
+ *         an error of the node's: told to the guest; TRY_AGAIN: asked again while the guest asks; a handle that is no
+ *         more: back to WANTED; a guest that follows asks again and there is no replica here now: back to ASKING
  *
  * To the node all guests are one session, vestad's own: so what an agent may expect a guest may expect too (a checkpoint
  * that is open stays, a stream gets a replica on this node), and the core knows nothing of them. The right to read is the
@@ -41,8 +42,8 @@ typedef struct stream_guests_config {
   void (*ask)(void *context, uint64_t link, const wire_message_t *request);
   /* That link is over. */
   void (*leave)(void *context, uint64_t link);
-  /* May streams of that checkpoint be read with this token? */
-  bool (*allowed)(void *context, vesta_token_t token, uint64_t checkpoint_id);
+  /* May streams of that checkpoint be read with this token? OK; ACCESS; TRY_AGAIN: there is no replica here now */
+  vesta_err_t (*check)(void *context, vesta_token_t token, uint64_t checkpoint_id);
   /* How many guests are subscribed to it? */
   uint64_t (*listeners)(void *context, uint64_t checkpoint_id);
   /* To a guest. */

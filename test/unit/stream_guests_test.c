@@ -36,7 +36,7 @@ typedef struct world {
   vesta_err_t close_error;
   uint64_t handles, open;
   uint64_t token;
-  bool allowed;
+  vesta_err_t check; /* of who follows */
   uint64_t listeners;
   said_t said;
   uint32_t said_count;
@@ -59,7 +59,7 @@ static void node_answer(const wire_message_t *request) {
     case WIRE_STREAM:
       reply.error = (uint64_t)world.error;
       reply.checkpoint = 5;
-      reply.member = 100 + request->handle;
+      reply.member = request->member != 0 ? request->member : 100 + request->handle;
       break;
     case WIRE_CLOSE:
       reply.error = (uint64_t)world.close_error;
@@ -90,11 +90,11 @@ static void world_leave(void *context, uint64_t link) {
   world.links_left++;
 }
 
-static bool world_allowed(void *context, vesta_token_t token, uint64_t checkpoint_id) {
+static vesta_err_t world_check(void *context, vesta_token_t token, uint64_t checkpoint_id) {
   (void)context;
   assert_int_equal(token.hi, world.token);
   assert_int_equal(checkpoint_id, 5);
-  return world.allowed;
+  return world.check;
 }
 
 static uint64_t world_listeners(void *context, uint64_t checkpoint_id) {
@@ -115,11 +115,11 @@ static void world_say(void *context, vesta_bytes_t identity, const wire_message_
 
 static int world_set_up(void **state) {
   (void)state;
-  world = (world_t){.answers = true, .allowed = true, .now_ns = 1000 * MS};
+  world = (world_t){.answers = true, .now_ns = 1000 * MS};
   stream_guests_config_t config = {.guests_max = VESTA_GUESTS_MAX,
                                    .ask = world_ask,
                                    .leave = world_leave,
-                                   .allowed = world_allowed,
+                                   .check = world_check,
                                    .listeners = world_listeners,
                                    .say = world_say};
   world.guests = stream_guests_new(&config);
@@ -366,9 +366,9 @@ static void a_stream_whose_session_has_it_open_no_more_is_not_handed_out(void **
   (void)state;
   wishes("a", 1, 0);
   for_ms(1);
-  world.allowed = false;
+  world.check = VESTA_ERR_ACCESS;
   wishes("a", 2, 101);
-  world.allowed = true;
+  world.check = VESTA_OK;
   for_ms(200);
   assert_int_equal(world.asked[WIRE_HELLO], 2);
   assert_int_equal(world.said.error, VESTA_OK);
@@ -384,6 +384,84 @@ static void when_the_node_closes_the_link_another_is_made(void **state) {
   for_ms(200);
   assert_int_equal(world.asked[WIRE_HELLO], 2);
   assert_int_equal(COUNTED(GUESTS), 1);
+}
+
+static void a_handle_that_is_closed_before_its_stream_is_there_is_opened_again(void **state) {
+  (void)state;
+  wishes("a", 1, 0);
+  world.answers = false;
+  stream_guests_turn(world.guests, world.now_ns);
+  node_answer(&world.last); /* HELLO */
+  stream_guests_turn(world.guests, world.now_ns);
+  node_answer(&world.last); /* OPEN */
+  stream_guests_turn(world.guests, world.now_ns);
+  assert_int_equal(world.last.kind, WIRE_STREAM);
+  world.error = VESTA_ERR_BAD_HANDLE;
+  node_answer(&world.last);
+  assert_int_equal(world.said_count, 0); /* what would a guest do with a handle? */
+  world.error = VESTA_OK;
+  world.answers = true;
+  for_ms(200);
+  assert_int_equal(world.asked[WIRE_OPEN], 2);
+  assert_int_equal(world.said.error, VESTA_OK);
+  assert_int_equal(world.said.handle, 2);
+}
+
+static void a_crowd_asks_for_no_more_at_a_time_than_the_node_remembers_answers_of(void **state) {
+  (void)state;
+  char identity[16];
+  wishes("first", 1, 0);
+  for_ms(1);
+  world.answers = false;
+  for (uint32_t i = 0; i < VESTA_SESSION_WINDOW + 10; i++) {
+    (void)snprintf(identity, sizeof identity, "%u", i);
+    wishes(identity, 1, 0);
+  }
+  for_ms(500);
+  assert_int_equal(world.asked[WIRE_OPEN], 1 + VESTA_SESSION_WINDOW);
+  assert_true(stream_guests_wake_ns(world.guests) > world.now_ns);
+  world.answers = true;
+  node_answer(&world.last); /* one answer, one thing more */
+  for_ms(1);
+  assert_int_equal(world.asked[WIRE_OPEN], 1 + VESTA_SESSION_WINDOW + 10);
+  assert_int_equal(COUNTED(GUESTS_FOLLOWED), 1 + 1 + 10);
+}
+
+static void who_asks_again_where_there_is_no_replica_now_is_answered_when_there_is_one(void **state) {
+  (void)state;
+  wishes("a", 1, 0);
+  for_ms(1);
+  world.check = VESTA_ERR_TRY_AGAIN;
+  world.error = VESTA_ERR_TRY_AGAIN;
+  wishes("a", 2, 101);
+  for_ms(1000);
+  assert_int_equal(world.said_count, 1);
+  assert_true(world.asked[WIRE_STREAM] > 2); /* which makes the node get one */
+  world.check = VESTA_OK;
+  world.error = VESTA_OK;
+  for_ms(200);
+  assert_int_equal(world.said_count, 2);
+  assert_int_equal(world.said.number, 2);
+  assert_int_equal(world.said.member, 101); /* and it keeps its place */
+  assert_int_equal(world.asked[WIRE_HELLO], 1);
+  assert_int_equal(world.asked[WIRE_OPEN], 1);
+  assert_int_equal(COUNTED(GUESTS_FOLLOWED), 1);
+}
+
+static void a_handle_of_an_earlier_life_is_not_that_of_another_guest(void **state) {
+  (void)state;
+  wishes("a", 1, 0);
+  for_ms(1);
+  wire_message_t end = {.kind = WIRE_PROGRESS, .state = WIRE_PROGRESS_STREAM_END, .handle = 1, .member = 77};
+  says("b", &end);
+  for_ms(1);
+  assert_int_equal(world.said.error, VESTA_ERR_ACCESS);
+  assert_string_equal(world.said.identity, "b");
+  assert_int_equal(COUNTED(GUESTS), 1);
+  end.member = 101;
+  says("a", &end);
+  for_ms(1);
+  assert_int_equal(COUNTED(GUESTS), 0);
 }
 
 static void other_messages_are_left_to_others(void **state) {
@@ -413,6 +491,10 @@ int main(void) {
       GUESTS_TEST(when_the_session_is_lost_there_is_another_and_guests_ask_anew),
       GUESTS_TEST(a_stream_whose_session_has_it_open_no_more_is_not_handed_out),
       GUESTS_TEST(when_the_node_closes_the_link_another_is_made),
+      GUESTS_TEST(a_handle_that_is_closed_before_its_stream_is_there_is_opened_again),
+      GUESTS_TEST(a_crowd_asks_for_no_more_at_a_time_than_the_node_remembers_answers_of),
+      GUESTS_TEST(who_asks_again_where_there_is_no_replica_now_is_answered_when_there_is_one),
+      GUESTS_TEST(a_handle_of_an_earlier_life_is_not_that_of_another_guest),
       GUESTS_TEST(other_messages_are_left_to_others),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
