@@ -69,7 +69,7 @@ void subscriber_beacon_state(subscriber_t *subscriber, uint64_t state);
 /** The request to send on the DEALER now; false: none. At most one is outstanding; it is repeated after a second. */
 bool subscriber_request(subscriber_t *subscriber, int64_t steady_ns, wire_message_t *request);
 /** True once when the subscription has been silent for too long, or its token was refused: rebuild the sockets with
- *  a new token, then subscriber_resubscribed(). A second refusal is NOTIFY_GONE. */
+ *  a new token, then subscriber_resubscribed(). */
 bool subscriber_silent(subscriber_t *subscriber, int64_t steady_ns);
 /** When to ask again for time's sake; INT64_MAX never. */
 int64_t subscriber_wake_ns(const subscriber_t *subscriber);

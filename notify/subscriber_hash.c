@@ -38,7 +38,7 @@ bool subscriber_hash_answered(subscriber_t *subscriber, const wire_message_t *me
     return true; /* of an earlier wish */
   }
   switch (message->error) {
-    case VESTA_OK: subscriber->refused = false; return true;
+    case VESTA_OK:
     case VESTA_ERR_TRY_AGAIN: return true; /* asked again when it is due */
     case VESTA_ERR_ACCESS: return false;
     default:

@@ -311,14 +311,7 @@ static void history_answered(subscriber_t *subscriber, change_block_t *block, ve
 static void refused(subscriber_t *subscriber, const wire_message_t *message, int64_t steady_ns) {
   switch (message->error) {
     case VESTA_ERR_NOT_EXIST: subscriber_gone(subscriber); return;
-    case VESTA_ERR_ACCESS:
-      if (subscriber->refused) {
-        subscriber_gone(subscriber);
-        return;
-      }
-      subscriber->refused = true; /* a restarted service may not know the token; with a new one it has to be right */
-      subscriber->renew = true;
-      return;
+    case VESTA_ERR_ACCESS: subscriber->renew = true; return; /* a restarted service may not know the token */
     case VESTA_ERR_LOST: subscriber_walk_lost(subscriber, wire_pos(message)); return;
     case VESTA_ERR_DIVERGED: subscriber_walk_diverged(subscriber, wire_pos(message)); return;
     default: subscriber->retry_ns = steady_ns + SUBSCRIBER_REPEAT_NS; return;
@@ -380,7 +373,6 @@ vesta_err_t subscriber_answered(subscriber_t *subscriber, vesta_bytes_t head, ve
     return VESTA_ERR_NO_MEMORY;
   }
   subscriber->outstanding = false;
-  subscriber->refused = false;
   note_published(subscriber, wire_pos(&message));
   if (message.kind == WIRE_SNAPSHOT_CHUNK) {
     if (!subscriber_walk_chunk(subscriber, block, steady_ns)) {

@@ -12,7 +12,10 @@
  *   WALKING    held                           chunk: see subscriber_walk.c             LIVE after the last one
  *   GONE       ignored                        ignored
  *
- *   any        beacon with WIRE_BEACON_GONE, answer NOT_EXIST, second ACCESS: word GONE       GONE
+ *   any        beacon with WIRE_BEACON_GONE, answer NOT_EXIST: word GONE                      GONE
+ *
+ * ACCESS ends nothing, however often it comes: a service that restarts twice refuses twice. Whoever gives out tokens
+ * knows whether there will be another.
  *
  * Only answers tell of divergence: they are fresh, while a published message may have waited. A published message that
  * does not fit (another lineage, backwards) is dropped and raises a `doubt`, which a HISTORY_GET with our position
@@ -73,7 +76,6 @@ struct subscriber {
   bool no_quorum;  /* said the last beacon */
   bool renew;      /* the token was refused: sockets and token are to be made anew */
   bool renew_told; /* that, or silence, was told: nothing to do until it is done */
-  bool refused;    /* no good answer since a refusal */
 
   /* the stream */
   vesta_pos_t received; /* everything up to here is in `ready` or handed out */

@@ -183,7 +183,7 @@ static void a_token_that_is_not_known_any_more_is_renewed(void **state) {
     rig.now_ns += second_ns;
     rig_asks(&rig, &request);
     assert_int_equal(request.token_lo, 9);
-    rig_replies(&rig, &request, VESTA_OK); /* the next refusal is the first one again */
+    rig_replies(&rig, &request, VESTA_OK);
     rig.now_ns += second_ns;
   }
   assert_true(rig_status(&rig).synced);

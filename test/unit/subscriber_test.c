@@ -393,23 +393,23 @@ static void an_answer_that_it_does_not_exist_ends_the_stream(void **state) {
   rig_close(&rig);
 }
 
-static void a_refused_token_is_renewed_and_a_second_refusal_ends_the_stream(void **state) {
+static void a_refused_token_is_renewed_however_often_it_is_refused(void **state) {
   (void)state;
   rig_t rig;
   rig_open(&rig);
   rig_subscribe(&rig, &from_snapshot);
-  rig_hear_all(&rig);
-  wire_message_t request = rig_request(&rig, WIRE_SNAPSHOT_GET);
-  rig_answer_error(&rig, &request, VESTA_ERR_ACCESS);
-  rig_next_is_none(&rig);
-  assert_int_equal(subscriber_wake_ns(rig.subscriber), INT64_MIN);
-  assert_true(subscriber_silent(rig.subscriber, rig.now_ns));
-  subscriber_resubscribed(rig.subscriber, (vesta_token_t){.hi = 3, .lo = 4}, rig.now_ns);
-  rig_subscription(&rig, true, NOTIFY_CLASS_DATA, CHECKPOINT);
-  rig_hear_all(&rig);
-  request = rig_request(&rig, WIRE_SNAPSHOT_GET);
-  rig_answer_error(&rig, &request, VESTA_ERR_ACCESS);
-  (void)rig_next(&rig, NOTIFY_GONE);
+  for (uint64_t again = 1; again < 4; again++) { /* a service that restarts before it has answered */
+    rig_hear_all(&rig);
+    wire_message_t request = rig_request(&rig, WIRE_SNAPSHOT_GET);
+    rig_answer_error(&rig, &request, VESTA_ERR_ACCESS);
+    rig_next_is_none(&rig);
+    assert_int_equal(subscriber_wake_ns(rig.subscriber), INT64_MIN);
+    assert_true(subscriber_silent(rig.subscriber, rig.now_ns));
+    subscriber_resubscribed(rig.subscriber, (vesta_token_t){.hi = 3, .lo = again}, rig.now_ns);
+    rig_subscription(&rig, true, NOTIFY_CLASS_DATA, CHECKPOINT);
+  }
+  (void)rig_settle(&rig);
+  (void)rig_next(&rig, NOTIFY_RESYNC_BEGIN);
   rig_close(&rig);
 }
 
@@ -657,7 +657,7 @@ int main(void) {
       cmocka_unit_test(silence_for_three_periods_is_told_once_and_the_stream_goes_on_where_it_was),
       cmocka_unit_test(a_checkpoint_that_is_gone_ends_the_stream_after_what_it_brought),
       cmocka_unit_test(an_answer_that_it_does_not_exist_ends_the_stream),
-      cmocka_unit_test(a_refused_token_is_renewed_and_a_second_refusal_ends_the_stream),
+      cmocka_unit_test(a_refused_token_is_renewed_however_often_it_is_refused),
       cmocka_unit_test(who_takes_nothing_holds_no_more_than_its_buffer_and_is_told_what_it_lost),
       cmocka_unit_test(an_operation_larger_than_the_buffer_is_fetched),
       cmocka_unit_test(a_walk_under_full_load_ends_with_a_buffer_of_a_few_kilobytes),
