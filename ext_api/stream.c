@@ -51,6 +51,7 @@ struct vesta_stream {
   SaCkptCheckpointHandleT checkpoint; /* of no use when there is: */
   stream_remote_t *remote;            /* NULL: the service is here */
   uint64_t handle;                    /* what the stream is known by there */
+  uint64_t id;                        /* the checkpoint's */
   stream_subscriber_t *subscriber;
   SaAisErrorT over; /* SA_AIS_OK while it goes on; else what every call returns from now on */
   int64_t renew_ns; /* the service is not asked for the subscription again before that */
@@ -199,6 +200,9 @@ static bool stream_is_over(SaAisErrorT error) {
 static SaAisErrorT stream_renew_now(vesta_stream_t *stream) {
   stream_offer_t offer;
   SaAisErrorT error = stream_ask(stream->checkpoint, stream->remote, stream->number, STREAM_RENEW_TIMEOUT_NS, &offer);
+  if (stream->remote != NULL && error == SA_AIS_OK && offer.checkpoint != stream->id) { /* another one has its name now */
+    error = SA_AIS_ERR_NOT_EXIST;
+  }
   if (error == SA_AIS_OK) {
     stream->number = offer.number;
     stream->handle = offer.handle;
@@ -217,6 +221,9 @@ static SaAisErrorT stream_renew_now(vesta_stream_t *stream) {
 /* The subscription must be made anew. SA_AIS_ERR_TIMEOUT: not yet, the stream will wake up for it. */
 static SaAisErrorT stream_renew(vesta_stream_t *stream) {
   SaAisErrorT error = SA_AIS_ERR_TIMEOUT;
+  if (stream->remote != NULL && !stream->renewing && stream_subscriber_silent(stream->subscriber)) {
+    stream_remote_pass_over(stream->remote); /* it may answer, and say nothing */
+  }
   if (stream_steady_ns() >= stream->renew_ns) {
     error = stream_renew_now(stream);
     stream->renew_ns = stream_steady_ns() + STREAM_RENEW_AGAIN_NS;
@@ -421,6 +428,7 @@ static SaAisErrorT stream_open(SaCkptCheckpointHandleT checkpoint, stream_remote
     *made = (vesta_stream_t){.checkpoint = checkpoint,
                              .remote = remote,
                              .handle = offer.handle,
+                             .id = offer.checkpoint,
                              .over = SA_AIS_OK,
                              .owner_wake_ns = INT64_MAX,
                              .drained_ns = now_ns,

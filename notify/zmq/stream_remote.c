@@ -24,7 +24,8 @@
 #define REMOTE_ATTEMPT_NS INT64_C(3000000000) /* and of the next server after this, where there are several */
 #define REMOTE_CONNECT_MS 3000
 #define REMOTE_RECONNECT_MS 20
-#define REMOTE_FAILURES_MAX 3U /* of handshakes in a row: one may fail because the service is being restarted */
+#define REMOTE_HANDSHAKE_MS 5000 /* a connection on which it takes longer is made anew */
+#define REMOTE_FAILURES_MAX 3U   /* of handshakes in a row: one may fail because the service is being restarted */
 #define REMOTE_REQUEST_BYTES (VESTA_NAME_BYTES_MAX + 64U)
 #define REMOTE_EVENTS                                                              \
   (ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | \
@@ -173,7 +174,10 @@ static bool attempt_options(const stream_remote_t *remote, void *dealer) {
   } options[] = {{ZMQ_LINGER, 0},
                  {ZMQ_IPV6, 1},
                  {ZMQ_CONNECT_TIMEOUT, REMOTE_CONNECT_MS},
-                 {ZMQ_RECONNECT_IVL, REMOTE_RECONNECT_MS}};
+                 {ZMQ_RECONNECT_IVL, REMOTE_RECONNECT_MS},
+                 {ZMQ_HANDSHAKE_IVL, REMOTE_HANDSHAKE_MS},
+                 {ZMQ_HEARTBEAT_IVL, STREAM_REMOTE_HEARTBEAT_MS},
+                 {ZMQ_HEARTBEAT_TIMEOUT, STREAM_REMOTE_HEARTBEAT_LIMIT_MS}};
   const stream_curve_t *curve = &remote->servers[remote->at].curve;
   int64_t size_max = VESTA_STREAM_REQUEST_BYTES_MAX;
   for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
@@ -347,6 +351,11 @@ static void remote_take(stream_remote_t *remote, const wire_message_t *message, 
                                      .member = message->member,
                                      .endpoints = vesta_bytes(remote->endpoints, (size_t)size),
                                      .curve = remote->encrypts ? &server->curve : NULL};
+}
+
+void stream_remote_pass_over(stream_remote_t *remote) {
+  attempt_end(remote);
+  remote->at = (remote->at + 1) % remote->count;
 }
 
 vesta_err_t stream_remote_ask(stream_remote_t *remote, uint64_t member, int64_t until_ns,

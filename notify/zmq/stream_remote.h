@@ -20,6 +20,10 @@
 #include "notify/zmq/curve_files.h"
 
 #define STREAM_REMOTE_ENDPOINTS_BYTES 512U
+/* A connection may be lost without a word on either side, and a socket that only asks would never know: it tries it this
+ * often, and makes another when nothing came for so long. */
+#define STREAM_REMOTE_HEARTBEAT_MS 1000
+#define STREAM_REMOTE_HEARTBEAT_LIMIT_MS 3000
 
 typedef struct stream_remote stream_remote_t;
 
@@ -66,5 +70,8 @@ typedef struct stream_remote_answer {
  */
 vesta_err_t stream_remote_ask(stream_remote_t *remote, uint64_t member, int64_t until_ns,
                               stream_remote_answer_t *answer);
+
+/** Who was asked last has answered, but is of no use: ask the next one, if there are several. */
+void stream_remote_pass_over(stream_remote_t *remote);
 
 #endif

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -51,6 +52,7 @@ struct stream_subscriber {
   bool unknown;  /* the service does not know this stream (any more): it is to be asked for again */
   bool unread;   /* messages were left in the sockets: not to be waited for */
   bool unheard;  /* nothing came on the subscription since it was made: it proves nothing yet */
+  bool silent;   /* the sockets were closed because nothing had come for so long */
   bool has_word; /* `word` is to be handed out (roles only) */
   notify_change_t word;
   uint64_t epoch_seen; /* of the last EPOCH operation or beacon taken (roles only) */
@@ -114,6 +116,11 @@ static vesta_err_t stream_socket_open(stream_subscriber_t *stream, int type, con
   }
   for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
     VESTA_ASSERT(zmq_setsockopt(*socket, options[i].option, &options[i].value, sizeof options[i].value) == 0);
+  }
+  static const int heartbeat_ms = STREAM_REMOTE_HEARTBEAT_MS, heartbeat_limit_ms = STREAM_REMOTE_HEARTBEAT_LIMIT_MS;
+  if (type == ZMQ_DEALER && strncmp(endpoint, "tcp:", 4) == 0) { /* a SUB that is full takes no answers to that */
+    VESTA_ASSERT(zmq_setsockopt(*socket, ZMQ_HEARTBEAT_IVL, &heartbeat_ms, sizeof heartbeat_ms) == 0 &&
+                 zmq_setsockopt(*socket, ZMQ_HEARTBEAT_TIMEOUT, &heartbeat_limit_ms, sizeof heartbeat_limit_ms) == 0);
   }
   int64_t size_max = VESTA_FRAME_BYTES_MAX;
   VESTA_ASSERT(zmq_setsockopt(*socket, ZMQ_MAXMSGSIZE, &size_max, sizeof size_max) == 0);
@@ -391,6 +398,7 @@ static vesta_err_t stream_pump(stream_subscriber_t *stream, uint32_t burst, bool
     err = VESTA_ERR_ACCESS;
   }
   if (err == VESTA_ERR_ACCESS) {
+    stream->silent = !stream->unknown && stream_steady_ns() - stream->heard_ns >= STREAM_SILENCE_NS;
     stream_sockets_close(stream); /* they would keep the descriptor readable although nobody may read them */
   }
   return err;
@@ -528,6 +536,8 @@ vesta_err_t stream_subscriber_renew(stream_subscriber_t *stream, vesta_token_t t
   }
   return err;
 }
+
+bool stream_subscriber_silent(const stream_subscriber_t *stream) { return stream->sub == NULL && stream->silent; }
 
 /* Afterwards both sockets have to be read before they are waited for: the next call does that. */
 bool stream_subscriber_post(stream_subscriber_t *stream, const wire_message_t *message) {

@@ -72,6 +72,9 @@ void stream_subscriber_wait(stream_subscriber_t *stream, int64_t until_ns);
 vesta_err_t stream_subscriber_renew(stream_subscriber_t *stream, vesta_token_t token, vesta_bytes_t endpoints,
                                     const stream_curve_t *curve);
 
+/** After ACCESS: was it because nothing was heard? Else the service is there and wants to be asked again. */
+bool stream_subscriber_silent(const stream_subscriber_t *stream);
+
 /** Say something to the service that has no answer; over TCP, where there is no agent link for it. @return false: not
  *  now */
 bool stream_subscriber_post(stream_subscriber_t *stream, const wire_message_t *message);
