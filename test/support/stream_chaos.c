@@ -23,8 +23,12 @@
 #include "test/support/child.h"
 #include "test/support/daemon_fixture.h"
 #include "test/support/stream_ledger.h"
+#include "test/support/tcp_guest.h"
+#include "test/support/tcp_relay.h"
 
 #define CHECKPOINT_NAME "chaos"
+#define RELAYS 2U
+#define RELAY_PORT(i) (TCP_GUEST_PORT + 10 * (1 + (i)))
 #define WRITERS 2U
 #define LIGHT_BYTES_MAX 300U
 #define HEAVY_BYTES_MAX 40000U
@@ -144,6 +148,7 @@ typedef struct reader {
   stream_ledger_t *ledger;
   ledger_reader_t *shared;
   application_t application;
+  const vesta_server_t *server; /* NULL: the daemon here */
   vesta_stream_t *stream;
   SaSizeT buffer_bytes;
   ledger_table_t table;
@@ -160,6 +165,16 @@ static void reader_state(const reader_t *reader, ledger_word_kind_t kind, uint64
   reader_saw(reader, &(ledger_word_t){.kind = kind, .seq = seq, .value = stream_ledger_hash(&reader->table)});
 }
 
+/* A relay lets in and ends again whom it can't hand on: that is no such service, for the time being. */
+static SaAisErrorT reader_open(reader_t *reader, const vesta_stream_options_t *options) {
+  if (reader->server == NULL) {
+    return vesta_stream_open(reader->application.checkpoint, options, &reader->stream);
+  }
+  SaAisErrorT error = vesta_stream_open_at(reader->server, "safCkpt=" CHECKPOINT_NAME, options, &reader->stream);
+  bool later = error == SA_AIS_ERR_TIMEOUT || error == SA_AIS_ERR_FAILED_OPERATION;
+  return later ? SA_AIS_ERR_TRY_AGAIN : error;
+}
+
 /* From what was kept. */
 static void reader_begin(reader_t *reader) {
   reader->table = reader->shared->tables[atomic_load(&reader->shared->kept)];
@@ -174,7 +189,7 @@ static void reader_begin(reader_t *reader) {
   SaAisErrorT error;
   int64_t until_ns = daemon_fixture_now_ns() + APPLICATION_DEADLINE;
   do {
-    error = vesta_stream_open(reader->application.checkpoint, &options, &reader->stream);
+    error = reader_open(reader, &options);
   } while (call_again(error, until_ns));
   must(error == SA_AIS_OK, "opening the stream", error);
 }
@@ -278,12 +293,15 @@ static void reader_obey(reader_t *reader) {
   }
 }
 
-static void reader_run(stream_ledger_t *ledger, uint32_t number) {
+static void reader_run(stream_ledger_t *ledger, uint32_t number, const vesta_server_t *server) {
   static const SaSizeT buffers[LEDGER_READERS] = {0, 64 << 10, 256 << 10, 1 << 20, 64 << 10};
   static reader_t reader;
   vesta_change_t change;
-  reader = (reader_t){.ledger = ledger, .shared = &ledger->readers[number], .buffer_bytes = buffers[number]};
-  application_open(&reader.application, CHECKPOINT_NAME, SA_CKPT_CHECKPOINT_READ);
+  reader = (reader_t){
+      .ledger = ledger, .shared = &ledger->readers[number], .server = server, .buffer_bytes = buffers[number]};
+  if (server == NULL) {
+    application_open(&reader.application, CHECKPOINT_NAME, SA_CKPT_CHECKPOINT_READ);
+  }
   reader_begin(&reader);
   for (;;) {
     reader_obey(&reader);
@@ -303,7 +321,14 @@ static void reader_run(stream_ledger_t *ledger, uint32_t number) {
 /* ---- the test ---- */
 
 typedef struct chaos {
+  stream_chaos_way_t way;
   daemon_fixture_t daemon;
+  tcp_place_t place;
+  tcp_relay_t *relays[RELAYS];
+  char servers[160];
+  vesta_server_t server;
+  const char *options[8];
+  bool held[RELAYS][2];
   stream_ledger_t *ledger;
   pid_t writers[WRITERS];
   pid_t readers[LEDGER_READERS];
@@ -332,7 +357,7 @@ static void chaos_reader(chaos_t *chaos, uint32_t number, bool forgets) {
   chaos->stopped[number] = false;
   chaos->readers[number] = child_fork();
   if (chaos->readers[number] == 0) {
-    reader_run(chaos->ledger, number);
+    reader_run(chaos->ledger, number, chaos->way == STREAM_CHAOS_LOCAL ? NULL : &chaos->server);
   }
 }
 
@@ -361,10 +386,26 @@ static void chaos_daemon(chaos_t *chaos, bool restart) {
   }
 }
 
+static void chaos_hold(chaos_t *chaos, unsigned relay, tcp_relay_door_t door, bool holds) {
+  tcp_relay_hold(chaos->relays[relay], door, holds);
+  chaos->held[relay][door] = holds;
+}
+
+/* Something happens in the network between the guests and the daemon. */
+static void chaos_network(chaos_t *chaos) {
+  unsigned relay = draw(chaos, RELAYS);
+  tcp_relay_door_t door = draw(chaos, 2) == 0 ? TCP_RELAY_REQUESTS : TCP_RELAY_CHANGES;
+  switch (draw(chaos, 4)) {
+    case 0: tcp_relay_lose(chaos->relays[relay], door); break;
+    case 1: chaos_hold(chaos, relay, door, !chaos->held[relay][door]); break;
+    default: tcp_relay_cut(chaos->relays[relay], door); break;
+  }
+}
+
 static void chaos_act(chaos_t *chaos) {
   uint32_t number = draw(chaos, LEDGER_READERS);
   ledger_reader_t *reader = &chaos->ledger->readers[number];
-  switch (draw(chaos, 10)) {
+  switch (draw(chaos, chaos->way == STREAM_CHAOS_LOCAL ? 10 : 16)) {
     case 0: chaos_reader(chaos, number, false); break;
     case 1: chaos_reader(chaos, number, draw(chaos, 2) == 0); break;
     case 2:
@@ -374,7 +415,8 @@ static void chaos_act(chaos_t *chaos) {
     case 6: atomic_store(&reader->cut, true); break;
     case 7: chaos_daemon(chaos, true); break;
     case 8: chaos_daemon(chaos, false); break;
-    default: atomic_store(&chaos->ledger->heavy, !atomic_load(&chaos->ledger->heavy)); break;
+    case 9: atomic_store(&chaos->ledger->heavy, !atomic_load(&chaos->ledger->heavy)); break;
+    default: chaos_network(chaos); break;
   }
 }
 
@@ -400,6 +442,10 @@ static void chaos_settle(chaos_t *chaos) {
       chaos_stop_or_continue(chaos, i);
     }
   }
+  for (unsigned i = 0; i < RELAYS && chaos->way != STREAM_CHAOS_LOCAL; i++) {
+    chaos_hold(chaos, i, TCP_RELAY_REQUESTS, false);
+    chaos_hold(chaos, i, TCP_RELAY_CHANGES, false);
+  }
   int64_t until_ns = daemon_fixture_now_ns() + SETTLE_NS;
   for (uint32_t i = 0; i < LEDGER_READERS; i++) {
     while (!atomic_load(&chaos->ledger->readers[i].at_end)) {
@@ -408,9 +454,48 @@ static void chaos_settle(chaos_t *chaos) {
   }
 }
 
+/* The daemon, and the way to it. */
+static void chaos_open(chaos_t *chaos) {
+  if (chaos->way == STREAM_CHAOS_LOCAL) {
+    daemon_fixture_open(&chaos->daemon);
+    return;
+  }
+  tcp_place_make(&chaos->place);
+  const tcp_place_t *place = &chaos->place;
+  const char *keyless[] = {"--stream-listen", place->endpoint, "--insecure", NULL};
+  const char *keys[] = {"--stream-listen", place->endpoint,  "--key", place->server_key,
+                        "--stream-keys",   place->known_dir, NULL};
+  (void)snprintf(chaos->servers, sizeof chaos->servers, "tcp://%s:%u tcp://%s:%u", place->address, RELAY_PORT(0U),
+                 place->address, RELAY_PORT(1U));
+  if (chaos->way == STREAM_CHAOS_TCP) {
+    memcpy(chaos->options, keyless, sizeof keyless);
+    chaos->server = (vesta_server_t){.endpoints = chaos->servers, .insecure = SA_TRUE};
+  } else {
+    memcpy(chaos->options, keys, sizeof keys);
+    chaos->server =
+        (vesta_server_t){.endpoints = chaos->servers, .server_keys = place->server_public, .key = place->guest_key};
+  }
+  daemon_fixture_open_with(&chaos->daemon, chaos->options);
+  for (unsigned i = 0; i < RELAYS; i++) {
+    chaos->relays[i] = tcp_relay_open(place->address, RELAY_PORT(i), TCP_GUEST_PORT);
+  }
+}
+
+static void chaos_close(chaos_t *chaos) {
+  for (unsigned i = 0; i < RELAYS; i++) {
+    tcp_relay_close(&chaos->relays[i]);
+  }
+  daemon_fixture_close(&chaos->daemon);
+  if (chaos->way != STREAM_CHAOS_LOCAL) {
+    tcp_place_remove(&chaos->place);
+  }
+  stream_ledger_destroy(&chaos->ledger);
+}
+
 void stream_chaos_run(const stream_chaos_plan_t *plan) {
-  chaos_t chaos = {.random = plan->seed, .ledger = stream_ledger_new()};
-  daemon_fixture_open(&chaos.daemon);
+  static chaos_t chaos;
+  chaos = (chaos_t){.random = plan->seed, .way = plan->way, .ledger = stream_ledger_new()};
+  chaos_open(&chaos);
   for (uint32_t i = 0; i < WRITERS; i++) {
     chaos_writer(&chaos, i);
   }
@@ -434,6 +519,5 @@ void stream_chaos_run(const stream_chaos_plan_t *plan) {
                 plan->seed, (unsigned long long)verdict.operations, (unsigned long long)verdict.live,
                 (unsigned long long)verdict.starts, (unsigned long long)verdict.lost,
                 (unsigned long long)verdict.resyncs, (unsigned long long)verdict.states);
-  daemon_fixture_close(&chaos.daemon);
-  stream_ledger_destroy(&chaos.ledger);
+  chaos_close(&chaos);
 }
