@@ -12,6 +12,8 @@
  * and the expirations that it meets are told to every handle there is; everything that waited is answered. */
 #define NODE_ACTIONS_MAX (2U * VESTA_CHECKPOINTS_MAX + 2U * VESTA_HANDLES_MAX + VESTA_APPLIED_WAITS_MAX + 64U)
 
+#define NODE_PRIMARY_SILENCE_NS (10 * ORDER_BEAT_NS) /* who says nothing for so long may have been succeeded */
+
 vesta_err_t node_new(const node_config_t *config, node_t **out) {
   node_t *node = calloc(1, sizeof *node);
   if (node == NULL) {
@@ -573,6 +575,31 @@ vesta_err_t node_stream_check(const node_t *node, vesta_token_t token, uint64_t 
     return node_replica(node, checkpoint_id) != NULL ? VESTA_OK : VESTA_ERR_TRY_AGAIN;
   }
   return node->cluster == NULL || node->cluster->caught_up ? VESTA_ERR_ACCESS : VESTA_ERR_TRY_AGAIN;
+}
+
+/* Does the replica here have what was committed, or get it as it is? Not if the primary is not heard: it may be elsewhere. */
+static bool replica_is_level(const node_t *node, const directory_checkpoint_t *checkpoint, vesta_pos_t committed) {
+  const replicator_t *replicator = checkpoint->shared == NULL ? NULL : checkpoint->shared->replicator;
+  if (replicator == NULL || !node->cluster->has_quorum) {
+    return false;
+  }
+  return checkpoint->primary == node->config.node_id
+             ? replicator_serves(replicator)
+             : replicator_follows(replicator) && committed.epoch == checkpoint->epoch &&
+                   !node_is_silent(node, checkpoint->primary, NODE_PRIMARY_SILENCE_NS);
+}
+
+bool node_may_be_behind(const node_t *node, uint64_t checkpoint_id, vesta_pos_t position) {
+  const directory_checkpoint_t *checkpoint = directory_checkpoint(node->directory, checkpoint_id);
+  if (node->cluster == NULL || checkpoint == NULL || checkpoint->local == NULL) {
+    return false;
+  }
+  replica_status_t status;
+  replica_status(checkpoint->local->replica, &status);
+  vesta_pos_t here = status.committed;
+  bool ahead = position.lineage == here.lineage &&
+               (position.epoch > here.epoch || (position.epoch == here.epoch && position.seq > here.seq));
+  return ahead && !replica_is_level(node, checkpoint, here);
 }
 
 bool node_caught_up(const node_t *node) { /* and has looked for the regions of all that there is */

@@ -508,6 +508,9 @@ static inline void wire_pos_set(wire_message_t *m, vesta_pos_t p) {
   m->epoch = p.epoch;
   m->seq = p.seq;
 }
+static inline vesta_pos_t wire_pos_from(const wire_message_t *m) {
+  return (vesta_pos_t){.lineage = m->from_lineage, .epoch = m->from_epoch, .seq = m->from_seq};
+}
 /** Payload must be exactly the elements' data. @return OK; MALFORMED when the sizes do not add up to payload_bytes */
 vesta_err_t wire_payload_check(const wire_message_t *message, uint64_t payload_bytes);
 

@@ -512,6 +512,9 @@ bool node_runner_asked(void *context, vesta_bytes_t bytes, stream_answer_t *answ
   }
   const replica_t *replica = node_replica(runner->parts->node, request.checkpoint);
   vesta_err_t err = node_stream_check(runner->parts->node, wire_token(&request), request.checkpoint);
+  if (err == VESTA_OK && node_may_be_behind(runner->parts->node, request.checkpoint, wire_pos_from(&request))) {
+    err = VESTA_ERR_TRY_AGAIN;
+  }
   if (err != VESTA_OK) {
     runner_reply(runner, &request, err, answer);
     return true;

@@ -45,10 +45,6 @@ void stream_server_destroy(stream_server_t **server) {
   }
 }
 
-static vesta_pos_t request_from(const wire_message_t *request) {
-  return (vesta_pos_t){.lineage = request->from_lineage, .epoch = request->from_epoch, .seq = request->from_seq};
-}
-
 /* ---- snapshots ---- */
 
 /* Name what was deleted after `from`. False, and nothing is added, when that can't be told in one chunk. */
@@ -71,7 +67,7 @@ static bool tombstones_add(change_batch_t *batch, const replica_t *replica, cons
 /* Is a delta from that position possible? At slot 0 the tombstones are put into the batch. */
 static bool delta_begin(change_batch_t *batch, const replica_t *replica, const replica_status_t *status,
                         const wire_message_t *request, uint64_t slot) {
-  vesta_pos_t from = request_from(request);
+  vesta_pos_t from = wire_pos_from(request);
   if (replica_position_check(replica, from) != VESTA_OK) {
     return false;
   }
@@ -140,7 +136,7 @@ static uint32_t sections_add(change_batch_t *batch, const replica_t *replica, ui
 
 static void snapshot_answer(change_batch_t *batch, const replica_t *replica, const replica_status_t *status,
                             const wire_message_t *request, wire_message_t *answer) {
-  vesta_pos_t from = request_from(request);
+  vesta_pos_t from = wire_pos_from(request);
   uint32_t last = replica_slot_end(replica);
   uint32_t slot = request->cursor < last ? (uint32_t)request->cursor : last;
   bool delta = from.epoch != 0;
@@ -162,7 +158,7 @@ static void snapshot_answer(change_batch_t *batch, const replica_t *replica, con
 
 static vesta_err_t history_answer(change_batch_t *batch, const replica_t *replica, const replica_status_t *status,
                                   const wire_message_t *request) {
-  vesta_pos_t from = request_from(request);
+  vesta_pos_t from = wire_pos_from(request);
   if (from.epoch != 0 && replica_position_check(replica, from) != VESTA_OK) {
     return VESTA_ERR_DIVERGED;
   }

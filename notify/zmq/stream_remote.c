@@ -24,8 +24,7 @@
 #define REMOTE_ATTEMPT_NS INT64_C(3000000000) /* and of the next server after this, where there are several */
 #define REMOTE_CONNECT_MS 3000
 #define REMOTE_RECONNECT_MS 20
-#define REMOTE_HANDSHAKE_MS 5000 /* a connection on which it takes longer is made anew */
-#define REMOTE_FAILURES_MAX 3U   /* of handshakes in a row: one may fail because the service is being restarted */
+#define REMOTE_FAILURES_MAX 3U /* of handshakes in a row: one may fail because the service is being restarted */
 #define REMOTE_REQUEST_BYTES (VESTA_NAME_BYTES_MAX + 64U)
 #define REMOTE_EVENTS                                                              \
   (ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | \
@@ -61,6 +60,17 @@ bool stream_curve_apply(const stream_curve_t *curve, void *socket) {
   return zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, curve->server_key, sizeof curve->server_key) == 0 &&
          zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, curve->own.public_key, sizeof curve->own.public_key) == 0 &&
          zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, curve->own.secret_key, sizeof curve->own.secret_key) == 0;
+}
+
+void stream_remote_watch(void *socket) {
+  static const struct {
+    int option, value;
+  } options[] = {{ZMQ_HANDSHAKE_IVL, STREAM_REMOTE_HANDSHAKE_MS},
+                 {ZMQ_HEARTBEAT_IVL, STREAM_REMOTE_HEARTBEAT_MS},
+                 {ZMQ_HEARTBEAT_TIMEOUT, STREAM_REMOTE_HEARTBEAT_LIMIT_MS}};
+  for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+    VESTA_ASSERT(zmq_setsockopt(socket, options[i].option, &options[i].value, sizeof options[i].value) == 0);
+  }
 }
 
 /* ---- what was given ---- */
@@ -174,16 +184,14 @@ static bool attempt_options(const stream_remote_t *remote, void *dealer) {
   } options[] = {{ZMQ_LINGER, 0},
                  {ZMQ_IPV6, 1},
                  {ZMQ_CONNECT_TIMEOUT, REMOTE_CONNECT_MS},
-                 {ZMQ_RECONNECT_IVL, REMOTE_RECONNECT_MS},
-                 {ZMQ_HANDSHAKE_IVL, REMOTE_HANDSHAKE_MS},
-                 {ZMQ_HEARTBEAT_IVL, STREAM_REMOTE_HEARTBEAT_MS},
-                 {ZMQ_HEARTBEAT_TIMEOUT, STREAM_REMOTE_HEARTBEAT_LIMIT_MS}};
+                 {ZMQ_RECONNECT_IVL, REMOTE_RECONNECT_MS}};
   const stream_curve_t *curve = &remote->servers[remote->at].curve;
   int64_t size_max = VESTA_STREAM_REQUEST_BYTES_MAX;
   for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
     VESTA_ASSERT(zmq_setsockopt(dealer, options[i].option, &options[i].value, sizeof options[i].value) == 0);
   }
   VESTA_ASSERT(zmq_setsockopt(dealer, ZMQ_MAXMSGSIZE, &size_max, sizeof size_max) == 0);
+  stream_remote_watch(dealer);
   return !remote->encrypts || stream_curve_apply(curve, dealer);
 }
 

@@ -21,9 +21,10 @@
 
 #define STREAM_REMOTE_ENDPOINTS_BYTES 512U
 /* A connection may be lost without a word on either side, and a socket that only asks would never know: it tries it this
- * often, and makes another when nothing came for so long. */
+ * often, and makes another when nothing came for so long, */
 #define STREAM_REMOTE_HEARTBEAT_MS 1000
 #define STREAM_REMOTE_HEARTBEAT_LIMIT_MS 3000
+#define STREAM_REMOTE_HANDSHAKE_MS 5000 /* or when the beginning takes longer than this */
 
 typedef struct stream_remote stream_remote_t;
 
@@ -32,6 +33,9 @@ typedef struct stream_curve {
   char server_key[CURVE_KEY_BYTES];
   curve_pair_t own;
 } stream_curve_t;
+
+/** A socket that asks notices when its connection is lost. Before it is connected. */
+void stream_remote_watch(void *socket);
 
 /** Before the socket is connected. @return false: this ZeroMQ can't encrypt */
 bool stream_curve_apply(const stream_curve_t *curve, void *socket);

@@ -117,10 +117,9 @@ static vesta_err_t stream_socket_open(stream_subscriber_t *stream, int type, con
   for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
     VESTA_ASSERT(zmq_setsockopt(*socket, options[i].option, &options[i].value, sizeof options[i].value) == 0);
   }
-  static const int heartbeat_ms = STREAM_REMOTE_HEARTBEAT_MS, heartbeat_limit_ms = STREAM_REMOTE_HEARTBEAT_LIMIT_MS;
-  if (type == ZMQ_DEALER && strncmp(endpoint, "tcp:", 4) == 0) { /* a SUB that is full takes no answers to that */
-    VESTA_ASSERT(zmq_setsockopt(*socket, ZMQ_HEARTBEAT_IVL, &heartbeat_ms, sizeof heartbeat_ms) == 0 &&
-                 zmq_setsockopt(*socket, ZMQ_HEARTBEAT_TIMEOUT, &heartbeat_limit_ms, sizeof heartbeat_limit_ms) == 0);
+  if (type == ZMQ_DEALER &&
+      strncmp(endpoint, "tcp:", 4) == 0) { /* a SUB that is full reads nothing, and silence tells */
+    stream_remote_watch(*socket);
   }
   int64_t size_max = VESTA_FRAME_BYTES_MAX;
   VESTA_ASSERT(zmq_setsockopt(*socket, ZMQ_MAXMSGSIZE, &size_max, sizeof size_max) == 0);

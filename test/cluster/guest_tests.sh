@@ -12,6 +12,7 @@ guest_options() {
 guest_tests=(
   a_guest_goes_on_at_another_node_when_its_own_is_lost
   a_guest_goes_on_when_its_node_and_the_next_are_lost_at_once
+  a_guest_of_a_primary_that_stands_still_is_told_of_no_loss
   a_node_without_a_replica_has_one_for_its_guest
 )
 
@@ -83,6 +84,23 @@ a_guest_goes_on_when_its_node_and_the_next_are_lost_at_once() {
   vestad_kill 2
   guest_nodes_return && story_goes_on kept 30 || return
   write_end && all_are_active && guest_end kept 1
+}
+
+# It may have what the other nodes have not committed yet, and they do not know of another primary when it comes to them.
+a_guest_of_a_primary_that_stands_still_is_told_of_no_loss() {
+  local primary other
+  all_are_active && write_some 1 stood all 50 || return
+  primary=$(primary_of 1 stood)
+  other=$((primary % 3 + 1))
+  guest_begin stood "$primary" "$other" $((other % 3 + 1)) || return
+  write_begin "$other" stood all
+  story_goes_on stood 20 || return
+  vestad_kill "$primary" STOP
+  story_goes_on stood 40 || return
+  vestad_kill "$primary" CONT
+  story_goes_on stood 20 || return
+  write_end && all_are_active && guest_end stood "$other" || return
+  ! grep -q ' lost ' "$nodes_dir/stood.watched" || fail "$(grep ' lost ' "$nodes_dir/stood.watched")"
 }
 
 a_node_without_a_replica_has_one_for_its_guest() {

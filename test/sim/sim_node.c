@@ -571,6 +571,9 @@ sim_packet_t *sim_node_question(sim_node_t *node, const sim_packet_t *packet) {
   VESTA_ASSERT(err == VESTA_OK);
   const replica_t *replica = node_replica(node->node, request.checkpoint);
   err = node_stream_check(node->node, wire_token(&request), request.checkpoint);
+  if (err == VESTA_OK && node_may_be_behind(node->node, request.checkpoint, wire_pos_from(&request))) {
+    err = VESTA_ERR_TRY_AGAIN;
+  }
   if (err == VESTA_OK) {
     vesta_bytes_t head, payload;
     stream_server_answer(node->server, replica, &request, &head, &payload);

@@ -63,6 +63,42 @@ static void a_change_of_the_view_in_good_time_is_no_loss_of_quorum(void **state)
   cluster_end(&world);
 }
 
+static bool is_behind(const cluster_world_t *world, uint32_t index, uint64_t id, vesta_pos_t position) {
+  return node_may_be_behind(world->members[index].node, id, position);
+}
+
+static void what_a_node_has_not_got_to_is_of_another_history_only_where_it_can_know_that(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  uint64_t handles[CLUSTER_NODES];
+  cluster_new(&world, 3);
+  cluster_open_all(&world, 3, VESTA_CREATE_ALL_REPLICAS | VESTA_CREATE_COLLOCATED, handles);
+  assert_int_equal(cluster_change(&world, 0, handles[0], VESTA_KIND_CREATED, "s", "1"), VESTA_OK);
+  cluster_pass(&world, 5 * CLUSTER_SECOND);
+  uint64_t id = cluster_checkpoint(&world, 0)->id;
+  uint32_t primary = cluster_checkpoint(&world, 0)->primary - 1, copy = (primary + 1) % 3;
+  replica_status_t status;
+  replica_status(node_replica(world.members[copy].node, id), &status);
+  vesta_pos_t ahead = status.committed;
+  ahead.seq++;
+  for (uint32_t i = 0; i < CLUSTER_NODES; i++) { /* all are level */
+    assert_false(is_behind(&world, i, id, status.committed));
+    assert_false(is_behind(&world, i, id, ahead));
+  }
+  cluster_stop(&world, primary, true); /* what has it committed that nobody else was told of? */
+  cluster_pass(&world, 2 * CLUSTER_SECOND);
+  assert_false(is_behind(&world, copy, id, status.committed));
+  assert_true(is_behind(&world, copy, id, ahead));
+  ahead.lineage++;
+  assert_false(is_behind(&world, copy, id, ahead));
+  ahead.lineage--;
+  cluster_view(&world, 0);
+  cluster_pass(&world, 5 * CLUSTER_SECOND); /* there is another, and another epoch: there was no such operation */
+  assert_false(is_behind(&world, copy, id, ahead));
+  assert_int_equal(replica_position_check(node_replica(world.members[copy].node, id), ahead), VESTA_ERR_DIVERGED);
+  cluster_end(&world);
+}
+
 /* ---- the stream ---- */
 
 static void quorum(rig_t *rig, bool has_quorum) { publisher_quorum(rig->publisher, has_quorum, rig_find, rig); }
@@ -172,6 +208,7 @@ int main(void) {
       cmocka_unit_test(a_node_has_quorum_once_it_has_been_heard),
       cmocka_unit_test(a_node_that_is_cut_off_says_so_at_the_end_of_its_lease_before_the_engine_notices),
       cmocka_unit_test(a_change_of_the_view_in_good_time_is_no_loss_of_quorum),
+      cmocka_unit_test(what_a_node_has_not_got_to_is_of_another_history_only_where_it_can_know_that),
       cmocka_unit_test(everybody_who_listens_is_told_at_once_and_every_beacon_says_it),
       cmocka_unit_test(what_was_committed_before_is_published_before_it),
       cmocka_unit_test(a_subscriber_knows_it_from_the_beacon_and_keeps_what_it_has),
