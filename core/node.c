@@ -557,7 +557,7 @@ bool node_knows(const node_t *node, uint64_t checkpoint_id) {
 }
 
 bool node_is_gone(const node_t *node, uint64_t checkpoint_id) {
-  bool current = node->cluster == NULL || (node->cluster->caught_up && node->cluster->has_quorum);
+  bool current = node->cluster == NULL || (node_is_current(node) && node->cluster->has_quorum);
   return current && !node_knows(node, checkpoint_id);
 }
 

@@ -170,12 +170,12 @@ struct node_cluster {
   uint32_t load[VESTA_NODES_MAX]; /* replicas that each participant has */
   wire_element_t *claims;         /* of this step */
   uint32_t claim_count;
-  deadlines_t wakes; /* the checkpoints' */
-  bool look_at_all;  /* participants have changed */
-  bool caught_up;    /* in this life it was in a usable view, and knew all that was ordered before */
-  uint64_t caught_up_index;
-  bool restoring; /* the journal is being read */
-  bool fall_out;  /* something that had to be journalled or multicast found no memory */
+  deadlines_t wakes;        /* the checkpoints' */
+  bool look_at_all;         /* participants have changed */
+  bool caught_up;           /* in this life it was in a usable view, and knew all that was ordered before */
+  uint64_t caught_up_index; /* of the last operation that was ordered before the view it is in */
+  bool restoring;           /* the journal is being read */
+  bool fall_out;            /* something that had to be journalled or multicast found no memory */
   struct {
     uint32_t node;
     int64_t end_ns; /* when its orphans end */
@@ -211,6 +211,8 @@ bool node_is_coordinator(const node_t *node);
 bool node_is_silent(const node_t *node, uint32_t other, int64_t for_ns);
 /** Is there room for what attending to something leads to, in this step? */
 bool node_has_room(const node_t *node);
+/** Does this node's directory have all that was ordered before the view it is in? */
+bool node_is_current(const node_t *node);
 
 /* ---- node_shared.c ---- */
 /** What is kept for a checkpoint. NULL: no memory now; it is tried again when it is attended to next. */

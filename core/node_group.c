@@ -337,7 +337,7 @@ static void sink_activated(void *context) {
   node_t *node = context;
   node_cluster_t *cluster = node->cluster;
   cluster->look_at_all = true;
-  cluster->caught_up_index = cluster->caught_up ? 0 : order_index(cluster->order);
+  cluster->caught_up_index = order_index(cluster->order);
 }
 
 static void sink_rejoin(void *context) {
@@ -679,6 +679,11 @@ int64_t node_cluster_wake_ns(const node_t *node) {
     wake_ns = cluster->gone[i].end_ns < wake_ns ? cluster->gone[i].end_ns : wake_ns;
   }
   return cluster->attend != NULL || deferred_can(cluster) ? 0 : wake_ns;
+}
+
+bool node_is_current(const node_t *node) {
+  const node_cluster_t *cluster = node->cluster;
+  return cluster->caught_up && order_stable(cluster->order) >= cluster->caught_up_index;
 }
 
 const order_t *node_cluster_state(const node_t *node) { return node->cluster == NULL ? NULL : node->cluster->order; }

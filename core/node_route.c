@@ -220,7 +220,7 @@ static vesta_err_t not_done(const wire_message_t *message, const directory_sessi
 bool node_route(node_t *node, const node_request_t *request) {
   bool names = request->message->kind == WIRE_OPEN || request->message->kind == WIRE_UNLINK ||
                request->message->kind == WIRE_RECOVER;
-  if (names && !order_usable(node->cluster->order)) {
+  if (names && !(order_usable(node->cluster->order) && node_is_current(node))) {
     node_refuse(node, request,
                 not_done(request->message, request->session)); /* what is known may be long since wrong */
     return true;
