@@ -110,8 +110,18 @@ class Service {
   }
 
   connect(endpoint, keys = {}) {
-    this.dealer = new zmq.Dealer({ linger: 0, receiveTimeout: 1000, ...keys });
+    this.dealer = new zmq.Dealer({ linger: 0, ...keys });
     this.dealer.connect(endpoint);
+    this.listen().catch((error) => { this.failed = error; }).finally(() => this.close());
+  }
+
+  // What comes on the DEALER: the answer to what was asked, or that the service does not know us any more.
+  async listen() {
+    for await (const frames of this.dealer) {
+      const answer = decode(...frames);
+      if (answer.error === ERRORS.ACCESS) throw new Lost("the session is no more");
+      if (answer.number === this.asked?.number) this.asked.take(answer);
+    }
   }
 
   subscribe(endpoint, keys = {}) {
@@ -127,6 +137,7 @@ class Service {
     this.link?.destroy();
     this.sub?.close();
     this.dealer?.close();
+    this.asked?.take();
     for (const { reject } of this.answered?.splice(0) ?? []) reject(new Lost(this.why ?? "the link ended"));
   }
 
@@ -159,20 +170,29 @@ class Service {
     const request = encode({ number, ...fields });
     for (let again = 0; again < 3 && !this.closed; again++) {
       await this.dealer.send(request);
-      try {
-        for (;;) {
-          const answer = decode(...await this.dealer.receive());
-          if (answer.error === ERRORS.ACCESS) throw new Lost("the session is no more");
-          const refused = ![0n, ERRORS.LOST, ERRORS.DIVERGED].includes(answer.error);
-          if (answer.number !== BigInt(number)) continue;
-          if (!refused) return answer;
-          if (answer.kind === KINDS.FOLLOW_REPLY) throw refusal(answer);
-        }
-      } catch (error) {
-        if (error.code !== "EAGAIN" && !this.closed) throw error;
-      }
+      const answer = await this.answer(BigInt(number));
+      if (answer?.kind === KINDS.FOLLOW_REPLY && answer.error !== 0n) throw refusal(answer);
+      if (answer !== undefined) return answer;
     }
-    throw new Lost(this.closed ? "the link ended" : this.silence); // or only refusals
+    throw this.lost(this.silence); // or only refusals
+  }
+
+  // What it is answered within a second, if it is. Other refusals than these mean: ask again.
+  answer(number) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, 1000);
+      this.asked = { number, take: (answer) => {
+        const told = [0n, ERRORS.LOST, ERRORS.DIVERGED].includes(answer?.error ?? 0n);
+        if (!told && answer.kind !== KINDS.FOLLOW_REPLY) return;
+        clearTimeout(timer);
+        resolve(answer);
+      } };
+    });
+  }
+
+  // Why nothing more comes.
+  lost(otherwise) {
+    return this.failed ?? new Lost(this.closed ? "the link ended" : otherwise);
   }
 
   ask(kind, cursor, since) {
@@ -188,7 +208,7 @@ class Service {
       return decode(...frames);
     } catch (error) {
       if (!error.code) throw error;
-      throw new Lost(this.closed ? "the link ended" : "the topic was silent for three periods");
+      throw this.lost("the topic was silent for three periods");
     }
   }
 }

@@ -326,6 +326,22 @@ static void a_walk_that_is_cut_off_begins_again(void **state) {
   assert_in_range(words.brought, IDS, IDS + 1); /* all of them, and perhaps the one that ends it */
 }
 
+/* It says that it is there, and hears that nobody knows it; or its link ends. */
+static void who_has_nothing_to_ask_is_known_again_when_the_service_is_back(void **state) {
+  (void)state;
+  subscriber_process_t subscriber;
+  const char *counter = over_tcp ? "guests" : "streams";
+  write_many(10, IDS);
+  subscriber_start(&subscriber);
+  subscriber_await(&subscriber, "walked:");
+  assert_true(raw_counter_reaches(vestad.socket, counter, 1));
+  restart();
+  assert_true(raw_counter_reaches(vestad.socket, counter, 1));
+  write_many(10, IDS);
+  subscriber_words_t words = subscriber_finish(&subscriber);
+  assert_int_equal(words.losses, 0);
+}
+
 static void what_it_missed_is_repaired_from_the_history(void **state) {
   (void)state;
   subscriber_process_t subscriber;
@@ -455,6 +471,8 @@ int main(int argc, char **argv) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(what_is_written_while_it_walks_is_mirrored, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_walk_that_is_cut_off_begins_again, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(who_has_nothing_to_ask_is_known_again_when_the_service_is_back, set_up,
+                                      tear_down),
       cmocka_unit_test_setup_teardown(what_it_missed_is_repaired_from_the_history, set_up, tear_down),
       cmocka_unit_test_setup_teardown(what_found_no_room_in_its_queue_is_repaired_from_the_history, set_up, tear_down),
       cmocka_unit_test_setup_teardown(what_history_no_longer_has_is_declared_lost_and_walked, set_up, tear_down),
