@@ -102,7 +102,7 @@ typedef enum vesta_change_kind {
   VESTA_CHANGE_RESYNC_BEGIN = 34, /**< from `from` (all zero: from nothing). Until the end the state is not consistent.
                                        `full`: ids not named before RESYNC_END are gone */
   VESTA_CHANGE_RESYNC_END = 35,   /**< the state is consistent again, as of `position` */
-  VESTA_CHANGE_GONE = 36,         /**< the checkpoint is no more, or may not be read any more; nothing follows */
+  VESTA_CHANGE_GONE = 36,         /**< the checkpoint is no more; nothing follows */
   VESTA_CHANGE_COALESCED = 37,    /**< id, data, expiry: the section is this now, new or not; all changes of it after
                                        `from` up to `position` in one. In a resync, with VESTA_WHEN_SLOW_COALESCE */
 } vesta_change_kind_t;
@@ -223,7 +223,7 @@ SaAisErrorT vesta_stream_open(SaCkptCheckpointHandleT checkpoint, const vesta_st
 typedef struct vesta_server {
   const char *
       endpoints; /**< "tcp://ADDRESS:PORT"; or several (VESTA_SERVERS_MAX), with spaces between, nodes of one cluster: who can't be
-                              reached is passed over for the next, then and later; the stream goes on where it was,
+                              reached, or says nothing, is passed over for the next, then and later; the stream goes on where it was,
                               or says LOST where that node's history does not reach. NULL: $VESTA_STREAM_SERVER */
   const char *server_keys; /**< path of a file with the service's public key (node.pub of `vesta keygen` there), or as
                                 many as endpoints with spaces between. NULL: $VESTA_STREAM_SERVER_KEY */
