@@ -210,19 +210,21 @@ static bool goes_elsewhere(const node_t *node, const directory_checkpoint_t *che
   return checkpoint->primary != 0 && checkpoint->primary != node->config.node_id && order_usable(node->cluster->order);
 }
 
-/* It was not even tried; but was it asked before, of somebody who did it and whose answer was lost? */
-static vesta_err_t not_done(const wire_message_t *message, const directory_session_t *session) {
+/* It was not even tried; but was it asked before, of somebody who did it and whose answer was lost? Or is it about to be
+ * ordered, and asked for once more because its answer might have gone to a callback link? */
+static vesta_err_t not_done(const node_t *node, const wire_message_t *message, const directory_session_t *session) {
   bool lasts = message->kind == WIRE_CHANGE || message->kind == WIRE_OPEN || message->kind == WIRE_UNLINK;
-  bool unknown = lasts && session != NULL && session->resumed;
+  bool unknown = lasts && session != NULL &&
+                 (session->resumed || order_proposes(node->cluster->order, session->token, message->number));
   return unknown ? VESTA_ERR_TIMEOUT : VESTA_ERR_TRY_AGAIN;
 }
 
 bool node_route(node_t *node, const node_request_t *request) {
   bool names = request->message->kind == WIRE_OPEN || request->message->kind == WIRE_UNLINK ||
                request->message->kind == WIRE_RECOVER;
-  if (names && !(order_usable(node->cluster->order) && node_is_current(node))) {
-    node_refuse(node, request,
-                not_done(request->message, request->session)); /* what is known may be long since wrong */
+  if (names &&
+      !(order_usable(node->cluster->order) && node_is_current(node))) { /* what is known may be long since wrong */
+    node_refuse(node, request, not_done(node, request->message, request->session));
     return true;
   }
   node_kept_t *waits =
@@ -256,7 +258,7 @@ bool node_route(node_t *node, const node_request_t *request) {
   node_kept_t *kept = keep(node, request);
   if (kept == NULL) {
     if (!remote) { /* a node sends it again */
-      node_refuse(node, request, not_done(request->message, request->session));
+      node_refuse(node, request, not_done(node, request->message, request->session));
     }
     return true;
   }
@@ -312,8 +314,9 @@ static bool kept_is_stale(const node_kept_t *kept, bool elsewhere) {
 static vesta_err_t kept_late(const node_t *node, const node_kept_t *kept) {
   bool reads =
       kept->message.kind == WIRE_READ || kept->message.kind == WIRE_ITERATE || kept->message.kind == WIRE_STATUS;
-  return kept->sent_epoch != 0 && !reads ? VESTA_ERR_TIMEOUT
-                                         : not_done(&kept->message, directory_session(node->directory, kept->session));
+  return kept->sent_epoch != 0 && !reads
+             ? VESTA_ERR_TIMEOUT
+             : not_done(node, &kept->message, directory_session(node->directory, kept->session));
 }
 
 static bool can_judge_kind(const node_t *node, const node_shared_t *shared, enum wire_kind kind) {

@@ -202,6 +202,14 @@ vesta_err_t order_propose(order_t *order, const wire_message_t *op, int64_t now_
   return VESTA_OK;
 }
 
+bool order_proposes(const order_t *order, vesta_token_t session, uint64_t number) {
+  const order_pending_t *pending = order->pending;
+  while (pending != NULL && !(pending->op->number == number && vesta_token_equal(wire_token(pending->op), session))) {
+    pending = pending->next;
+  }
+  return pending != NULL;
+}
+
 void order_pending_done(order_t *order, uint64_t number, bool absorbed) {
   while (order->pending != NULL && order->pending->number <= number) {
     order_pending_t *pending = order->pending;

@@ -221,6 +221,9 @@ int64_t order_wake_ns(const order_t *order);
  */
 vesta_err_t order_propose(order_t *order, const wire_message_t *op, int64_t now_ns);
 
+/** Is an operation of that session's request among the own proposals that are not stable yet? */
+bool order_proposes(const order_t *order, vesta_token_t session, uint64_t number);
+
 /** The rows that order_restore() takes, as of now, to stand after the directory's rows: for a journal written anew.
  *  @return what emit returned last */
 bool order_snapshot(const order_t *order, bool (*emit)(void *to, const wire_message_t *row), void *to);

@@ -280,6 +280,29 @@ static void what_may_have_been_ordered_is_not_said_to_be_undone_for_want_of_quor
   cluster_end(&world);
 }
 
+/* The same on the link that there is: a client asks again when it has lost the link that callbacks come on. */
+static void what_is_being_ordered_is_not_said_to_be_undone_when_it_is_asked_for_again(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  cluster_new(&world, 3);
+  cluster_hello(&world, 0);
+  wire_message_t open = {.kind = WIRE_OPEN,
+                         .name = vesta_bytes("a", 1),
+                         .flags = VESTA_OPEN_CREATE | VESTA_OPEN_READ,
+                         .creation_flags = VESTA_CREATE_ALL_REPLICAS,
+                         .checkpoint_bytes = 1024,
+                         .sections_max = 1,
+                         .section_bytes_max = 1024};
+  world.members[0].side = 1; /* nobody hears it any more */
+  uint64_t number = cluster_ask(&world, 0, &open, NULL, 0);
+  cluster_view(&world, 1);
+  open.number = number;
+  assert_int_equal(cluster_call(&world, 0, &open, NULL, 0)->error, VESTA_ERR_TIMEOUT);
+  open.number = 0;
+  assert_int_equal(cluster_call(&world, 0, &open, NULL, 0)->error, VESTA_ERR_TRY_AGAIN);
+  cluster_end(&world);
+}
+
 /* The primary still has what the earlier life sent, and refuses it: that must not be believed of what this one sent. */
 static void what_two_lives_of_a_node_send_to_a_primary_is_told_apart(void **state) {
   (void)state;
@@ -617,6 +640,7 @@ int main(void) {
       cmocka_unit_test(who_waits_to_be_applied_is_answered_although_the_primary_is_lost_meanwhile),
       cmocka_unit_test(a_member_whose_node_is_away_is_not_waited_for),
       cmocka_unit_test(what_may_have_been_ordered_is_not_said_to_be_undone_for_want_of_quorum),
+      cmocka_unit_test(what_is_being_ordered_is_not_said_to_be_undone_when_it_is_asked_for_again),
       cmocka_unit_test(what_two_lives_of_a_node_send_to_a_primary_is_told_apart),
       cmocka_unit_test(a_request_that_its_primary_has_refused_and_another_one_took_is_answered_as_the_other_says),
   };
