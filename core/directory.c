@@ -455,7 +455,7 @@ static vesta_err_t directory_do_close(directory_t *d, const wire_message_t *op, 
 
 static vesta_err_t directory_do_unlink(directory_t *d, const wire_message_t *op, directory_outcome_t *outcome) {
   directory_checkpoint_t *checkpoint = directory_judge_name(d, op, outcome);
-  if (checkpoint == NULL) {
+  if (checkpoint == NULL || (op->checkpoint != 0 && op->checkpoint != checkpoint->id)) {
     return VESTA_ERR_NOT_EXIST;
   }
   if (checkpoint->open_count == 0) {

@@ -10,7 +10,7 @@
  *   a node    | PRIMARY_LOST, of this node and epoch  | none; nobody has claimed anything
  *             | ACTIVE, to a replica in sync          | that node, in a new epoch
  *   none      | CLAIM by a node that was in sync      | none; the claim is noted
- *             | PRIMARY, of one in sync, next epoch   | that node, in that epoch
+ *             | PRIMARY, of one in sync, later epoch  | that node, in that epoch
  *   any       | RECOVER                               | the node that the operator named; it alone is in sync
  *
  * Only a replica that is in sync can become the primary: it has all that was ever acknowledged.
@@ -146,8 +146,9 @@ static void directory_primary_is(directory_checkpoint_t *checkpoint, uint32_t no
 
 vesta_err_t directory_do_primary(directory_t *d, const wire_message_t *op, directory_outcome_t *outcome) {
   directory_checkpoint_t *checkpoint = directory_checkpoint(d, op->checkpoint);
-  if (checkpoint == NULL || checkpoint->primary != 0 || op->epoch != checkpoint->epoch + 1 ||
-      !directory_in_sync(checkpoint, (uint32_t)op->node)) {
+  uint64_t from_epoch = op->from_epoch != 0 ? op->from_epoch : op->epoch - 1; /* who does not say it means that */
+  if (checkpoint == NULL || checkpoint->primary != 0 || from_epoch != checkpoint->epoch ||
+      op->epoch <= checkpoint->epoch || !directory_in_sync(checkpoint, (uint32_t)op->node)) {
     return VESTA_ERR_BAD_OPERATION;
   }
   directory_primary_is(checkpoint, (uint32_t)op->node, op->epoch, outcome);
@@ -164,7 +165,8 @@ vesta_err_t directory_do_recover(directory_t *d, const wire_message_t *op, direc
   }
   checkpoint->replicas[0] = (directory_replica_t){.node = (uint32_t)op->node, .state = WIRE_REPLICA_IN_SYNC};
   checkpoint->replica_count = 1;
-  directory_primary_is(checkpoint, (uint32_t)op->node, checkpoint->epoch + 1, outcome);
+  directory_primary_is(checkpoint, (uint32_t)op->node,
+                       op->epoch > checkpoint->epoch ? op->epoch : checkpoint->epoch + 1, outcome);
   return VESTA_OK;
 }
 

@@ -253,7 +253,8 @@ void node_links_sweep(node_t *node) {
   for (table_link_t *at = table_each(&node->links, &bucket, NULL), *next = NULL; at != NULL; at = next) {
     node_link_t *link = TABLE_ENTRY(at, node_link_t, by_number);
     next = table_each(&node->links, &bucket, at);
-    if (directory_session(node->directory, link->session) == NULL) {
+    const directory_session_t *session = directory_session(node->directory, link->session);
+    if (session == NULL || session->over) {
       node_act(node, NODE_ACTION_CLOSE_LINK)->link = link->number;
       table_remove(&node->links, at);
       free(link);

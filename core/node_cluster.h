@@ -78,6 +78,7 @@ typedef struct node_shared {
   uint64_t stirred;           /* rises whenever what is held may be judged again */
   node_pending_t *pending, **pending_last;
   bool drains;                      /* an operation on the whole checkpoint is due: no change is begun before */
+  uint64_t lead_epoch;              /* since which this node is primary, in this life */
   uint64_t inherited_seq;           /* what was prepared before this node was primary is up to here */
   node_local_t *local_spare;        /* for when there is a replica here */
   bool gone;                        /* there was to be a region here, and there was none */
@@ -97,6 +98,7 @@ typedef struct node_shared {
   int64_t claim_again_ns; /* when to claim again */
   int64_t claim_until_ns; /* coordinator: nobody's claim is waited for after that; 0: it does not wait */
   int64_t elect_again_ns; /* coordinator: when to order the primary again */
+  int64_t tell_again_ns;  /* when to order again what the replica here knows and the directory does not */
   /* the primary is here */
   bool commit_awaited;    /* members are waited for to apply what was committed in this step */
   bool openers_changed;   /* who has it open, or where replicas are, since that was last looked at */
@@ -125,6 +127,7 @@ typedef struct node_shared {
 typedef struct node_deferred {
   struct node_deferred *next;
   uint32_t from;
+  int64_t since_ns;
   uint64_t bytes;
   wire_message_t message;
   vesta_bytes_t payload;
@@ -260,6 +263,8 @@ void node_handed_over(node_t *node, const wire_message_t *op);
 bool node_hands_over(const node_t *node, const directory_checkpoint_t *checkpoint);
 /** Somebody here needs a replica here: ask for one. */
 void node_place_wanted(node_t *node, node_shared_t *shared, uint32_t as);
+/** The epoch in which another node becomes the primary: later than the directory's and than one that was seen elsewhere. */
+uint64_t node_epoch_next(const node_t *node, const directory_checkpoint_t *checkpoint, uint64_t seen);
 /** Order the claims of this step. */
 void node_place_claims(node_t *node);
 

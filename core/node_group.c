@@ -10,7 +10,8 @@
 #define ARENA_BYTES (256U << 10)
 #define ARENA_BYTES_MAX (64U << 20) /* past this, what there is to do goes on in the next step */
 #define ORDERS_FIRST 64U
-#define STILL_NS (10 * ORDER_BEAT_NS) /* a node that takes part and does nothing for so long was stopped */
+#define DEFERRED_NS (10 * ORDER_BEAT_NS) /* longer than this nobody who is in the view is behind */
+#define STILL_NS (10 * ORDER_BEAT_NS)    /* a node that takes part and does nothing for so long was stopped */
 
 /* ---- memory of a step ---- */
 
@@ -240,8 +241,30 @@ static void adopt_group(roles_group_t *to, const roles_group_t *from) {
   }
 }
 
-/* A checkpoint that is in both goes on; one that is only in the old one is no more. */
-static void adopt_checkpoint(node_t *node, directory_checkpoint_t *from, directory_checkpoint_t *to) {
+/* Each half has given numbers to handles: does one that was told here mean something else in the directory that comes? */
+static bool handles_differ(const directory_t *to, const directory_session_t *from) {
+  bool differ = false;
+  for (const directory_handle_t *handle = from->handles; handle != NULL && !differ; handle = handle->next) {
+    const directory_handle_t *there = directory_handle(to, handle->id);
+    differ = there != NULL && vesta_token_equal(there->session->token, from->token) &&
+             (there->checkpoint->lineage != handle->checkpoint->lineage || there->flags != handle->flags);
+  }
+  return differ;
+}
+
+/* Who would go on with such a handle would write into another checkpoint: it begins anew. */
+static void end_confused(node_t *node, directory_t *from, directory_t *to) {
+  size_t bucket = 0;
+  for (const directory_session_t *s = NULL; (s = directory_each_session(from, &bucket, s)) != NULL;) {
+    if (s->node == node->config.node_id && handles_differ(to, s)) {
+      node_session_over(node, s->token);
+    }
+  }
+}
+
+/* A checkpoint that is in both goes on; one that is only in the old one is no more, or was never but in a half of the
+ * nodes that was given up. */
+static void adopt_checkpoint(node_t *node, directory_checkpoint_t *from, directory_checkpoint_t *to, bool apart) {
   if (from->local != NULL) {
     node_trackers_off(from);
   }
@@ -256,19 +279,19 @@ static void adopt_checkpoint(node_t *node, directory_checkpoint_t *from, directo
     }
     adopt_group(&to->group, &from->group);
   } else {
-    node_checkpoint_end(node, from);
+    node_checkpoint_end(node, from, apart);
   }
   from->local = NULL;
   from->shared = NULL;
 }
 
-static void sink_adopt_end(void *context) {
+static void sink_adopt_end(void *context, bool apart) {
   node_t *node = context;
   directory_t *from = node->directory, *to = node->cluster->shadow;
   node->cluster->shadow = NULL;
   size_t bucket = 0;
   for (directory_checkpoint_t *c = NULL; (c = directory_each(from, &bucket, c)) != NULL;) {
-    adopt_checkpoint(node, c, directory_checkpoint(to, c->id));
+    adopt_checkpoint(node, c, directory_checkpoint(to, c->id), apart);
   }
   bucket = 0;
   for (directory_session_t *s = NULL; (s = directory_each_session(to, &bucket, s)) != NULL;) {
@@ -290,6 +313,9 @@ static void sink_adopt_end(void *context) {
     }
   }
   node->directory = to;
+  if (apart) {
+    end_confused(node, from, to);
+  }
   directory_destroy(&from);
   node_links_sweep(node);
   bucket = 0;
@@ -567,7 +593,7 @@ static void defer(node_t *node, const node_event_t *event) {
     node_count(node, NODE_COUNTER_DEFERRED_LOST); /* lost, as with its link: it is said again */
     return;
   }
-  *deferred = (node_deferred_t){.from = event->node, .bytes = bytes};
+  *deferred = (node_deferred_t){.from = event->node, .bytes = bytes, .since_ns = node->steady_ns};
   wire_copy_into(deferred + 1, event->message, event->payload, &deferred->message, &deferred->payload);
   *cluster->deferred_last = deferred;
   cluster->deferred_last = &deferred->next;
@@ -575,10 +601,14 @@ static void defer(node_t *node, const node_event_t *event) {
   cluster->deferred_bytes += bytes;
 }
 
+/* Is that node in the other half of two that trust, where sessions and handles are other ones by now? What is asked is
+ * asked again, of whoever is primary then. */
+static bool is_apart(const node_t *node, uint32_t other) {
+  return node->config.policy == ORDER_TRUST && !order_participates(node->cluster->order, other);
+}
+
 static void take_peer(node_t *node, const node_event_t *event) {
   switch ((enum wire_kind)event->message->kind) {
-    case WIRE_REPLY: node_remote_reply(node, event); return;
-    case WIRE_RECOVER: node_recover_here(node, event); return;
     case WIRE_PEER_JOIN: node_place_asked(node, event->node, event->message); return;
     case WIRE_PEER_POSITION:
     case WIRE_PEER_LOG:
@@ -587,6 +617,14 @@ static void take_peer(node_t *node, const node_event_t *event) {
     case WIRE_PEER_NACK:
     case WIRE_PEER_FETCH:
     case WIRE_PEER_CHUNK: node_shared_peer(node, event->node, event->message, event->payload); return;
+    default: break;
+  }
+  if (is_apart(node, event->node)) {
+    return;
+  }
+  switch ((enum wire_kind)event->message->kind) {
+    case WIRE_REPLY: node_remote_reply(node, event); return;
+    case WIRE_RECOVER: node_recover_here(node, event); return;
     default: node_remote_request(node, event); return;
   }
 }
@@ -595,16 +633,31 @@ static bool deferred_can(const node_cluster_t *cluster) {
   return cluster->deferred != NULL && cluster->deferred->message.order_index <= order_stable(cluster->order);
 }
 
+static node_deferred_t *deferred_first(node_cluster_t *cluster) {
+  node_deferred_t *deferred = cluster->deferred;
+  cluster->deferred = deferred->next;
+  if (cluster->deferred == NULL) {
+    cluster->deferred_last = &cluster->deferred;
+  }
+  cluster->deferred_count--;
+  cluster->deferred_bytes -= deferred->bytes;
+  return deferred;
+}
+
+/* From a half that was given up, what it had ordered may never come: then they are lost, as with their link. */
+static void drop_deferred(node_t *node) {
+  node_cluster_t *cluster = node->cluster;
+  while (node->config.policy == ORDER_TRUST && cluster->deferred != NULL &&
+         node->steady_ns - cluster->deferred->since_ns > DEFERRED_NS) {
+    node_count(node, NODE_COUNTER_DEFERRED_LOST);
+    free(deferred_first(cluster));
+  }
+}
+
 static void take_deferred(node_t *node) {
   node_cluster_t *cluster = node->cluster;
   while (deferred_can(cluster) && node_has_room(node)) {
-    node_deferred_t *deferred = cluster->deferred;
-    cluster->deferred = deferred->next;
-    if (cluster->deferred == NULL) {
-      cluster->deferred_last = &cluster->deferred;
-    }
-    cluster->deferred_count--;
-    cluster->deferred_bytes -= deferred->bytes;
+    node_deferred_t *deferred = deferred_first(cluster);
     node_event_t event = {.kind = NODE_EVENT_PEER,
                           .wall_ns = node->wall_ns,
                           .steady_ns = node->steady_ns,
@@ -619,6 +672,7 @@ static void take_deferred(node_t *node) {
     }
     free(deferred);
   }
+  drop_deferred(node);
 }
 
 /* ---- events ---- */

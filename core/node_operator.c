@@ -221,9 +221,12 @@ static vesta_err_t recover_check(const node_t *node, const directory_checkpoint_
 }
 
 static void recover_order(node_t *node, const node_request_t *request, const directory_checkpoint_t *checkpoint) {
+  replica_status_t status;
+  replica_status(checkpoint->local->replica, &status);
   wire_message_t *op = node_order(node, WIRE_OP_RECOVER);
   op->checkpoint = checkpoint->id;
   op->node = node->config.node_id;
+  op->epoch = node_epoch_next(node, checkpoint, status.committed.epoch);
   op->number = request->message->number;
   op->token_hi = request->session->token.hi;
   op->token_lo = request->session->token.lo;

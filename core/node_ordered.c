@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "core/node_cluster.h"
+#include "core/planted.h"
 
 node_local_t *node_local_new(replica_t *replica) {
   node_local_t *local = calloc(1, sizeof *local);
@@ -74,6 +75,12 @@ void node_barrier(directory_checkpoint_t *checkpoint) {
   }
 }
 
+/* Was the role granted in an epoch of another primary? That may have put the grant into its history, where nobody else
+ * has seen it; under the same epoch nothing else may ever stand there. */
+static bool grant_is_anothers(const node_t *node, const directory_checkpoint_t *checkpoint) {
+  return node->cluster != NULL && checkpoint->group.epoch < checkpoint->shared->lead_epoch;
+}
+
 void node_reconcile(node_t *node, directory_checkpoint_t *checkpoint) {
   replica_status_t status;
   replica_status(checkpoint->local->replica, &status);
@@ -81,7 +88,7 @@ void node_reconcile(node_t *node, directory_checkpoint_t *checkpoint) {
   if (node->cluster != NULL) {
     checkpoint->shared->drains = false;
   }
-  if (status.committed.epoch < checkpoint->group.epoch) {
+  if (status.committed.epoch < checkpoint->group.epoch && !grant_is_anothers(node, checkpoint)) {
     ok = node_follow(node, checkpoint,
                      (replica_element_t){.kind = VESTA_KIND_EPOCH,
                                          .epoch = checkpoint->group.epoch,
@@ -118,7 +125,23 @@ void node_grant(const node_t *node, const directory_checkpoint_t *checkpoint, ui
   }
 }
 
+/* The history here knows nothing of the grant: it is made anew. */
+static bool grant_again(node_t *node, const directory_checkpoint_t *checkpoint) {
+  const roles_group_t *group = &checkpoint->group;
+  replica_status_t status;
+  replica_status(checkpoint->local->replica, &status);
+  bool unknown = status.granted_member != group->granted || (group->state == ROLES_PROMOTING && group->barrier == 0);
+  bool again = group->granted != 0 && unknown && grant_is_anothers(node, checkpoint);
+  if (again) {
+    node_grant(node, checkpoint, group->granted, node_order(node, WIRE_OP_PROMOTE));
+  }
+  return again;
+}
+
 void node_roles(node_t *node, directory_checkpoint_t *checkpoint) {
+  if (grant_again(node, checkpoint)) {
+    return;
+  }
   if (checkpoint->group.state == ROLES_PROMOTING) {
     const roles_member_t *candidate = roles_member(&checkpoint->group, checkpoint->group.granted);
     if (checkpoint->local->promotion_epoch != checkpoint->group.epoch) {
@@ -141,7 +164,7 @@ void node_roles(node_t *node, directory_checkpoint_t *checkpoint) {
 void node_promotion_late(node_t *node, directory_checkpoint_t *checkpoint) {
   roles_group_t *group = &checkpoint->group;
   bool late = group->state == ROLES_PROMOTING && node->steady_ns >= checkpoint->local->promotion_until_ns;
-  const roles_member_t *other = late ? roles_choose(group, group->granted) : NULL;
+  const roles_member_t *other = late && !PLANTED(CANDIDATE_AWAITED) ? roles_choose(group, group->granted) : NULL;
   if (other != NULL) {
     node_count(node, NODE_COUNTER_REVOKED);
     node_grant(node, checkpoint, other->id, node_order(node, WIRE_OP_PROMOTE));
@@ -188,12 +211,22 @@ static bool node_session_has(const directory_session_t *session, const directory
   return handle != NULL;
 }
 
-void node_checkpoint_end(node_t *node, directory_checkpoint_t *checkpoint) {
+void node_keep_diverged(node_t *node, uint64_t checkpoint) {
+  node->config.storage.rename(node->config.storage.context, checkpoint, checkpoint | NODE_REGION_DIVERGED);
+  node_count(node, NODE_COUNTER_DIVERGED);
+  node_act(node, NODE_ACTION_DIVERGED)->checkpoint = checkpoint;
+}
+
+void node_checkpoint_end(node_t *node, directory_checkpoint_t *checkpoint, bool diverged) {
   node_shared_end(node, &checkpoint->shared);
   if (checkpoint->local != NULL) {
     node_applied_end(node, checkpoint->local, checkpoint);
     node_local_destroy(node, &checkpoint->local);
-    node->config.storage.remove(node->config.storage.context, checkpoint->id);
+    if (diverged) {
+      node_keep_diverged(node, checkpoint->id);
+    } else {
+      node->config.storage.remove(node->config.storage.context, checkpoint->id);
+    }
   }
   node_act(node, NODE_ACTION_REMOVED)->checkpoint = checkpoint->id;
 }
@@ -205,7 +238,7 @@ static void node_follow_outcome(node_t *node, const wire_message_t *op, director
     if (op->kind == WIRE_OP_REMOVE) {
       node_count(node, NODE_COUNTER_RETIRED);
     }
-    node_checkpoint_end(node, removed);
+    node_checkpoint_end(node, removed, false);
     directory_bury(node->directory, removed);
   }
   bool closes = op->kind == WIRE_OP_CLOSE || op->kind == WIRE_OP_SESSION_END;

@@ -24,6 +24,7 @@
 
 #include "core/node_cluster.h"
 #include "core/planted.h"
+#include "core/table.h"
 
 #define AGAIN_NS INT64_C(1000000000)    /* what has had no effect is tried again */
 #define INVITE_NS INT64_C(30000000000)  /* an invitation is given up after so long without an answer */
@@ -143,6 +144,51 @@ void node_place_all(node_t *node) {
   }
 }
 
+/* ---- epochs ---- */
+
+#define EPOCH_APART (UINT64_C(1) << 32)
+
+/* Two halves that go on without each other may both make another node the primary. The epochs they do that in must not be
+ * the same, or a place in the one history would look like one in the other: so each takes one that is far away, anywhere. */
+uint64_t node_epoch_next(const node_t *node, const directory_checkpoint_t *checkpoint, uint64_t seen) {
+  uint64_t epoch = checkpoint->epoch > seen ? checkpoint->epoch : seen;
+  uint64_t any = table_hash_number(node->config.random ^ epoch) % EPOCH_APART;
+  return epoch + 1 + (node->config.policy == ORDER_TRUST && !PLANTED(EPOCHS_ALIKE) ? any : 0);
+}
+
+static uint64_t epoch_here(const directory_checkpoint_t *checkpoint) {
+  return replica_epoch_of(checkpoint->local->replica, replica_prepared_seq(checkpoint->local->replica));
+}
+
+/* The replica here knows more than the directory: it is of a half that was given up. Somebody has heard of its epoch, was
+ * active in it maybe: what comes now has to be later. And where its history is gone on with, an unlink in that stands. */
+static void tell_directory(node_t *node, node_shared_t *shared) {
+  const directory_checkpoint_t *checkpoint = shared->checkpoint;
+  if (checkpoint->local == NULL) {
+    return;
+  }
+  replica_status_t status;
+  replica_status(checkpoint->local->replica, &status);
+  uint64_t seen = epoch_here(checkpoint);
+  bool unlinks = status.unlinked && !checkpoint->unlinked && node_leads(node, checkpoint);
+  if (seen <= checkpoint->epoch && !unlinks) {
+    return;
+  }
+  if (shared->tell_again_ns <= node->steady_ns) {
+    shared->tell_again_ns = node->steady_ns + AGAIN_NS;
+    if (seen > checkpoint->epoch) {
+      wire_message_t *op = node_order(node, WIRE_OP_PROMOTE);
+      node_grant(node, checkpoint, checkpoint->group.granted, op);
+      op->epoch = node_epoch_next(node, checkpoint, seen);
+    } else {
+      wire_message_t *op = node_order(node, WIRE_OP_UNLINK);
+      op->name = vesta_bytes(checkpoint->name, checkpoint->name_size);
+      op->checkpoint = checkpoint->id;
+    }
+  }
+  node_shared_later(shared, shared->tell_again_ns);
+}
+
 /* ---- no primary ---- */
 
 static void claim(node_t *node, node_shared_t *shared) {
@@ -225,7 +271,8 @@ static void elect(node_t *node, node_shared_t *shared) {
     wire_message_t *op = node_order(node, WIRE_OP_PRIMARY);
     op->checkpoint = checkpoint->id;
     op->node = best->node;
-    op->epoch = checkpoint->epoch + 1;
+    op->from_epoch = checkpoint->epoch;
+    op->epoch = node_epoch_next(node, checkpoint, best->claim_epoch);
   }
   node_shared_later(shared, shared->elect_again_ns);
 }
@@ -650,6 +697,7 @@ void node_place(node_t *node, node_shared_t *shared) {
     shared->handover = 0;
   }
   find_lost(node, shared);
+  tell_directory(node, shared);
   if (checkpoint->primary == 0) {
     claim(node, shared);
     if (node_is_coordinator(node)) {

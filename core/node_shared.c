@@ -223,13 +223,9 @@ static void sink_judged(void *context, bool diverged) {
   node_mark(shared->node, shared->checkpoint);
 }
 
-/* What was here, its replica closed, is kept for the operator. */
 static void keep_diverged(node_t *node, node_shared_t *shared) {
-  uint64_t id = shared->checkpoint->id;
-  node->config.storage.rename(node->config.storage.context, id, id | NODE_REGION_DIVERGED);
+  node_keep_diverged(node, shared->checkpoint->id);
   shared->diverged = true;
-  node_count(node, NODE_COUNTER_DIVERGED);
-  node_act(node, NODE_ACTION_DIVERGED)->checkpoint = id;
 }
 
 static void sink_shadow_swap(void *context, replica_t *shadow, bool diverged) {
@@ -570,6 +566,7 @@ void node_shared_configure(node_t *node, node_shared_t *shared) {
   }
   replicator_configure(shared->replicator, &config, node->steady_ns);
   if (begins) {
+    shared->lead_epoch = checkpoint->epoch;
     shared->inherited_seq = replica_prepared_seq(checkpoint->local->replica);
     if (replica_committed(checkpoint->local->replica).epoch != checkpoint->epoch) {
       node_place_calm(node, shared);

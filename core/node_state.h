@@ -166,8 +166,10 @@ uint64_t node_behind(const directory_checkpoint_t *checkpoint, vesta_pos_t posit
 
 /* ---- node_ordered.c ---- */
 void node_ordered(node_t *node, const wire_message_t *op);
-/** A checkpoint is no more: who waits for it is answered, and its region goes. */
-void node_checkpoint_end(node_t *node, directory_checkpoint_t *checkpoint);
+/** What is here of a checkpoint, its replica closed, is kept for the operator. */
+void node_keep_diverged(node_t *node, uint64_t checkpoint);
+/** A checkpoint is no more: who waits for it is answered, and its region goes, or is kept as diverged. */
+void node_checkpoint_end(node_t *node, directory_checkpoint_t *checkpoint, bool diverged);
 void node_order_refused(node_t *node, const wire_message_t *op, vesta_err_t err);
 void node_sessions_again(node_t *node);
 /** Bring the replica to what the directory says (epoch, unlinked, retention); tries again later when memory is short. */

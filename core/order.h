@@ -137,8 +137,9 @@ typedef struct order_sink {
   /* @return OK; NO_MEMORY: tried again from the beginning; MALFORMED: the same, counted */
   vesta_err_t (*adopt_row)(void *context, const wire_message_t *row);
   /* It is complete and takes the place of the directory. The journal is to be written anew: the directory's rows, then
-   * those of order_snapshot(). */
-  void (*adopt_end)(void *context);
+   * those of order_snapshot(). `apart`: both halves of the nodes went on (ORDER_TRUST), and what this one has ordered
+   * meanwhile is no part of it. */
+  void (*adopt_end)(void *context, bool apart);
   /* Throw the shadow away. Only after adopt_begin(). */
   void (*adopt_abort)(void *context);
   /* An own proposal that has its effect in the directory that was adopted: stable() is never called for it. */
@@ -155,7 +156,7 @@ typedef struct order_sink {
 
 typedef enum order_policy {
   ORDER_STOP,  /* half of the nodes go on only when the others are known to be dead */
-  ORDER_TRUST, /* they go on: whoever set this has seen to it that a cut can't happen */
+  ORDER_TRUST, /* they go on: whoever set this says that a cut can't happen, or does not matter */
 } order_policy_t;
 
 typedef struct order_config {

@@ -57,6 +57,15 @@ void order_fetch_pause(order_t *order) {
   }
 }
 
+/* Did this node go on with half of the nodes, without that one? Others only do so too when both are set to trust. */
+static bool fetch_is_apart(const order_t *order, uint32_t source) {
+  bool was_there = false;
+  for (uint32_t i = 0; i < order->participant_count; i++) {
+    was_there = was_there || order->participants[i] == source;
+  }
+  return order->term != 0 && !was_there && 2 * order->participant_count <= order->expected;
+}
+
 void order_fetch_begin(order_t *order, const order_member_t *source) {
   order_fetch_t *fetch = &order->fetch;
   bool is_same = fetch->mode == FETCH_WHOLE && fetch->source == source->node && fetch->cluster == source->cluster &&
@@ -69,6 +78,7 @@ void order_fetch_begin(order_t *order, const order_member_t *source) {
     fetch->term = source->term;
     fetch->index = source->index;
     fetch->digest = source->digest;
+    fetch->apart = fetch_is_apart(order, source->node);
   }
   order_fetch_ask(order);
 }
@@ -274,7 +284,7 @@ static void fetch_take_whole(order_t *order) {
   order->stable = order->applied;
   order->absorbed = order->live ? fetch_absorbed(order) : 0;
   fetch->adopting = false;
-  order->config.sink.adopt_end(order->config.sink.context);
+  order->config.sink.adopt_end(order->config.sink.context, fetch->apart);
 }
 
 void order_fetch_absorbed(order_t *order) {

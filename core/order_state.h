@@ -117,6 +117,7 @@ typedef enum order_fetch_mode { FETCH_NONE, FETCH_ASKING, FETCH_WHOLE, FETCH_TAI
 typedef struct order_fetch {
   order_fetch_mode_t mode;
   bool whole; /* DONE: of WHOLE */
+  bool apart; /* the source was not in the view that was activated last here, which was of just half of the nodes */
   uint32_t source;
   uint64_t cluster, term, index, digest; /* what the source had told */
   uint64_t stamp;                        /* WHOLE: of the source's written state */

@@ -18,7 +18,8 @@
  *     taken for dead then. That is not so when one of P has activated a view in this life (who was known dead has died
  *     since); nor when P holds everybody who took part in the last view that any of P has heard of (the sole survivor
  *     that only restarted: whoever goes on without it must have had its promise first).
- *   - the policy is trust, everywhere.
+ *   - the policy is trust, everywhere, and one of P has its state: a node that has lost its files begins no cluster of
+ *     its own beside the one that there is.
  *   - nobody heard has a state nor promised a term, and they are a majority: a new cluster begins.
  *
  * Otherwise the view waits for a bigger one; status says how many nodes are waited for.
@@ -147,7 +148,8 @@ static bool sync_suffices(const order_view_t *view, const sync_agreed_t *agreed)
   if (heard < majority && !is_half) {
     return false;
   }
-  if (agreed->stateful >= majority || heard >= agreed->expected || (agreed->all_flags & WIRE_STATE_TRUST) != 0) {
+  bool trusts = (agreed->all_flags & WIRE_STATE_TRUST) != 0 && agreed->stateful > 0;
+  if (agreed->stateful >= majority || heard >= agreed->expected || trusts) {
     return true;
   }
   if (agreed->stateful == 0) {

@@ -29,7 +29,9 @@
   X(POSITION_BEYOND_EPOCH, "a position beyond the end of its epoch is taken for the past")    \
   X(READ_AFTER_LEASE, "a read is served after the lease")                                     \
   X(OLD_EPOCH_ACCEPTED, "messages of an earlier epoch are taken")                             \
-  X(DONE_TWICE, "a request that comes again is done again")
+  X(DONE_TWICE, "a request that comes again is done again")                                   \
+  X(CANDIDATE_AWAITED, "a candidate that does not confirm is waited for")                     \
+  X(EPOCHS_ALIKE, "halves that both go on count epochs alike")
 
 enum planted_bug {
   PLANTED_NONE = 0,

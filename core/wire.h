@@ -101,7 +101,7 @@
   X(OP_SESSION_END, 49, WIRE_F(TOKEN_HI), "token: all its handles are closed, its memberships ended")                  \
   X(OP_OPEN, 50, WIRE_F(TOKEN_HI) | WIRE_F(NAME), "as OPEN; checkpoint: the id to use when it is made, lineage")       \
   X(OP_CLOSE, 51, WIRE_F(TOKEN_HI) | WIRE_F(HANDLE), "handle")                                                         \
-  X(OP_UNLINK, 52, WIRE_F(TOKEN_HI) | WIRE_F(NAME), "name")                                                            \
+  X(OP_UNLINK, 52, WIRE_F(NAME), "name; checkpoint: if it is this one")                                                \
   X(OP_RETENTION, 53, WIRE_F(CHECKPOINT), "checkpoint, retention_ns")                                                  \
   X(OP_ACTIVE, 54, WIRE_F(CHECKPOINT),                                                                                 \
     "checkpoint, node; epoch: where that is another one than the primary's, if it still is this")                      \
@@ -118,7 +118,8 @@
     "node is the primary of none of these any more: checkpoint, epoch")                                                \
   X(OP_CLAIM, 66, WIRE_F(NODE) | WIRE_F(ELEMENTS),                                                                     \
     "how far the node's replicas of these have come: checkpoint, epoch, seq; offset: the checkpoint's epoch")          \
-  X(OP_PRIMARY, 67, WIRE_F(CHECKPOINT) | WIRE_F(NODE) | WIRE_F(EPOCH), "checkpoint, node, epoch: it orders its log")   \
+  X(OP_PRIMARY, 67, WIRE_F(CHECKPOINT) | WIRE_F(NODE) | WIRE_F(EPOCH),                                                 \
+    "checkpoint, node, epoch: it orders its log; from_epoch: the one before, 0: epoch - 1")                            \
   X(OP_NODE_GONE, 68, WIRE_F(NODE), "node; its sessions are orphans, their roles vacant")                              \
   X(OP_NODE_END, 69, WIRE_F(NODE), "node did not come back in time: the sessions that are orphans still end")          \
   X(OP_NODE_BACK, 70, WIRE_F(NODE), "node is back: its sessions are orphans no more")                                  \

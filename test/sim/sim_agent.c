@@ -32,17 +32,19 @@ static void agent_born(sim_agent_t *agent) {
 void sim_agent_init(sim_agent_t *agent, sim_world_t *world, uint32_t index) {
   *agent = (sim_agent_t){.world = world, .index = index, .home = index % world->node_count, .start = index * 1000U};
   agent->due_ns = world->now_ns + sim_span(&world->random, SIM_MS, SIM_SECOND_NS);
+  for (uint32_t h = 0; h < SIM_HANDLES_MAX; h++) {
+    agent->handles[h].agent = agent;
+  }
 }
 
 void sim_handle_end(sim_agent_t *agent, sim_handle_t *handle) {
-  (void)agent;
   if (handle->subscriber != NULL) {
     sim_subscriber_end(handle->subscriber);
   }
   if (handle->iteration.under_way) {
     sim_table_fini(&handle->iteration.seen);
   }
-  *handle = (sim_handle_t){0};
+  *handle = (sim_handle_t){.agent = agent};
 }
 
 /* The session is over: what it had open and asked for is void. */
@@ -57,6 +59,7 @@ static void agent_forget_session(sim_agent_t *agent) {
   agent->token = (vesta_token_t){0};
   agent->number_last = 0;
   agent->finalizing = false;
+  agent->confused = false;
   agent->handles_lost = 0;
 }
 
@@ -108,6 +111,7 @@ sim_request_t *sim_agent_ask(sim_agent_t *agent, wire_message_t *message, vesta_
   *request = (sim_request_t){.number = message->number,
                              .kind = (enum wire_kind)message->kind,
                              .asked_ns = agent->world->now_ns,
+                             .sent_ns = agent->world->now_ns,
                              .wall_jumps = agent->world->wall_jumps,
                              .packet = sim_packet_encode(message, payload)};
   link_send(agent->world, agent->link, request->packet);
@@ -139,6 +143,7 @@ static void agent_connect(sim_agent_t *agent) {
   }
   agent->link = sim_link_open(world, agent, false);
   agent->state = SIM_AGENT_GREETING;
+  agent->greeted_ns = world->now_ns;
   sim_say(world, "process %" PRIu32 " connects, link %" PRIu64, agent->index, agent->link->number);
   agent_greet(agent, agent->link, WIRE_HELLO);
   agent->due_ns = INT64_MAX; /* the link brings an answer or its end */
@@ -158,6 +163,7 @@ void sim_agent_link_ended(sim_agent_t *agent, sim_link_t *link) {
     agent->callbacks_up = false;
     for (uint32_t i = 0; i < agent->in_flight_count && agent->state == SIM_AGENT_UP; i++) {
       if (agent->in_flight[i].callback) { /* its answer may have gone there */
+        agent->in_flight[i].sent_ns = world->now_ns;
         link_send(world, agent->link, agent->in_flight[i].packet);
       }
     }
@@ -195,10 +201,49 @@ static void agent_greeted(sim_agent_t *agent, const wire_message_t *reply) {
   agent->state = SIM_AGENT_UP;
   agent->due_ns = world->now_ns + sim_span(&world->random, SIM_US, world->plan.pause_ns_max);
   for (uint32_t i = 0; i < agent->in_flight_count; i++) {
+    agent->in_flight[i].sent_ns = world->now_ns;
     link_send(world, agent->link, agent->in_flight[i].packet);
   }
   if (agent->callbacks == NULL && sim_percent(&world->random, 50)) {
     agent_connect_callbacks(agent);
+  }
+}
+
+/* ---- in time ---- */
+
+static int64_t later(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Since when nothing kept a node from it. */
+static int64_t free_ns(const sim_node_t *node, int64_t since_ns, bool ordered) {
+  const sim_world_t *world = node->world;
+  since_ns = node->held_until_ns != 0 || node->node == NULL ? world->now_ns : later(since_ns, node->went_on_ns);
+  return ordered && sim_clustered(world) ? later(since_ns, node->trouble_ns) : since_ns;
+}
+
+/* Is it something that all nodes have to agree on? */
+static bool is_ordered(enum wire_kind kind) {
+  return kind != WIRE_CHANGE && kind != WIRE_READ && kind != WIRE_STATUS && kind != WIRE_ITERATE &&
+         kind != WIRE_SYNCHRONIZE && kind != WIRE_STREAM;
+}
+
+static void must_be_in_time(const sim_agent_t *agent, enum wire_kind kind, uint64_t number, int64_t sent_ns) {
+  sim_world_t *world = agent->world;
+  int64_t since_ns = free_ns(sim_home(agent), later(sent_ns, agent->stopped_until_ns), is_ordered(kind));
+  for (uint32_t i = 0; i < world->node_count && is_ordered(kind); i++) {
+    since_ns = free_ns(&world->nodes[i], since_ns, true);
+  }
+  if (world->now_ns - since_ns > SIM_LATE_NS_MAX) {
+    sim_fail(world, "LATE", "%s #%" PRIu64 " of process %" PRIu32 " has waited for %" PRId64 " ms",
+             wire_kind_name(kind), number, agent->index, (world->now_ns - since_ns) / SIM_MS);
+  }
+}
+
+void sim_agent_in_time(const sim_agent_t *agent) {
+  if (agent->state == SIM_AGENT_GREETING) {
+    must_be_in_time(agent, WIRE_HELLO, 0, agent->greeted_ns);
+  }
+  for (uint32_t i = 0; i < agent->in_flight_count && agent->state == SIM_AGENT_UP; i++) {
+    must_be_in_time(agent, agent->in_flight[i].kind, agent->in_flight[i].number, agent->in_flight[i].sent_ns);
   }
 }
 
@@ -213,6 +258,7 @@ static void agent_answered(sim_agent_t *agent, const wire_message_t *reply, vest
     return; /* answered before: it was sent again */
   }
   sim_request_t request = agent->in_flight[at];
+  must_be_in_time(agent, request.kind, request.number, request.sent_ns);
   agent->in_flight_count--;
   memmove(&agent->in_flight[at], &agent->in_flight[at + 1], (agent->in_flight_count - at) * sizeof request);
   if (request.kind == WIRE_FINALIZE && (reply->error == VESTA_OK || reply->error == VESTA_ERR_BAD_HANDLE)) {

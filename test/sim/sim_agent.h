@@ -6,6 +6,10 @@
  *
  *   DEAD --born--> AWAY --connect--> GREETING --HELLO answered--> UP --link ends--> AWAY
  *     ^--- killed, from any state
+ *
+ * Rule LATE, while everything goes wrong around it: what it asks is answered within SIM_LATE_NS_MAX of what its node could
+ * act in. That is the time since it was sent, over the link that there is, and since the node was stopped last; for what
+ * all nodes have to agree on, since one of them was stopped, away, or in no usable view.
  */
 #ifndef VESTA_TEST_SIM_AGENT_H
 #define VESTA_TEST_SIM_AGENT_H
@@ -18,6 +22,8 @@ struct sim_world;
 struct sim_subscriber;
 
 #define SIM_HANDLES_MAX 6U
+/* A node keeps a call for VESTA_CALL_LIMIT_MS until it can begin with it, and waits as long for others then. */
+#define SIM_LATE_NS_MAX (2 * (VESTA_CALL_LIMIT_MS + 1000) * INT64_C(1000000))
 
 typedef enum sim_agent_state { SIM_AGENT_DEAD, SIM_AGENT_AWAY, SIM_AGENT_GREETING, SIM_AGENT_UP } sim_agent_state_t;
 
@@ -25,10 +31,10 @@ typedef enum sim_agent_state { SIM_AGENT_DEAD, SIM_AGENT_AWAY, SIM_AGENT_GREETIN
 typedef struct sim_request {
   uint64_t number;
   enum wire_kind kind;
-  uint32_t handle; /* place in handles[] */
-  uint32_t name;   /* OPEN, UNLINK */
-  uint64_t epoch;  /* CONFIRM */
-  int64_t asked_ns;
+  uint32_t handle;           /* place in handles[] */
+  uint32_t name;             /* OPEN, UNLINK */
+  uint64_t epoch;            /* CONFIRM */
+  int64_t asked_ns, sent_ns; /* sent: the last time */
   uint64_t
       floor_seq; /* READ: what it has written itself was acknowledged so far. SYNCHRONIZE: what was committed. CONFIRM: what it
                          * has; UINT64_MAX: not all, it says */
@@ -51,6 +57,7 @@ typedef enum sim_role {
 typedef struct sim_member {
   sim_role_t role;
   uint64_t id;
+  int64_t joined_ns;
   uint32_t flags;
   uint64_t epoch;        /* of the last grant heard of, whoever got it */
   uint64_t barrier;      /* its seq, if it is ours; 0: not known */
@@ -72,6 +79,7 @@ typedef struct sim_iteration {
 } sim_iteration_t;
 
 typedef struct sim_handle {
+  struct sim_agent *agent;
   bool open;    /* known to be */
   bool closing; /* its end was asked for */
   uint64_t id, checkpoint;
@@ -100,15 +108,19 @@ typedef struct sim_agent {
   sim_request_t in_flight[VESTA_SESSION_WINDOW];
   uint32_t in_flight_count, in_flight_max;
   bool finalizing;
+  bool confused;         /* one of its handles is another one in the half that goes on: it has to begin anew */
   uint32_t handles_lost; /* opened, and there was no room to note it; or maybe opened */
   sim_handle_t handles[SIM_HANDLES_MAX];
   int64_t due_ns;
-  int64_t stopped_until_ns; /* as by SIGSTOP */
+  int64_t stopped_until_ns; /* as by SIGSTOP; past: it was */
+  int64_t greeted_ns;       /* GREETING: since then */
 } sim_agent_t;
 
 void sim_agent_init(sim_agent_t *agent, struct sim_world *world, uint32_t index);
 void sim_agent_fini(sim_agent_t *agent);
 
+/** The rule LATE. */
+void sim_agent_in_time(const sim_agent_t *agent);
 bool sim_agent_stopped(const sim_agent_t *agent);
 void sim_agent_wake(sim_agent_t *agent);
 void sim_agent_kill(sim_agent_t *agent);

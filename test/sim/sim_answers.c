@@ -195,7 +195,7 @@ void sim_oracle_answer(sim_node_t *node, const node_event_t *event, const node_a
     return;
   }
   if (asked->handle != 0 && a.handle != NULL) {
-    a.history = sim_histories_find(&node->world->histories, a.handle->checkpoint->id);
+    a.history = sim_histories_find(&node->side->histories, a.handle->checkpoint->id);
     judge_with_handle(&a);
   }
 }

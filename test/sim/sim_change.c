@@ -24,7 +24,7 @@ static change_draft_t draft_now; /* too large for the stack; one at a time */
 
 /* Of the sections that the checkpoint has; NULL: none. */
 static const sim_section_t *section_draw(sim_world_t *world, const sim_handle_t *handle) {
-  const sim_history_t *history = sim_histories_find(&world->histories, handle->checkpoint);
+  const sim_history_t *history = sim_handle_history(handle);
   if (history == NULL || history->table.count == 0) {
     return NULL;
   }
@@ -177,23 +177,28 @@ void sim_change_answered(sim_agent_t *agent, const sim_request_t *request, const
   if (reply->error == VESTA_ERR_TIMEOUT) {
     return; /* it may have been done, or be done yet */
   }
+  if (reply->error != VESTA_OK && sim_side_may_lack(agent, request->asked_ns)) {
+    return; /* it was refused in a half that was given up, maybe */
+  }
   if (reply->error != VESTA_OK) {
-    wrong = sim_ledger_refuse(&world->ledger, agent->token, request->number);
+    wrong = sim_ledger_refuse(&sim_home(agent)->side->ledger, agent->token, request->number);
     if (sim_clustered(world)) {
       sim_witness_refused(agent, agent->handles[request->handle].checkpoint, request->number);
     }
   } else {
     const sim_handle_t *handle = &agent->handles[request->handle];
-    const sim_history_t *history = sim_histories_find(&world->histories, handle->checkpoint);
-    wrong = sim_ledger_acknowledge(&world->ledger, agent->token, request->number, handle->checkpoint, reply->seq);
-    if (wrong == NULL && !sim_ledger_was_lost(&world->ledger, agent->token, request->number) &&
+    const sim_history_t *history = sim_handle_history(handle);
+    wrong = sim_ledger_acknowledge(&sim_home(agent)->side->ledger, agent->token, request->number, handle->checkpoint,
+                                   reply->seq);
+    if (wrong == NULL && !sim_ledger_was_lost(&sim_home(agent)->side->ledger, agent->token, request->number) &&
         !change_is_there(&history->records[reply->seq - 1], &asked, request->packet->payload, reply->id)) {
       wrong = "what is in the history is not what was asked for";
     }
   }
   if (wrong == NULL && reply->error == VESTA_OK) {
-    sim_history_t *history = sim_histories_find(&world->histories, agent->handles[request->handle].checkpoint);
-    bool still = reply->seq <= history->count && !sim_ledger_was_lost(&world->ledger, agent->token, request->number);
+    sim_history_t *history = sim_handle_history(&agent->handles[request->handle]);
+    bool still = reply->seq <= history->count &&
+                 !sim_ledger_was_lost(&sim_home(agent)->side->ledger, agent->token, request->number);
     if (still && reply->seq > history->acked[agent->index]) {
       history->acked[agent->index] = reply->seq;
     }

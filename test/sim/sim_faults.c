@@ -124,12 +124,6 @@ void sim_faults_draw(sim_world_t *world) {
     world->odds.crash_at_store /= 16;
     world->odds.memory /= 64;
     world->odds.disk /= 32;
-    if (world->plan.policy == ORDER_TRUST) { /* see may_kill() */
-      world->odds.crash_between = 0;
-      world->odds.crash_at_store = 0;
-      world->odds.memory = 0;
-      world->odds.disk = 0;
-    }
   }
   faults->pause_ns_max = sim_span(random, 20 * SIM_MS, 3 * SIM_SECOND_NS);
   faults->due_ns = faults->weight_sum == 0 ? INT64_MAX : world->now_ns + SIM_SECOND_NS;
@@ -210,12 +204,6 @@ static sim_node_t *node_draw(sim_world_t *world) {
   return &world->nodes[sim_clustered(world) ? sim_below(&world->random, world->node_count) : 0];
 }
 
-/* Half of two nodes that trust goes on with what it has: so the other half must have been there until now. */
-static bool may_kill(const sim_world_t *world, const sim_node_t *node) {
-  const sim_node_t *other = &world->nodes[node->id % world->node_count];
-  return world->plan.policy != ORDER_TRUST || sim_witness_is_whole(world, other);
-}
-
 /* It is surely dead, and stays so until all know. */
 static void fence(sim_world_t *world, sim_node_t *node) {
   if (node->node != NULL) {
@@ -238,12 +226,11 @@ static void haunt(sim_world_t *world, sim_node_t *node) {
 }
 
 static void strike_cluster(sim_world_t *world, fault_t fault, sim_node_t *node) {
-  bool may_split = world->plan.policy == ORDER_TRUST; /* whoever set that has seen to it that it does not happen */
-  if (fault == FAULT_CUT && !may_split) {
+  if (fault == FAULT_CUT) {
     sim_network_cut(world);
   } else if (fault == FAULT_HEAL) {
     sim_network_heal(world);
-  } else if (fault == FAULT_FLAP && !may_split) {
+  } else if (fault == FAULT_FLAP) {
     sim_group_flap(world->network.group, world->now_ns);
   } else if (fault == FAULT_BREAK) {
     sim_network_break(world);
@@ -256,11 +243,11 @@ static void strike_cluster(sim_world_t *world, fault_t fault, sim_node_t *node) 
                                                      : sim_span(&world->random, SIM_MS, 12 * SIM_SECOND_NS)));
   } else if (fault == FAULT_WIPE && sim_witness_may_wipe(node)) {
     sim_node_wipe(node);
-  } else if (fault == FAULT_FENCE && may_kill(world, node)) {
+  } else if (fault == FAULT_FENCE) {
     fence(world, node);
-  } else if (fault == FAULT_GHOST && node->node != NULL && may_kill(world, node)) {
+  } else if (fault == FAULT_GHOST && node->node != NULL) {
     haunt(world, node);
-  } else if (fault == FAULT_UPGRADE && node->node != NULL && may_kill(world, node)) {
+  } else if (fault == FAULT_UPGRADE && node->node != NULL) {
     sim_node_upgrade(node);
   }
 }
@@ -274,7 +261,7 @@ static void strike(sim_world_t *world, fault_t fault) {
     case FAULT_CUT_BY_NODE:
     case FAULT_CUT_CALLBACKS: agent_struck(world, fault); break;
     case FAULT_CRASH:
-      if (node->node != NULL && may_kill(world, node)) {
+      if (node->node != NULL) {
         sim_node_crash(node, "between two turns");
       }
       break;
@@ -283,9 +270,6 @@ static void strike(sim_world_t *world, fault_t fault) {
       break;
     case FAULT_CLOCK: clock_set(world); break;
     case FAULT_FULL:
-      if (world->plan.policy == ORDER_TRUST) {
-        break; /* it would leave the group at any time: see may_kill() */
-      }
       node->disk.full = true;
       world->faults.full_until_ns =
           world->now_ns + (world->climate == SIM_CLIMATE_FULL ? sim_between(&world->random, 100, 1500) * SIM_MS

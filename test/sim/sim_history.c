@@ -12,11 +12,41 @@
 
 sim_history_t *sim_histories_find(const sim_histories_t *histories, uint64_t id) {
   for (uint32_t i = histories->count; i > 0; i--) {
-    if (histories->items[i - 1]->id == id) {
+    if (histories->items[i - 1]->id == id && histories->items[i - 1]->half == 0) {
       return histories->items[i - 1];
     }
   }
   return NULL;
+}
+
+sim_history_t *sim_histories_of(const sim_histories_t *histories, uint64_t id, uint64_t lineage) {
+  for (uint32_t i = histories->count; i > 0; i--) {
+    if (histories->items[i - 1]->id == id && histories->items[i - 1]->lineage == lineage) {
+      return histories->items[i - 1];
+    }
+  }
+  return NULL;
+}
+
+static void histories_grow(sim_histories_t *histories) {
+  if (histories->count == histories->capacity) {
+    histories->capacity = histories->capacity == 0 ? 16 : histories->capacity * 2;
+    histories->items = sim_memory_grow(histories->items, histories->capacity * sizeof(sim_history_t *));
+  }
+}
+
+void sim_histories_keep(sim_histories_t *histories, sim_history_t *history) {
+  histories_grow(histories);
+  memmove(histories->items + 1, histories->items, histories->count * sizeof(sim_history_t *));
+  histories->items[0] = history;
+  histories->count++;
+}
+
+void sim_histories_copy(sim_histories_t *histories, const sim_histories_t *from) {
+  for (uint32_t i = 0; i < from->count; i++) {
+    histories_grow(histories);
+    histories->items[histories->count++] = sim_history_copy(from->items[i]);
+  }
 }
 
 /* The default section is there from the beginning: nobody creates it. */
@@ -50,10 +80,7 @@ sim_history_t *sim_histories_add(sim_histories_t *histories, const replica_t *re
   if (history->attributes.sections_max == 1) {
     default_section_begin(history, replica);
   }
-  if (histories->count == histories->capacity) {
-    histories->capacity = histories->capacity == 0 ? 16 : histories->capacity * 2;
-    histories->items = sim_memory_grow(histories->items, histories->capacity * sizeof(sim_history_t *));
-  }
+  histories_grow(histories);
   histories->items[histories->count++] = history;
   return history;
 }
@@ -323,6 +350,23 @@ uint64_t sim_history_sum_of(const replica_t *replica) {
   return sum;
 }
 
+/* ---- primaries ---- */
+
+uint32_t sim_history_primary(const sim_history_t *history, uint64_t epoch) {
+  for (uint64_t i = history->primary_count; i > 0; i--) {
+    if (history->primaries[i - 1].epoch == epoch) {
+      return history->primaries[i - 1].node;
+    }
+  }
+  return 0;
+}
+
+void sim_history_primary_set(sim_history_t *history, uint64_t epoch, uint32_t node) {
+  uint64_t count = history->primary_count + 1;
+  history->primaries = sim_memory_grow(history->primaries, count * sizeof *history->primaries);
+  history->primaries[history->primary_count++] = (sim_primary_t){.epoch = epoch, .node = node};
+}
+
 /* ---- ways that were left ---- */
 
 /* The state as of the records that are left: made anew from them. */
@@ -385,6 +429,138 @@ void sim_history_stray(sim_history_t *history, const replica_record_t *from, uin
   record->epoch_before = epoch_before;
   record->sum_unknown = true;
 }
+
+/* ---- two halves of a cluster ---- */
+
+static sim_record_t record_copy(const sim_record_t *from) {
+  sim_record_t record = *from;
+  record.digests = sim_memory_copy(from->digests, from->count * sizeof *from->digests);
+  record.changes = sim_memory_copy(from->changes, from->count * sizeof *from->changes);
+  for (uint32_t i = 0; i < from->count; i++) {
+    sim_change_t *change = &record.changes[i];
+    change->id = vesta_bytes(sim_memory_copy(change->id.data, change->id.size), change->id.size);
+    change->data = vesta_bytes(sim_memory_copy(change->data.data, change->data.size), change->data.size);
+  }
+  return record;
+}
+
+static void tails_copy(sim_history_t *history, const sim_tail_t *tails) {
+  sim_tail_t **end = &history->tails;
+  history->tails = NULL;
+  for (const sim_tail_t *from = tails; from != NULL; from = from->next) {
+    sim_tail_t *tail = sim_memory_get(sizeof *tail);
+    *tail = *from;
+    tail->next = NULL;
+    tail->records = NULL;
+    tail->count = 0;
+    tail->capacity = 0;
+    for (uint64_t i = 0; i < from->count; i++) {
+      *record_put(&tail->records, &tail->count, &tail->capacity) = record_copy(&from->records[i]);
+    }
+    *end = tail;
+    end = &tail->next;
+  }
+}
+
+sim_history_t *sim_history_copy(const sim_history_t *from) {
+  sim_history_t *history = sim_memory_get(sizeof *history);
+  *history = *from;
+  history->records = NULL;
+  history->count = 0;
+  history->capacity = 0;
+  for (uint64_t i = 0; i < from->count; i++) {
+    *record_put(&history->records, &history->count, &history->capacity) = record_copy(&from->records[i]);
+  }
+  history->primaries = sim_memory_copy(from->primaries, from->primary_count * sizeof *from->primaries);
+  history->table = (sim_table_t){0};
+  sim_table_init(&history->table);
+  sim_table_copy(&history->table, &from->table);
+  tails_copy(history, from->tails);
+  return history;
+}
+
+uint64_t sim_history_common(const sim_history_t *history, const sim_history_t *other) {
+  uint64_t common = 0;
+  while (common < history->count && common < other->count &&
+         history->records[common].epoch == other->records[common].epoch) {
+    common++;
+  }
+  return common;
+}
+
+static bool records_same(const sim_record_t *a, const sim_record_t *b) {
+  return a->count == b->count && a->request == b->request && vesta_token_equal(a->session, b->session) &&
+         memcmp(a->digests, b->digests, a->count * sizeof *a->digests) == 0;
+}
+
+/* Records that go on from each other become one tail. False: there is another one under the epoch and seq of one. */
+static bool join_records(sim_history_t *history, const sim_record_t *records, uint64_t count, const sim_tail_t *like) {
+  bool same = true;
+  sim_tail_t *tail = NULL;
+  for (uint64_t i = 0; i < count; i++) {
+    uint64_t seq = like->first_seq + i;
+    const sim_record_t *known = sim_history_record(history, records[i].epoch, seq);
+    if (known != NULL) {
+      same = same && (known->sum_unknown || records[i].sum_unknown || records_same(known, &records[i]));
+      tail = NULL;
+      continue;
+    }
+    if (tail == NULL) {
+      tail = tail_add(history, seq, like->lost_ns);
+      tail->half = like->half;
+      tail->shared_seq = like->shared_seq;
+    }
+    *record_put(&tail->records, &tail->count, &tail->capacity) = record_copy(&records[i]);
+  }
+  return same;
+}
+
+const char *sim_history_join(sim_history_t *history, const sim_history_t *other, uint32_t half, int64_t now_ns) {
+  sim_tail_t own = {.first_seq = 1, .lost_ns = now_ns, .half = half, .shared_seq = other->shared_seq};
+  bool same = join_records(history, other->records, other->count, &own);
+  for (const sim_tail_t *from = other->tails; from != NULL; from = from->next) {
+    same = join_records(history, from->records, from->count, from) && same;
+  }
+  for (uint64_t i = 0; i < other->primary_count; i++) {
+    const sim_primary_t *primary = &other->primaries[i];
+    uint32_t node = sim_history_primary(history, primary->epoch);
+    if (node == 0) {
+      sim_history_primary_set(history, primary->epoch, primary->node);
+    }
+    same = same && (node == 0 || node == primary->node);
+  }
+  return same ? NULL : "another operation was committed there, or by another primary, in the other half";
+}
+
+uint32_t sim_history_half(const sim_history_t *history, vesta_pos_t position) {
+  const sim_tail_t *tail = sim_history_has_still(history, position) ? NULL : history->tails;
+  while (tail != NULL && (position.seq < tail->first_seq || position.seq >= tail->first_seq + tail->count ||
+                          tail->records[position.seq - tail->first_seq].epoch != position.epoch)) {
+    tail = tail->next;
+  }
+  return tail != NULL ? tail->half : 0;
+}
+
+bool sim_history_may_resume(const sim_history_t *history, const sim_tail_t *tail) {
+  return tail->half != 0 && tail->first_seq == history->count + 1 && tail->records[0].epoch_before == history->epoch;
+}
+
+bool sim_history_resume(sim_history_t *history, uint64_t epoch, uint64_t seq) {
+  const sim_record_t *record = seq == history->count + 1 ? sim_history_record(history, epoch, seq) : NULL;
+  if (record == NULL || record->epoch_before != history->epoch || record->sum_unknown) {
+    return false;
+  }
+  sim_record_t again = record_copy(record);
+  *record_put(&history->records, &history->count, &history->capacity) = again;
+  history->epoch = epoch;
+  history->resumed_epoch = epoch;
+  for (uint32_t i = 0; i < again.count; i++) {
+    change_make(history, &again.changes[i], epoch, seq);
+  }
+  return true;
+}
+
+/* ---- ways ---- */
 
 const sim_record_t **sim_history_way(const sim_history_t *history, uint64_t epoch, uint64_t seq) {
   const sim_record_t **way = sim_memory_get((size_t)(seq + 1) * sizeof(sim_record_t *));

@@ -34,8 +34,16 @@ typedef struct sim_tail {
   struct sim_tail *next;
   uint64_t first_seq, count, capacity;
   sim_record_t *records;
-  int64_t lost_ns; /* when it was left; nobody may be told of it who asks later */
+  int64_t lost_ns;     /* when it was left; nobody may be told of it who asks later */
+  uint32_t half;       /* the node that went on with it by itself (sim_side.h); 0: none */
+  uint64_t shared_seq; /* what is not behind this was there before it did: it has to come back */
 } sim_tail_t;
+
+/* Which node orders an epoch's operations. */
+typedef struct sim_primary {
+  uint64_t epoch;
+  uint32_t node;
+} sim_primary_t;
 
 /* A replica of it, as it was seen last. */
 typedef struct sim_copy {
@@ -59,6 +67,8 @@ typedef struct sim_history {
   bool unlinked;
   int64_t retention_ns;
   bool removed;
+  bool removed_apart; /* in a half that was given up */
+  uint32_t half;      /* the node that had made it while it was by itself, and it was given up; 0: none */
   /* what the directory said last */
   bool open, dir_unlinked;
   int64_t retained_until_ns, dir_retention_ns;
@@ -78,8 +88,11 @@ typedef struct sim_history {
   sim_tail_t *tails;
   uint32_t cuts;                     /* how often something that was committed was lost */
   sim_copy_t copies[SIM_COPIES_MAX]; /* by node */
-  uint32_t *primaries;               /* by epoch */
+  sim_primary_t *primaries;
   uint64_t primary_count;
+  uint64_t resumed_epoch; /* up to this one it is of a half that was given up, and gone on with after all */
+  uint64_t
+      shared_seq; /* two halves: what was committed before this one was alone; for an asynchronous one, synchronized */
   uint64_t acked[SIM_ACKED_MAX]; /* by process: the last of its operations that it was told of */
 } sim_history_t;
 
@@ -89,6 +102,11 @@ typedef struct sim_histories {
 } sim_histories_t;
 
 sim_history_t *sim_histories_find(const sim_histories_t *histories, uint64_t id);
+/** The same, of that lineage: two halves may give different checkpoints the same id. */
+sim_history_t *sim_histories_of(const sim_histories_t *histories, uint64_t id, uint64_t lineage);
+/** Take a history over, one that is not found by its id alone any more. */
+void sim_histories_keep(sim_histories_t *histories, sim_history_t *history);
+void sim_histories_copy(sim_histories_t *histories, const sim_histories_t *from);
 /** The history of a checkpoint that is new, nothing of it taken up yet. */
 sim_history_t *sim_histories_add(sim_histories_t *histories, const replica_t *replica);
 void sim_histories_fini(sim_histories_t *histories);
@@ -113,6 +131,22 @@ uint64_t sim_history_sum_of(const replica_t *replica);
 void sim_history_cut(sim_history_t *history, uint64_t seq, int64_t now_ns);
 /** Put an operation into a tail: it is none of the history. */
 void sim_history_stray(sim_history_t *history, const replica_record_t *from, uint64_t epoch_before, int64_t now_ns);
+/** A copy of its own. */
+sim_history_t *sim_history_copy(const sim_history_t *history);
+/** The node of that epoch, 0: not known; or make it known. */
+uint32_t sim_history_primary(const sim_history_t *history, uint64_t epoch);
+void sim_history_primary_set(sim_history_t *history, uint64_t epoch, uint32_t node);
+/** All that another half's history has and this one has not becomes tails of this one.
+ *  @return NULL, or what is wrong with it */
+const char *sim_history_join(sim_history_t *history, const sim_history_t *other, uint32_t half, int64_t now_ns);
+/** How many of the first operations two histories have in common. */
+uint64_t sim_history_common(const sim_history_t *history, const sim_history_t *other);
+/** Whose half had gone on up to there, and was given up; 0: nobody's. */
+uint32_t sim_history_half(const sim_history_t *history, vesta_pos_t position);
+/** May it be gone on with that tail yet? */
+bool sim_history_may_resume(const sim_history_t *history, const sim_tail_t *tail);
+/** It goes on with the next one of a tail after all. False: no tail has one that comes next under that epoch and seq. */
+bool sim_history_resume(sim_history_t *history, uint64_t epoch, uint64_t seq);
 /** All operations that lead to this one, the first one first, `seq` of them, some of them in tails maybe; to be freed.
  *  NULL: not all are known. */
 const sim_record_t **sim_history_way(const sim_history_t *history, uint64_t epoch, uint64_t seq);

@@ -46,6 +46,40 @@ static ledger_entry_t *ledger_entry(sim_ledger_t *ledger, vesta_token_t session,
   return entry;
 }
 
+static ledger_entry_t *ledger_each(const sim_ledger_t *ledger, size_t *bucket, const ledger_entry_t *entry) {
+  table_link_t *link = table_each(&ledger->entries, bucket, entry == NULL ? NULL : &entry->link);
+  return link == NULL ? NULL : TABLE_ENTRY(link, ledger_entry_t, link);
+}
+
+void sim_ledger_copy(sim_ledger_t *ledger, const sim_ledger_t *from) {
+  size_t bucket = 0;
+  sim_ledger_init(ledger);
+  for (const ledger_entry_t *entry = NULL; (entry = ledger_each(from, &bucket, entry)) != NULL;) {
+    ledger_entry_t *copy = ledger_entry(ledger, entry->session, entry->number);
+    copy->checkpoint = entry->checkpoint;
+    copy->seq = entry->seq;
+    copy->refused = entry->refused;
+    copy->lost = entry->lost;
+  }
+}
+
+void sim_ledger_join(sim_ledger_t *ledger, const sim_ledger_t *other) {
+  size_t bucket = 0;
+  for (const ledger_entry_t *entry = NULL; (entry = ledger_each(other, &bucket, entry)) != NULL;) {
+    ledger_entry_t *here = ledger_entry(ledger, entry->session, entry->number);
+    bool same = here->seq == entry->seq && here->checkpoint == entry->checkpoint;
+    here->lost = here->lost || entry->lost || (entry->seq != 0 && !same);
+  }
+}
+
+void sim_ledger_resume(sim_ledger_t *ledger, vesta_token_t session, uint64_t number, uint64_t checkpoint,
+                       uint64_t seq) {
+  ledger_entry_t *entry = ledger_entry(ledger, session, number);
+  entry->refused = false;
+  entry->checkpoint = checkpoint;
+  entry->seq = seq;
+}
+
 const char *sim_ledger_commit(sim_ledger_t *ledger, vesta_token_t session, uint64_t number, uint64_t checkpoint,
                               uint64_t seq) {
   ledger_entry_t *entry = ledger_entry(ledger, session, number);

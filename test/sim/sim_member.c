@@ -52,7 +52,7 @@ static void member_join(sim_agent_t *agent, sim_handle_t *handle) {
                          .text = vesta_bytes("member", 6),
                          .priority = sim_below(&world->random, 3),
                          .flags = member->flags,
-                         .timeout_ns = sim_between(&world->random, 50, 2000) * SIM_MS,
+                         .timeout_ns = sim_between(&world->random, 50, world->plan.hangs ? 200 : 2000) * SIM_MS,
                          .expiry_ns = member->heartbeat_ns};
   (void)member_ask(agent, handle, &join);
 }
@@ -89,7 +89,7 @@ static void member_confirm_dirty(sim_agent_t *agent, sim_handle_t *handle) {
  * that nobody writes in between. */
 static void must_have_what_others_were_told(const sim_agent_t *agent, const sim_handle_t *handle,
                                             const sim_request_t *request) {
-  const sim_history_t *history = sim_histories_find(&agent->world->histories, handle->checkpoint);
+  const sim_history_t *history = sim_handle_history(handle);
   for (uint32_t i = 0; i < agent->world->agent_count && history->fenced_since_ns < request->asked_ns; i++) {
     uint64_t seq = history->acked[i];
     bool before =
@@ -163,8 +163,9 @@ void sim_member_turn(sim_agent_t *agent, sim_handle_t *handle) {
     bool beats = member->role == SIM_ROLE_ACTIVE && member->heartbeat_ns != 0;
     member->due_ns =
         world->now_ns + (beats ? member->heartbeat_ns / 4 : sim_span(&world->random, SIM_MS, MEMBER_NS_MAX));
-    if (sim_percent(&world->random, 10)) {
-      member->mute_until_ns = world->now_ns + sim_span(&world->random, SIM_MS, 12 * SIM_SECOND_NS);
+    if (sim_percent(&world->random, world->plan.hangs ? 25 : 10)) {
+      int64_t least_ns = world->plan.hangs ? 2 * SIM_SECOND_NS : SIM_MS;
+      member->mute_until_ns = world->now_ns + sim_span(&world->random, least_ns, 12 * SIM_SECOND_NS);
     }
     member_report(agent, handle);
     bool manual = (member->flags & WIRE_JOIN_MANUAL) != 0;
@@ -186,6 +187,7 @@ void sim_member_turn(sim_agent_t *agent, sim_handle_t *handle) {
 /* ---- what it hears ---- */
 
 static void member_granted(sim_agent_t *agent, sim_handle_t *handle, uint64_t epoch, uint64_t barrier, bool ours) {
+  sim_world_t *world = agent->world;
   sim_member_t *member = &handle->member;
   if (epoch < member->epoch || (epoch == member->epoch && !ours)) {
     return;
@@ -194,10 +196,13 @@ static void member_granted(sim_agent_t *agent, sim_handle_t *handle, uint64_t ep
     member->barrier = barrier != 0 ? barrier : epoch == member->epoch ? member->barrier : 0;
     if (epoch > member->epoch) {
       member->role = SIM_ROLE_CANDIDATE;
+      if (world->plan.hangs && !world->healing && sim_percent(&world->random, 60)) { /* just now */
+        member->mute_until_ns = world->now_ns + sim_between(&world->random, 2, 10) * SIM_SECOND_NS;
+      }
     }
   } else {
     if (member->role == SIM_ROLE_ACTIVE) {
-      sim_say(agent->world, "process %" PRIu32 " hears that it is active no longer", agent->index);
+      sim_say(world, "process %" PRIu32 " hears that it is active no longer", agent->index);
     }
     member->role = SIM_ROLE_STANDBY;
   }
@@ -218,15 +223,23 @@ static void member_joined(sim_agent_t *agent, sim_handle_t *handle, const wire_m
     member->role = first ? SIM_ROLE_NONE : member->role;
     return;
   }
-  if (reply->member == 0 || (!first && reply->member != member->id)) {
+  bool another = !first && reply->member != member->id;
+  if (reply->member == 0 || (another && !sim_side_may_end(agent, member->joined_ns))) {
     sim_fail(agent->world, "ANSWER", "a member was told of another id than its own");
   }
-  member->id = reply->member;
-  member->role = first ? SIM_ROLE_STANDBY : member->role;
+  if (first || another) {
+    member->id = reply->member;
+    member->joined_ns = agent->world->now_ns;
+    member->role = SIM_ROLE_STANDBY;
+    member->epoch = 0;
+    member->barrier = 0;
+  }
   if (reply->epoch != 0) {
     member_granted(agent, handle, reply->epoch, reply->seq, reply->state != 0);
   }
 }
+
+static bool was_given_up(const sim_handle_t *handle) { return sim_side_may_end(handle->agent, handle->opened_ns); }
 
 static void member_activated(sim_agent_t *agent, sim_handle_t *handle, uint64_t epoch) {
   sim_world_t *world = agent->world;
@@ -234,8 +247,10 @@ static void member_activated(sim_agent_t *agent, sim_handle_t *handle, uint64_t 
   for (uint32_t i = 0; i < world->agent_count; i++) {
     for (uint32_t h = 0; h < SIM_HANDLES_MAX; h++) {
       const sim_handle_t *other = &world->agents[i].handles[h];
-      if (other != handle && other->open && other->checkpoint == handle->checkpoint &&
-          other->member.role == SIM_ROLE_ACTIVE && other->member.epoch == epoch) {
+      bool same = other != handle && other->open && other->checkpoint == handle->checkpoint &&
+                  sim_home(other->agent)->side == sim_home(agent)->side && !was_given_up(other) &&
+                  !was_given_up(handle); /* of that id two halves may each have made one */
+      if (same && other->member.role == SIM_ROLE_ACTIVE && other->member.epoch == epoch) {
         sim_fail(world, "ONE-ACTIVE", "processes %" PRIu32 " and %" PRIu32 " are active in epoch %" PRIu64,
                  world->agents[i].index, agent->index, epoch);
       }

@@ -23,6 +23,16 @@ void sim_model_fini(sim_model_t *model) {
   *model = (sim_model_t){0};
 }
 
+static bool take_row(void *context, const wire_message_t *row) { return directory_restore(context, row) == VESTA_OK; }
+
+void sim_model_copy(sim_model_t *model, const sim_model_t *from) {
+  *model = *from;
+  VESTA_ASSERT(directory_new(&model->directory) == VESTA_OK);
+  VESTA_ASSERT(directory_snapshot(from->directory, take_row, model->directory));
+  model->joined = sim_memory_copy(from->joined, from->joined_count * sizeof *from->joined);
+  model->joined_capacity = from->joined_count;
+}
+
 /* ---- who may write ---- */
 
 static const sim_joined_t *joined_find(const sim_model_t *model, uint64_t checkpoint, uint64_t member) {
@@ -35,9 +45,9 @@ static const sim_joined_t *joined_find(const sim_model_t *model, uint64_t checkp
 }
 
 /* Members that are new, and which grants were confirmed. */
-static void group_note(sim_world_t *world, const directory_checkpoint_t *checkpoint) {
-  sim_model_t *model = &world->model;
-  sim_history_t *history = sim_histories_find(&world->histories, checkpoint->id);
+static void group_note(sim_side_t *side, const directory_checkpoint_t *checkpoint) {
+  sim_model_t *model = &side->model;
+  sim_history_t *history = sim_histories_find(&side->histories, checkpoint->id);
   for (const roles_member_t *member = checkpoint->group.members; member != NULL; member = member->next) {
     if (joined_find(model, checkpoint->id, member->id) != NULL) {
       continue;
@@ -80,11 +90,15 @@ static int64_t asked_ns(const sim_world_t *world, const sim_record_t *record) {
   return INT64_MIN;
 }
 
-void sim_model_written(sim_world_t *world, const sim_history_t *history, const sim_record_t *record) {
+void sim_model_written(const sim_node_t *node, const sim_history_t *history, const sim_record_t *record) {
+  sim_world_t *world = node->world;
   if (asked_ns(world, record) <= history->fenced_since_ns) {
     return; /* it was begun when there was no fence, or nobody knows */
   }
-  const sim_joined_t *granted = joined_find(&world->model, history->id, history->granted);
+  if (history->granted != 0 && history->granted_epoch <= history->resumed_epoch) {
+    return; /* by a directory that was given up: the role is granted anew */
+  }
+  const sim_joined_t *granted = joined_find(&node->side->model, history->id, history->granted);
   bool may = granted != NULL && vesta_token_equal(granted->session, record->session) &&
              history->confirmed_epoch >= history->granted_epoch;
   if (!may) {
@@ -99,12 +113,17 @@ void sim_model_written(sim_world_t *world, const sim_history_t *history, const s
 /* ---- what goes ---- */
 
 /* Somebody believes to have it open, and has every right to. */
-static const sim_agent_t *opener_of(const sim_world_t *world, uint64_t checkpoint) {
+static const sim_agent_t *opener_of(const sim_node_t *node, uint64_t checkpoint) {
+  const sim_world_t *world = node->world;
   for (uint32_t i = 0; i < world->agent_count; i++) {
     const sim_agent_t *agent = &world->agents[i];
+    if (sim_home(agent)->side != node->side && sim_side_forgets(world)) {
+      continue;
+    }
     for (uint32_t h = 0; h < SIM_HANDLES_MAX && agent->watched && !agent->finalizing; h++) {
       const sim_handle_t *handle = &agent->handles[h];
       if (handle->open && !handle->closing && handle->checkpoint == checkpoint &&
+          (sim_home(agent)->side == node->side || handle->opened_ns < world->apart_ns) &&
           !sim_witness_may_end(agent, handle->opened_ns)) {
         return agent;
       }
@@ -119,10 +138,12 @@ typedef struct before {
   int64_t retention_ns, retained_until_ns;
 } before_t;
 
-static void must_be_over(sim_world_t *world, uint64_t id, const before_t *before, const wire_message_t *op) {
-  sim_history_t *history = sim_histories_find(&world->histories, id);
+static void must_be_over(sim_node_t *node, uint64_t id, const before_t *before, const wire_message_t *op) {
+  sim_world_t *world = node->world;
+  sim_history_t *history = sim_histories_find(&node->side->histories, id);
   bool lost = op->kind == WIRE_OP_REMOVE && op->state == WIRE_REMOVE_LOST;
-  for (uint64_t seq = 1; lost && history != NULL && seq <= history->count; seq++) {
+  bool kept = history != NULL && !history->removed_apart;
+  for (uint64_t seq = 1; lost && kept && seq <= history->count; seq++) {
     if (!vesta_token_is_none(history->records[seq - 1].session)) {
       sim_fail(world, "NOTHING-LOST", "checkpoint %" PRIu64 " is forgotten, at seq=%" PRIu64, id, history->count);
     }
@@ -130,7 +151,7 @@ static void must_be_over(sim_world_t *world, uint64_t id, const before_t *before
   bool unlinked = before->unlinked || op->kind == WIRE_OP_UNLINK;
   bool at_once = before->retention_ns < RETENTION_AT_ONCE_NS;
   bool over = !before->open && before->retained_until_ns <= op->time_ns;
-  const sim_agent_t *opener = lost ? NULL : opener_of(world, id);
+  const sim_agent_t *opener = lost ? NULL : opener_of(node, id);
   if (!lost && (opener != NULL || !(unlinked || at_once || over))) {
     sim_fail(world, "RETENTION", "checkpoint %" PRIu64 " is removed too early%s by %s", id,
              opener != NULL ? ", it is open," : "", wire_kind_name(op->kind));
@@ -156,8 +177,8 @@ static void must_be_retained(sim_world_t *world, const before_t *before, const d
 
 #define NOTED_MAX 256U
 
-static void apply(sim_world_t *world, const wire_message_t *op) {
-  directory_t *directory = world->model.directory;
+static void apply(sim_node_t *node, const wire_message_t *op) {
+  directory_t *directory = node->side->model.directory;
   uint64_t ids[NOTED_MAX];
   before_t before[NOTED_MAX];
   uint32_t count = 0;
@@ -180,24 +201,22 @@ static void apply(sim_world_t *world, const wire_message_t *op) {
   for (uint32_t i = 0; i < count; i++) {
     const directory_checkpoint_t *checkpoint = directory_checkpoint(directory, ids[i]);
     if (checkpoint == NULL) {
-      must_be_over(world, ids[i], &before[i], op);
+      must_be_over(node, ids[i], &before[i], op);
     } else {
-      must_be_retained(world, &before[i], checkpoint, op);
+      must_be_retained(node->world, &before[i], checkpoint, op);
     }
   }
   bucket = 0;
   for (directory_checkpoint_t *c = NULL; (c = directory_each(directory, &bucket, c)) != NULL;) {
     c->touched = false;
     c->next = NULL;
-    group_note(world, c);
+    group_note(node->side, c);
   }
 }
 
-static bool take_row(void *context, const wire_message_t *row) { return directory_restore(context, row) == VESTA_OK; }
-
 /* Nobody has what was ordered in between any more: from anew. */
 static void adopt(sim_node_t *node, uint64_t applied) {
-  sim_model_t *model = &node->world->model;
+  sim_model_t *model = &node->side->model;
   directory_destroy(&model->directory);
   VESTA_ASSERT(directory_new(&model->directory) == VESTA_OK);
   VESTA_ASSERT(directory_snapshot(node->node->directory, take_row, model->directory));
@@ -205,7 +224,7 @@ static void adopt(sim_node_t *node, uint64_t applied) {
 }
 
 void sim_model_step(sim_node_t *node) {
-  sim_model_t *model = &node->world->model;
+  sim_model_t *model = &node->side->model;
   const order_t *order = node->node->cluster->order;
   uint64_t applied = order_stable(order);
   if (applied <= model->applied) {
@@ -217,7 +236,7 @@ void sim_model_step(sim_node_t *node) {
   }
   while (model->applied < applied) {
     model->applied++;
-    apply(node->world, order_history_at(order->history, model->applied)->message);
+    apply(node, order_history_at(order->history, model->applied)->message);
   }
 }
 
@@ -229,7 +248,7 @@ static bool rows_take(void *context, const wire_message_t *row) {
 }
 
 void sim_model_compare(sim_node_t *node) {
-  sim_model_t *model = &node->world->model;
+  sim_model_t *model = &node->side->model;
   if (order_stable(node->node->cluster->order) != model->applied) {
     return;
   }

@@ -33,6 +33,7 @@ typedef struct sim_model {
 
 void sim_model_init(sim_model_t *model);
 void sim_model_fini(sim_model_t *model);
+void sim_model_copy(sim_model_t *model, const sim_model_t *from);
 
 /** A step was made. */
 void sim_model_step(sim_node_t *node);
@@ -42,6 +43,6 @@ void sim_model_compare(sim_node_t *node);
 void sim_model_fenced(const struct sim_world *world, const directory_checkpoint_t *checkpoint,
                       struct sim_history *history);
 /** A record was taken up into a history: might its session write? */
-void sim_model_written(struct sim_world *world, const struct sim_history *history, const struct sim_record *record);
+void sim_model_written(const sim_node_t *node, const struct sim_history *history, const struct sim_record *record);
 
 #endif

@@ -29,10 +29,10 @@ void sim_network_init(sim_world_t *world) {
                                .detect_ns_max = sim_span(random, SIM_MS, SIM_SECOND_NS),
                                .news_ns_max = sim_span(random, 0, 200 * SIM_MS),
                                .busy = sim_percent(random, 50) ? 0 : 100000,
-                               .alone = sim_percent(random, 50) || world->plan.policy == ORDER_TRUST ? 0 : 300000,
+                               .alone = sim_percent(random, 50) ? 0 : 300000,
                                .flicker = sim_percent(random, 50) ? 0 : 100000,
                                .early = sim_percent(random, 50) ? 0 : 300000};
-  if (world->climate == SIM_CLIMATE_SPLITS && world->plan.policy != ORDER_TRUST) {
+  if (world->climate == SIM_CLIMATE_SPLITS) {
     config.news_ns_max = sim_span(random, 10 * SIM_MS, SIM_SECOND_NS);
     config.alone = 300000;
   }

@@ -11,6 +11,7 @@
 #include "core/node_cluster.h"
 #include "test/sim/sim_memory.h"
 #include "test/sim/sim_oracle.h"
+#include "test/sim/sim_side.h"
 #include "test/sim/sim_views.h"
 #include "test/sim/sim_witness.h"
 #include "test/sim/sim_world.h"
@@ -21,6 +22,7 @@
 void sim_node_init(sim_node_t *node, sim_world_t *world, uint32_t id) {
   *node = (sim_node_t){.world = world,
                        .id = id,
+                       .side = node->side,
                        .start_ns = world->now_ns,
                        .rewrite_ns = INT64_MAX,
                        .join_ns = INT64_MAX,
@@ -40,6 +42,7 @@ static void node_stop(sim_node_t *node) {
   sim_pipe_clear(&node->queue);
   node->quorate = (order_ring_t){0};
   node->known_dead = 0;
+  node->fetched = 0;
   memset(node->watches, 0, sizeof node->watches);
   sim_disk_let_go(&node->disk);
 }
@@ -84,7 +87,7 @@ static void node_emit(void *context, const uint8_t topic[NOTIFY_TOPIC_BYTES], ve
   vesta_err_t err = wire_decode(node->emitted, head.data, head.size, &message);
   VESTA_ASSERT(err == VESTA_OK);
   bool gone = message.kind == WIRE_BEACON && (message.state & WIRE_BEACON_GONE) != 0;
-  const sim_history_t *history = sim_histories_find(&node->world->histories, message.checkpoint);
+  const sim_history_t *history = sim_histories_find(&node->side->histories, message.checkpoint);
   if (gone && !node->removes && sim_clustered(node->world) && history != NULL && !history->removed) {
     sim_fail(node->world, "STREAM-GONE", "node %" PRIu32 " says that checkpoint %" PRIu64 " is gone, and is wrong",
              node->id, message.checkpoint);
@@ -133,7 +136,7 @@ static vesta_err_t node_parts_new(sim_node_t *node) {
 /* Sockets of subscribers on other machines find a node again when it starts, whatever it has lost. Nothing is delivered
  * to them here: it is what the node says to them that is judged. */
 static void node_find_again(sim_node_t *node) {
-  const sim_histories_t *histories = &node->world->histories;
+  const sim_histories_t *histories = &node->side->histories;
   for (uint32_t i = 0; i < histories->count; i++) {
     uint8_t message[1 + NOTIFY_TOPIC_BYTES] = {1};
     notify_topic(message + 1, NOTIFY_CLASS_DATA, histories->items[i]->id);
@@ -260,7 +263,9 @@ static void act(sim_node_t *node, const node_action_t *action) {
       node->removes = false;
       break;
     case NODE_ACTION_MULTICAST: sim_network_multicast(node, action->message); break;
-    case NODE_ACTION_JOURNAL: node->journal_broken |= sim_disk_append(&node->disk, action->message) != VESTA_OK; break;
+    case NODE_ACTION_JOURNAL: /* not behind a gap */
+      node->journal_broken = node->journal_broken || sim_disk_append(&node->disk, action->message) != VESTA_OK;
+      break;
     case NODE_ACTION_REWRITE:
       node->journal_broken |= node->disk.full;
       if (!node->journal_broken) {
@@ -352,6 +357,7 @@ static bool node_make_step(sim_node_t *node, node_event_t *event) {
     node_hook(node, NULL);
   }
   if (sim_clustered(world)) {
+    sim_side_step(node);
     sim_views_step(node);
     sim_witness_step(node, event, &actions);
   } else {
@@ -442,11 +448,13 @@ static void node_start_up(sim_node_t *node) {
     return;
   }
   sim_say(world, "node %" PRIu32 " starts", node->id);
+  node->went_on_ns = world->now_ns;
   node->rewrite_ns = world->now_ns + sim_span(&world->random, SIM_MS, REWRITE_NS_MAX);
   node->swept = false;
   node_sweep(node);
   node->journal_broken = false;
   if (sim_clustered(world)) {
+    sim_side_started(node);
     sim_witness_started(node);
     sim_network_node_up(node);
     publisher_quorum(node->publisher, node_has_quorum(node->node), node_find_replica, node);
@@ -667,6 +675,7 @@ void sim_node_hold(sim_node_t *node, int64_t until_ns) {
 
 void sim_node_go_on(sim_node_t *node) {
   node->held_until_ns = 0;
+  node->went_on_ns = node->world->now_ns;
   node->trouble_ns = node->world->now_ns;
   sim_group_hold(node->world->network.group, node->id, false);
 }
@@ -688,6 +697,7 @@ void sim_node_wipe(sim_node_t *node) {
   sim_disk_fini(&node->disk);
   sim_disk_init(&node->disk, &world->random, &world->story);
   node->blank = true;
+  node->wiped_ns = world->now_ns;
   for (uint32_t i = 0; i < world->agent_count; i++) {
     if (sim_home(&world->agents[i]) == node) {
       sim_agent_kill(&world->agents[i]);

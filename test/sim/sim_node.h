@@ -26,9 +26,17 @@ typedef struct sim_watch {
   int64_t gone_ns; /* when its death is noticed; INT64_MAX: it lives */
 } sim_watch_t;
 
+/* What was done on a node between then is no more: its half was given up (sim_side.h). */
+typedef struct sim_given_up {
+  int64_t from_ns, to_ns;
+} sim_given_up_t;
+
+#define SIM_GIVEN_UP_MAX 16U
+
 typedef struct sim_node {
   struct sim_world *world;
   uint32_t id;
+  struct sim_side *side; /* what is known of the cluster that it is in */
   sim_disk_t disk;
   node_t *node; /* NULL: not running */
   publisher_t *publisher;
@@ -47,6 +55,7 @@ typedef struct sim_node {
   /* of a cluster */
   uint64_t incarnations;
   int64_t held_until_ns; /* stopped as by SIGSTOP */
+  int64_t went_on_ns;    /* when it was not any more, or started */
   int64_t join_ns;       /* when it joins the group; INT64_MAX: it is in it, or not up */
   int64_t busy_ns;       /* when what the group did not take is tried again; INT64_MAX: there is none */
   sim_pipe_t outbox;     /* to the group */
@@ -58,7 +67,13 @@ typedef struct sim_node {
   bool blank;            /* it has lost its files, and was in no activated view since */
   int64_t usable_ns;     /* when it was in a usable view last */
   int64_t trouble_ns;    /* when it was down, stopped, or in no usable view last */
-  int64_t away_long_ns;  /* when it was back from a time without that was longer than the grace */
+  struct sim_side *left; /* the half that it has given up, until that is in its journal */
+  bool alone;            /* two that trust: it has gone on by itself, and was not in a view with the other since */
+  sim_given_up_t given_up[SIM_GIVEN_UP_MAX]; /* the last times that its half was */
+  uint32_t given_up_count;                   /* of all */
+  uint64_t fetched;                          /* times that it has taken the state of the other, in this life */
+  int64_t wiped_ns;
+  int64_t away_long_ns; /* when it was back from a time without that was longer than the grace */
 } sim_node_t;
 
 void sim_node_init(sim_node_t *node, struct sim_world *world, uint32_t id);

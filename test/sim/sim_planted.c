@@ -42,6 +42,8 @@ static const struct {
     SIM_BUG(OLD_EPOCH_ACCEPTED, "accept an old epoch", 3, 300, " ITS-PRIMARY "),
     SIM_BUG(DONE_TWICE, "skip the de-duplication of requests", 3, 50, " ONCE "),
     SIM_BUG(ORDER_GHOST_COUNTED, "count a ghost member", 3, 300, " QUORUM "),
+    SIM_BUG(CANDIDATE_AWAITED, "wait for a candidate that does not confirm", 3, 200, " PASSED-OVER "),
+    SIM_BUG(EPOCHS_ALIKE, "count epochs alike in halves that both go on", 2, 100, " SAME-HISTORY "),
 #undef SIM_BUG
 };
 

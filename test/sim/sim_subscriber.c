@@ -58,7 +58,7 @@ void sim_subscriber_begin(sim_agent_t *agent, sim_handle_t *handle, const wire_m
   while (at < SIM_SUBSCRIBERS_MAX && world->subscribers[at].agent != NULL) {
     at++;
   }
-  sim_history_t *history = sim_histories_find(&world->histories, reply->checkpoint);
+  sim_history_t *history = sim_histories_find(&sim_home(agent)->side->histories, reply->checkpoint);
   if (at == SIM_SUBSCRIBERS_MAX || history == NULL) {
     return;
   }

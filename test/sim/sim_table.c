@@ -166,5 +166,10 @@ void sim_table_copy(sim_table_t *table, const sim_table_t *from) {
                            .time_ns = section->time_ns};
     sim_section_t *put = NULL;
     (void)sim_table_apply(table, &change, &put);
+    put->epoch = section->epoch;
+    put->seq = section->seq;
+    put->created_seq = section->created_seq;
+    put->expiry_seq = section->expiry_seq;
+    put->slot = section->slot;
   }
 }

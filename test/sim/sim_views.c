@@ -19,6 +19,11 @@ void sim_views_fini(sim_views_t *views) {
   *views = (sim_views_t){0};
 }
 
+void sim_views_copy(sim_views_t *views, const sim_views_t *from) {
+  *views = *from;
+  views->digests = sim_memory_copy(from->digests, from->count * sizeof *from->digests);
+}
+
 /* ---- quorum ---- */
 
 static void must_have_quorum(const sim_node_t *node) {
@@ -46,7 +51,7 @@ static void must_have_quorum(const sim_node_t *node) {
 
 static void must_agree(sim_node_t *node) {
   sim_world_t *world = node->world;
-  sim_views_t *views = &world->views;
+  sim_views_t *views = &node->side->views;
   const order_t *order = node->node->cluster->order;
   uint64_t applied = order_stable(order);
   if (applied >= views->count) {

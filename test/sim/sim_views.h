@@ -22,6 +22,7 @@ typedef struct sim_views {
 } sim_views_t;
 
 void sim_views_fini(sim_views_t *views);
+void sim_views_copy(sim_views_t *views, const sim_views_t *from);
 
 /** A step was made. */
 void sim_views_step(sim_node_t *node);

@@ -27,8 +27,8 @@ static void take(sim_world_t *world, const sim_node_t *node, sim_history_t *hist
   if (vesta_token_is_none(record->session)) {
     return;
   }
-  sim_model_written(world, history, record);
-  wrong = sim_ledger_commit(&world->ledger, record->session, record->request, history->id, history->count);
+  sim_model_written(node, history, record);
+  wrong = sim_ledger_commit(&node->side->ledger, record->session, record->request, history->id, history->count);
   if (wrong != NULL) {
     sim_fail(world, "ONCE", "%s: node %" PRIu32 " checkpoint %" PRIu64 " seq=%" PRIu64 " #%" PRIu64, wrong, node->id,
              history->id, history->count, record->request);
@@ -37,7 +37,7 @@ static void take(sim_world_t *world, const sim_node_t *node, sim_history_t *hist
 
 /* A node that has been up, in the same usable view as this one, and free to act, since before that time. */
 static bool was_there(const sim_node_t *node, const sim_node_t *with, int64_t since_ns) {
-  return node->node != NULL && node->held_until_ns == 0 && node->trouble_ns < since_ns &&
+  return node->node != NULL && node->side == with->side && node->held_until_ns == 0 && node->trouble_ns < since_ns &&
          order_usable(node->node->cluster->order) &&
          order_term(node->node->cluster->order) == order_term(with->node->cluster->order);
 }
@@ -68,6 +68,18 @@ static void may_lose(sim_world_t *world, const sim_node_t *node, const directory
   }
 }
 
+/* What a half had gone on with that was given up is gone on with after all: its replica is the best that there is. */
+static bool resume(const sim_node_t *node, sim_history_t *history, const replica_t *replica, uint64_t before) {
+  while (history->count + 1 < before &&
+         sim_history_resume(history, replica_epoch_of(replica, history->count + 1), history->count + 1)) {
+    const sim_record_t *record = &history->records[history->count - 1];
+    if (!vesta_token_is_none(record->session)) {
+      sim_ledger_resume(&node->side->ledger, record->session, record->request, history->id, history->count);
+    }
+  }
+  return history->count + 1 == before;
+}
+
 /* Its primary goes on from an earlier place. */
 static void go_back(sim_world_t *world, const sim_node_t *node, const directory_checkpoint_t *checkpoint,
                     sim_history_t *history, uint64_t seq) {
@@ -75,6 +87,9 @@ static void go_back(sim_world_t *world, const sim_node_t *node, const directory_
   uint64_t back = seq - 1;
   while (back > 0 && (back > history->count || replica_epoch_of(replica, back) != history->records[back - 1].epoch)) {
     back--;
+  }
+  if (back == history->count && resume(node, history, replica, seq)) {
+    return;
   }
   if (history->synchronous) {
     sim_fail(world, "NOTHING-LOST",
@@ -87,7 +102,7 @@ static void go_back(sim_world_t *world, const sim_node_t *node, const directory_
   for (uint64_t lost = back; lost < history->count; lost++) {
     const sim_record_t *record = &history->records[lost];
     if (!vesta_token_is_none(record->session)) {
-      sim_ledger_lose(&world->ledger, record->session, record->request);
+      sim_ledger_lose(&node->side->ledger, record->session, record->request);
     }
   }
   sim_history_cut(history, back, world->now_ns);
@@ -120,7 +135,7 @@ static void follow_one(sim_node_t *node, const directory_checkpoint_t *checkpoin
     sim_history_stray(history, from, from->seq == 1 ? 1 : replica_epoch_of(replica, from->seq - 1), world->now_ns);
     return;
   }
-  if (history->synchronous && !leads) {
+  if (history->synchronous && !leads && !sim_side_other_has(node, history, from)) {
     sim_fail(world, "FIRST",
              "checkpoint %" PRIu64 " epoch=%" PRIu64 " seq=%" PRIu64 " is committed by node %" PRIu32
              ", which is not its primary, and by nobody else",
@@ -170,6 +185,11 @@ static void follow(sim_node_t *node, const directory_checkpoint_t *checkpoint, s
                " and holds something else",
                history->id, node->id, status.committed.seq);
     }
+  }
+  uint32_t half = sim_history_half(history, status.committed);
+  bool only = checkpoint->primary == node->id && world->healing && checkpoint->replica_count == 1;
+  if (half != 0 && (half != node->id || only)) { /* others have it now, or never will */
+    (void)resume(node, history, replica, status.committed.seq + 1);
   }
   *copy = (sim_copy_t){.replica = replica,
                        .at = status.committed,
@@ -230,28 +250,25 @@ static void one_primary(sim_node_t *node, const directory_checkpoint_t *checkpoi
     }
     return;
   }
-  if (epoch >= history->primary_count) {
-    history->primaries = sim_memory_grow(history->primaries, (epoch + 1) * 2 * sizeof *history->primaries);
-    while (history->primary_count < (epoch + 1) * 2) {
-      history->primaries[history->primary_count++] = 0;
-    }
-  }
-  if (history->primaries[epoch] == 0) {
+  uint32_t known = sim_history_primary(history, epoch);
+  if (known == 0) {
     const directory_replica_t *replica = directory_replica(checkpoint, checkpoint->primary);
     if (replica == NULL || replica->state != WIRE_REPLICA_IN_SYNC) {
       sim_fail(node->world, "IN-SYNC",
                "checkpoint %" PRIu64 ": node %" PRIu32 " is primary of epoch=%" PRIu64 " and not in sync", history->id,
                checkpoint->primary, epoch);
     }
-    history->primaries[epoch] = checkpoint->primary;
-    history->vacant_ns = history->vacant_epoch + 1 == epoch ? history->vacant_ns : 0;
+    bool vacant =
+        history->primary_count > 0 && history->vacant_epoch >= history->primaries[history->primary_count - 1].epoch;
+    history->vacant_ns = vacant ? history->vacant_ns : 0;
+    sim_history_primary_set(history, epoch, checkpoint->primary);
     sim_say(node->world, "node %" PRIu32 " is primary of checkpoint=%" PRIu64 " in epoch=%" PRIu64, checkpoint->primary,
             history->id, epoch);
-  } else if (history->primaries[epoch] != checkpoint->primary) {
+  } else if (known != checkpoint->primary) {
     sim_fail(node->world, "ONE-PRIMARY",
              "checkpoint %" PRIu64 " epoch=%" PRIu64 ": node %" PRIu32 " for node %" PRIu32 ", node %" PRIu32
              " was known before",
-             history->id, epoch, checkpoint->primary, node->id, history->primaries[epoch]);
+             history->id, epoch, checkpoint->primary, node->id, known);
   }
 }
 
@@ -260,7 +277,7 @@ static void must_be_its_primarys(sim_node_t *node, const node_event_t *event) {
   bool is_log = event->kind == NODE_EVENT_PEER && event->message->kind == WIRE_PEER_LOG;
   const directory_checkpoint_t *checkpoint =
       is_log ? directory_checkpoint(node->node->directory, event->message->checkpoint) : NULL;
-  sim_history_t *history = checkpoint == NULL ? NULL : sim_histories_find(&node->world->histories, checkpoint->id);
+  sim_history_t *history = checkpoint == NULL ? NULL : sim_histories_find(&node->side->histories, checkpoint->id);
   if (history == NULL || checkpoint->local == NULL ||
       (checkpoint->primary == event->node && checkpoint->epoch == event->message->epoch)) {
     return;
@@ -314,9 +331,9 @@ static void look(sim_node_t *node) {
   size_t bucket = 0;
   directory_checkpoint_t *checkpoint = NULL;
   while ((checkpoint = directory_each(node->node->directory, &bucket, checkpoint)) != NULL) {
-    sim_history_t *history = sim_histories_find(&world->histories, checkpoint->id);
+    sim_history_t *history = sim_histories_find(&node->side->histories, checkpoint->id);
     if (history == NULL && checkpoint->local != NULL) {
-      history = sim_histories_add(&world->histories, checkpoint->local->replica);
+      history = sim_histories_add(&node->side->histories, checkpoint->local->replica);
     }
     if (history == NULL) {
       continue;
@@ -338,7 +355,9 @@ static void look(sim_node_t *node) {
       must_be_passed_over_in_time(node, checkpoint, history);
     }
     for (uint32_t i = 0; i < world->node_count && history->count > count; i++) {
-      must_have_all_that_is_read(&world->nodes[i], history);
+      if (world->nodes[i].side == node->side) {
+        must_have_all_that_is_read(&world->nodes[i], history);
+      }
     }
   }
 }
@@ -363,7 +382,7 @@ static void must_have_all_that_was_read(sim_node_t *node, const node_event_t *ev
               (asked->kind == WIRE_READ || asked->kind == WIRE_STATUS || asked->kind == WIRE_ITERATE);
   const directory_handle_t *handle = asks ? directory_handle(node->node->directory, asked->handle) : NULL;
   const sim_history_t *history =
-      handle == NULL ? NULL : sim_histories_find(&node->world->histories, handle->checkpoint->id);
+      handle == NULL ? NULL : sim_histories_find(&node->side->histories, handle->checkpoint->id);
   for (uint32_t i = 0; history != NULL && i < actions->count; i++) {
     const node_action_t *action = &actions->items[i];
     bool answers = (action->kind == NODE_ACTION_SEND || action->kind == NODE_ACTION_PEER) &&
@@ -386,16 +405,18 @@ void sim_witness_step(sim_node_t *node, const node_event_t *event, const node_ac
 }
 
 void sim_witness_started(sim_node_t *node) {
-  sim_world_t *world = node->world;
-  for (uint32_t i = 0; i < world->histories.count; i++) {
-    sim_copy_t *copy = &world->histories.items[i]->copies[node->id - 1];
+  for (uint32_t i = 0; i < node->side->histories.count; i++) {
+    sim_copy_t *copy = &node->side->histories.items[i]->copies[node->id - 1];
     *copy = (sim_copy_t){.leads = copy->leads}; /* what it committed last nobody has seen */
   }
   look(node);
 }
 
 void sim_witness_diverged(sim_node_t *node, uint64_t checkpoint) {
-  const sim_history_t *history = sim_histories_find(&node->world->histories, checkpoint);
+  if (node->given_up_count != 0) {
+    return; /* what it had gone on with by itself: sim_sides_rest() */
+  }
+  const sim_history_t *history = sim_histories_find(&node->side->histories, checkpoint);
   if (history != NULL && history->synchronous) {
     sim_fail(node->world, "NOTHING-LOST", "checkpoint %" PRIu64 " is synchronous and node %" PRIu32 " has diverged",
              checkpoint, node->id);
@@ -403,7 +424,7 @@ void sim_witness_diverged(sim_node_t *node, uint64_t checkpoint) {
 }
 
 void sim_witness_synchronized(sim_agent_t *agent, const sim_request_t *request) {
-  sim_history_t *history = sim_histories_find(&agent->world->histories, agent->handles[request->handle].checkpoint);
+  sim_history_t *history = sim_handle_history(&agent->handles[request->handle]);
   if (history != NULL && request->cuts == history->cuts && request->floor_seq > history->synchronized_seq) {
     history->synchronized_seq = request->floor_seq;
   }
@@ -413,7 +434,8 @@ bool sim_witness_may_end(const sim_agent_t *agent, int64_t since_ns) {
   const sim_world_t *world = agent->world;
   const sim_node_t *home = sim_home(agent);
   bool away = world->now_ns - home->usable_ns + GRACE_SLACK_NS > world->plan.session_grace_ns;
-  return sim_clustered(world) && (agent->finalizing || away || since_ns <= home->away_long_ns);
+  return sim_clustered(world) && (agent->finalizing || agent->confused || away || since_ns <= home->away_long_ns ||
+                                  sim_side_may_end(agent, since_ns));
 }
 
 /* ---- the whole ---- */
@@ -423,7 +445,7 @@ void sim_witness_compare(sim_node_t *node) {
   size_t bucket = 0;
   directory_checkpoint_t *checkpoint = NULL;
   while ((checkpoint = directory_each(node->node->directory, &bucket, checkpoint)) != NULL) {
-    const sim_history_t *history = sim_histories_find(&world->histories, checkpoint->id);
+    const sim_history_t *history = sim_histories_find(&node->side->histories, checkpoint->id);
     if (history == NULL || checkpoint->local == NULL) {
       continue;
     }
@@ -446,7 +468,7 @@ static uint32_t replicas_wanted(const sim_world_t *world, const directory_checkp
 }
 
 static const char *checkpoint_restless(sim_world_t *world, const directory_checkpoint_t *checkpoint) {
-  const sim_history_t *history = sim_histories_find(&world->histories, checkpoint->id);
+  const sim_history_t *history = sim_histories_find(&world->nodes[0].side->histories, checkpoint->id);
   if (history == NULL) {
     return sim_restless(world, "nobody has seen checkpoint %" PRIu64, checkpoint->id);
   }
@@ -478,9 +500,11 @@ static const char *checkpoint_restless(sim_world_t *world, const directory_check
     }
     if (status.committed.epoch != checkpoint->epoch || status.unlinked != checkpoint->unlinked ||
         status.retention_ns != checkpoint->attributes.retention_ns) {
-      return sim_restless(
-          world, "node %" PRIu32 ": the epoch, retention or name of checkpoint %" PRIu64 " is not the directory's",
-          i + 1, checkpoint->id);
+      return sim_restless(world,
+                          "node %" PRIu32 ": epoch %" PRIu64 ", retention %" PRId64 " or name of checkpoint %" PRIu64
+                          " is not the directory's, epoch %" PRIu64 ", retention %" PRId64,
+                          i + 1, status.committed.epoch, status.retention_ns, checkpoint->id, checkpoint->epoch,
+                          checkpoint->attributes.retention_ns);
     }
     if (status.corrupted_count != 0) {
       return sim_restless(world, "node %" PRIu32 " has corrupted sections of checkpoint %" PRIu64, i + 1,
@@ -513,14 +537,15 @@ const char *sim_witness_restless(sim_world_t *world) {
 }
 
 void sim_witness_rest(sim_world_t *world) {
-  sim_oracle_handles(world, world->model.directory);
+  sim_sides_rest(world);
+  sim_oracle_handles(world, world->nodes[0].side->model.directory);
   for (uint32_t i = 0; i < world->node_count; i++) {
     sim_node_t *node = &world->nodes[i];
     sim_witness_compare(node);
     size_t bucket = 0;
     directory_checkpoint_t *checkpoint = NULL;
     while ((checkpoint = directory_each(node->node->directory, &bucket, checkpoint)) != NULL) {
-      const sim_history_t *history = sim_histories_find(&world->histories, checkpoint->id);
+      const sim_history_t *history = sim_histories_find(&node->side->histories, checkpoint->id);
       bool waited = directory_checkpoint(sim_world_directory(world), checkpoint->id) != NULL &&
                     checkpoint->local != NULL && directory_replica(checkpoint, node->id) != NULL;
       const char *differs = !waited ? NULL : sim_history_compare(history, checkpoint->local->replica);
@@ -531,19 +556,10 @@ void sim_witness_rest(sim_world_t *world) {
   }
 }
 
-bool sim_witness_is_whole(const sim_world_t *world, const sim_node_t *node) {
-  uint32_t count = 0;
-  if (node->node == NULL || !order_usable(node->node->cluster->order)) {
-    return false;
-  }
-  (void)order_participants(node->node->cluster->order, &count);
-  return count == world->node_count;
-}
-
 /* Does that node hold all that was ever committed? */
 static bool node_has_all(const sim_world_t *world, uint32_t id, uint64_t checkpoint) {
   const sim_node_t *node = &world->nodes[id - 1];
-  const sim_history_t *history = sim_histories_find(&world->histories, checkpoint);
+  const sim_history_t *history = sim_histories_find(&node->side->histories, checkpoint);
   const directory_checkpoint_t *there =
       node->node == NULL ? NULL : directory_checkpoint(node->node->directory, checkpoint);
   return history != NULL && there != NULL && there->local != NULL && has_all(there, history);
@@ -576,7 +592,7 @@ bool sim_witness_may_wipe(const sim_node_t *node) {
 
 void sim_witness_refused(sim_agent_t *agent, uint64_t id, uint64_t request) {
   sim_world_t *world = agent->world;
-  const directory_t *directory = sim_world_directory(world);
+  const directory_t *directory = sim_sides_apart(world) ? NULL : sim_world_directory(world);
   const directory_checkpoint_t *checkpoint = directory == NULL ? NULL : directory_checkpoint(directory, id);
   for (uint32_t r = 0; checkpoint != NULL && r < checkpoint->replica_count; r++) {
     const sim_node_t *node = &world->nodes[checkpoint->replicas[r].node - 1];
@@ -662,7 +678,7 @@ void sim_witness_read(sim_agent_t *agent, const sim_request_t *request, const wi
                       vesta_bytes_t payload) {
   sim_world_t *world = agent->world;
   const sim_handle_t *handle = &agent->handles[request->handle];
-  const sim_history_t *history = sim_histories_find(&world->histories, handle->checkpoint);
+  const sim_history_t *history = sim_handle_history(handle);
   vesta_err_t err = (vesta_err_t)reply->error;
   if (history == NULL || (err != VESTA_OK && err != VESTA_ERR_NOT_EXIST && err != VESTA_ERR_INVALID_PARAM)) {
     return;
@@ -678,7 +694,7 @@ void sim_witness_read(sim_agent_t *agent, const sim_request_t *request, const wi
       .history = history, .asked = &asked, .reply = reply, .payload = payload, .wall_ns = sim_wall_ns(world)};
   bool fits = way_fits(&read, history->epoch, history->count, request->floor_seq);
   for (const sim_tail_t *tail = history->tails; tail != NULL && !fits; tail = tail->next) {
-    fits = request->asked_ns <= tail->lost_ns &&
+    fits = (sim_history_may_resume(history, tail) || request->asked_ns <= tail->lost_ns) &&
            way_fits(&read, tail->records[tail->count - 1].epoch, tail->first_seq + tail->count - 1, tail->first_seq);
   }
   if (!fits) {

@@ -48,9 +48,6 @@ const char *sim_witness_restless(struct sim_world *world);
 /** Everything is at rest. */
 void sim_witness_rest(struct sim_world *world);
 
-/** Is this node in a usable view with all the others? */
-bool sim_witness_is_whole(const struct sim_world *world, const struct sim_node *node);
-
 /** May the files of this node be lost? Not when it has the last copy of anything. */
 bool sim_witness_may_wipe(const struct sim_node *node);
 

@@ -92,6 +92,11 @@ void sim_plan_draw(sim_world_t *world) {
   if (sim_clustered(world)) {
     cluster_draw(world);
   }
+  if (sim_percent(&world->random, 20)) {
+    world->plan.hangs = true;
+    world->plan.burst_max = 2;
+    world->plan.pause_ns_max = sim_between(&world->random, 200, 800) * SIM_MS; /* so that there is time for it */
+  }
 }
 
 vesta_bytes_t sim_name_text(const sim_name_t *name) { return vesta_bytes(name->text, strlen(name->text)); }
@@ -107,7 +112,8 @@ static void ask_open(sim_agent_t *agent) {
   if (at == SIM_HANDLES_MAX) {
     return;
   }
-  uint32_t index = (uint32_t)sim_below(&world->random, SIM_NAMES);
+  bool of_pair = world->plan.hangs && sim_percent(&world->random, 70); /* so that there is another one to be active */
+  uint32_t index = of_pair ? 0 : (uint32_t)sim_below(&world->random, SIM_NAMES);
   const sim_name_t *name = &world->plan.names[index];
   wire_message_t open = {.kind = WIRE_OPEN, .name = sim_name_text(name), .flags = OPEN_ALL};
   if (sim_percent(&world->random, 20)) {
@@ -155,13 +161,13 @@ static void ask_read(sim_agent_t *agent, const sim_handle_t *handle) {
                          .offset = sim_percent(&world->random, 20) ? sim_below(&world->random, 64) : 0,
                          .size = 1 + sim_below(&world->random, name->attributes.section_bytes_max)};
   sim_request_t *request = sim_agent_ask(agent, &read, (vesta_bytes_t){0});
-  const sim_history_t *history = sim_histories_find(&world->histories, handle->checkpoint);
+  const sim_history_t *history = sim_handle_history(handle);
   request->handle = (uint32_t)(handle - agent->handles);
   request->floor_seq = history != NULL ? history->acked[agent->index] : 0;
 }
 
-static uint32_t history_cuts(const sim_world_t *world, const sim_handle_t *handle) {
-  const sim_history_t *history = sim_histories_find(&world->histories, handle->checkpoint);
+static uint32_t history_cuts(const sim_handle_t *handle) {
+  const sim_history_t *history = sim_handle_history(handle);
   return history != NULL ? history->cuts : 0;
 }
 
@@ -172,7 +178,7 @@ static void ask_iterate(sim_agent_t *agent, sim_handle_t *handle) {
     *iteration =
         (sim_iteration_t){.under_way = true,
                           .chosen = sim_percent(&world->random, 60) ? 5 : (uint32_t)sim_between(&world->random, 1, 5),
-                          .cuts = history_cuts(world, handle),
+                          .cuts = history_cuts(handle),
                           .wall_jumps = world->wall_jumps};
     sim_table_init(&iteration->seen);
   }
@@ -214,9 +220,9 @@ static void ask_synchronize(sim_agent_t *agent, const sim_handle_t *handle) {
   sim_request_t *request = sim_agent_ask(agent, &message, (vesta_bytes_t){0});
   request->handle = (uint32_t)(handle - agent->handles);
   request->callback = callback;
-  const sim_history_t *history = sim_histories_find(&agent->world->histories, handle->checkpoint);
+  const sim_history_t *history = sim_handle_history(handle);
   request->floor_seq = history != NULL ? history->count : 0;
-  request->cuts = history_cuts(agent->world, handle);
+  request->cuts = history_cuts(handle);
 }
 
 /* ---- turns ---- */
@@ -300,7 +306,8 @@ static void opened(sim_agent_t *agent, const sim_request_t *request, const wire_
     agent->handles_lost++; /* the close may fail */
     return;
   }
-  agent->handles[at] = (sim_handle_t){.open = true,
+  agent->handles[at] = (sim_handle_t){.agent = agent,
+                                      .open = true,
                                       .id = reply->handle,
                                       .checkpoint = reply->checkpoint,
                                       .opened_ns = agent->world->now_ns,
@@ -326,15 +333,18 @@ static void iterated(sim_agent_t *agent, sim_handle_t *handle, const wire_messag
   for (uint32_t i = 0; i < reply->element_count && reply->elements[i].slot < end; i++) {
     sim_change_t seen = {.kind = VESTA_KIND_CREATED, .id = reply->elements[i].id};
     sim_section_t *section = NULL;
-    if (sim_table_find(&iteration->seen, seen.id) != NULL) {
+    bool goes_back = world->plan.policy == ORDER_TRUST && iteration->cuts != history_cuts(handle);
+    if (sim_table_find(&iteration->seen, seen.id) != NULL && !goes_back) {
       sim_fail(world, "ANSWER", "an iteration shows a section twice");
     }
     (void)sim_table_apply(&iteration->seen, &seen, &section);
   }
-  const sim_history_t *history = sim_histories_find(&world->histories, handle->checkpoint);
+  const sim_history_t *history = sim_handle_history(handle);
   /* What was deleted and is there again, since the delete was lost with its primary, was not there all the time. */
-  bool whole =
-      over && reply->error == VESTA_OK && iteration->chosen == 5 && iteration->cuts == history_cuts(world, handle);
+  bool whole = over && reply->error == VESTA_OK && iteration->chosen == 5 && iteration->cuts == history_cuts(handle);
+  for (const sim_tail_t *tail = history == NULL ? NULL : history->tails; tail != NULL && whole; tail = tail->next) {
+    whole = !sim_history_may_resume(history, tail); /* else it may show what was left out, or not */
+  }
   if (whole && iteration->wall_jumps == world->wall_jumps) {
     for (const sim_section_t *section = history->table.first; section != NULL; section = section->next) {
       /* That it is to live longer, a replica that is a message behind may not have known. */
@@ -380,7 +390,7 @@ static sim_handle_t *handle_of(sim_agent_t *agent, const sim_request_t *request)
 }
 
 static bool handle_is_over(const sim_agent_t *agent, const sim_handle_t *handle) {
-  const sim_history_t *history = sim_histories_find(&agent->world->histories, handle->checkpoint);
+  const sim_history_t *history = sim_handle_history(handle);
   bool lost =
       sim_clustered(agent->world) && (history == NULL || history->removed); /* see sim_model.h for whether it may */
   return lost || sim_witness_may_end(agent, handle->opened_ns);

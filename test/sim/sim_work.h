@@ -26,6 +26,7 @@ typedef struct sim_plan {
   int64_t pause_ns_max; /* between two turns of an application */
   uint32_t burst_max;   /* requests of one turn */
   uint32_t handles_per_name;
+  bool hangs; /* members of groups say and do nothing, often, and for long */
   /* of a cluster */
   order_policy_t policy;
   uint32_t version_min, version_max[SIM_NODES_MAX];

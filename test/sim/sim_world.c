@@ -15,6 +15,7 @@
 #include "test/sim/sim_witness.h"
 
 #define COMPARE_STEPS 500U        /* a whole comparison each so many steps */
+#define LATE_STEPS 50U            /* likewise, a look at who waits */
 #define STANDING_STEPS_MAX 20000U /* so much may happen without the clock moving */
 #define ANSWERED_NS_MAX (10 * SIM_SECOND_NS)
 #define REST_NS_MAX (120 * SIM_SECOND_NS) /* everything has to be at rest by then, after the faults */
@@ -28,6 +29,10 @@ const directory_t *sim_world_directory(const sim_world_t *world) {
     best = node != NULL && further ? node : best;
   }
   return best != NULL ? best->directory : NULL;
+}
+
+sim_history_t *sim_handle_history(const sim_handle_t *handle) {
+  return sim_histories_find(&sim_home(handle->agent)->side->histories, handle->checkpoint);
 }
 
 /* ---- links ---- */
@@ -193,8 +198,7 @@ static void world_init(sim_world_t *world, uint64_t seed, uint32_t nodes, bool a
   world->wall_ahead_ns = 1000 * SIM_SECOND_NS;
   sim_story_begin(&world->story, seed, &world->now_ns, aloud);
   world->decoder = wire_decoder_new();
-  sim_ledger_init(&world->ledger);
-  sim_model_init(&world->model);
+  sim_sides_init(world);
   world->climate = sim_clustered(world) ? sim_climate_of(seed) : SIM_CLIMATE_NONE;
   sim_plan_draw(world);
   sim_faults_draw(world);
@@ -223,10 +227,7 @@ static void world_fini(sim_world_t *world) {
     sim_node_fini(&world->nodes[i]);
   }
   sim_network_fini(world);
-  sim_histories_fini(&world->histories);
-  sim_ledger_fini(&world->ledger);
-  sim_views_fini(&world->views);
-  sim_model_fini(&world->model);
+  sim_sides_fini(world);
   wire_decoder_destroy(&world->decoder);
 }
 
@@ -260,7 +261,9 @@ static const char *world_restless(sim_world_t *world) {
     }
     for (uint32_t h = 0; h < SIM_HANDLES_MAX; h++) {
       const sim_handle_t *handle = &agent->handles[h];
-      if (handle->open && handle->subscriber != NULL && !sim_subscriber_in_step(handle->subscriber)) {
+      bool in_step = !handle->open || handle->subscriber == NULL || agent->confused || /* it was to begin anew */
+                     sim_subscriber_in_step(handle->subscriber);
+      if (!in_step) {
         return sim_restless(world, "the subscriber of process %" PRIu32 " on checkpoint %" PRIu64 " is not in step", i,
                             handle->checkpoint);
       }
@@ -339,6 +342,9 @@ sim_result_t sim_world_run(uint64_t seed, uint32_t nodes, uint64_t steps, bool a
       stood_since = world->story.step;
     } else if (world->story.step - stood_since > STANDING_STEPS_MAX) {
       sim_fail(world, "REST", "%u steps and the clock has not moved", STANDING_STEPS_MAX);
+    }
+    for (uint32_t i = 0; i < world->agent_count && world->story.step % LATE_STEPS == 0; i++) {
+      sim_agent_in_time(&world->agents[i]);
     }
     if (world->story.step % COMPARE_STEPS == 0) {
       world_compare(world);

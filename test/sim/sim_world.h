@@ -19,15 +19,12 @@
 #include "core/directory.h"
 #include "test/sim/sim_agent.h"
 #include "test/sim/sim_faults.h"
-#include "test/sim/sim_history.h"
-#include "test/sim/sim_ledger.h"
-#include "test/sim/sim_model.h"
 #include "test/sim/sim_network.h"
 #include "test/sim/sim_node.h"
 #include "test/sim/sim_random.h"
+#include "test/sim/sim_side.h"
 #include "test/sim/sim_story.h"
 #include "test/sim/sim_subscriber.h"
-#include "test/sim/sim_views.h"
 #include "test/sim/sim_work.h"
 
 #define SIM_AGENTS_MAX 10U
@@ -55,12 +52,10 @@ typedef struct sim_world {
   uint64_t link_last;
   uint32_t pid_last;
   sim_subscriber_t subscribers[SIM_SUBSCRIBERS_MAX];
-  sim_histories_t histories;
-  sim_ledger_t ledger;
-  sim_views_t views;
-  sim_model_t model;
+  uint64_t apart_term;     /* the first term that one of them had alone */
+  int64_t apart_ns;        /* two nodes that trust: since when one of them goes on by itself (sim_side.h) */
   sim_plan_t plan;         /* what applications do in this run */
-  char restless[160];      /* what is not at rest */
+  char restless[256];      /* what is not at rest */
   wire_decoder_t *decoder; /* of what processes and subscribers receive */
 } sim_world_t;
 
@@ -74,6 +69,9 @@ static inline int64_t sim_wall_ns(const sim_world_t *world) { return world->now_
 
 /** What the node that has come furthest knows; NULL: none runs. */
 const directory_t *sim_world_directory(const sim_world_t *world);
+
+/** As the process's node knows it. */
+sim_history_t *sim_handle_history(const sim_handle_t *handle);
 
 /** Say what is not at rest, in words that live until the next. */
 const char *sim_restless(sim_world_t *world, const char *format, ...) __attribute__((format(printf, 2, 3)));

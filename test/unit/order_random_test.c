@@ -284,7 +284,8 @@ static vesta_err_t on_adopt_row(void *context, const wire_message_t *row) {
   return VESTA_OK;
 }
 
-static void on_adopt_end(void *context) {
+static void on_adopt_end(void *context, bool apart) {
+  (void)apart;
   node_t *node = context;
   assert_true(node->shadowing);
   SAY(node->world, "node %" PRIu32 " takes over a directory of %" PRIu64, node->id, node->shadow.count);

@@ -138,7 +138,8 @@ static void journal_clear(node_t *node) {
   }
 }
 
-static void on_adopt_end(void *context) {
+static void on_adopt_end(void *context, bool apart) {
+  (void)apart;
   node_t *node = context;
   memcpy(node->applied, node->shadow, sizeof node->applied);
   node->applied_count = node->shadow_count;
