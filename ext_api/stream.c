@@ -200,7 +200,8 @@ static bool stream_is_over(SaAisErrorT error) {
 static SaAisErrorT stream_renew_now(vesta_stream_t *stream) {
   stream_offer_t offer;
   SaAisErrorT error = stream_ask(stream->checkpoint, stream->remote, stream->number, STREAM_RENEW_TIMEOUT_NS, &offer);
-  if (stream->remote != NULL && error == SA_AIS_OK && offer.checkpoint != stream->id) { /* another one has its name now */
+  if (stream->remote != NULL && error == SA_AIS_OK &&
+      offer.checkpoint != stream->id) { /* another one has its name now */
     error = SA_AIS_ERR_NOT_EXIST;
   }
   if (error == SA_AIS_OK) {

@@ -108,6 +108,17 @@ static void turns_until(bool (*holds)(void)) {
 
 /* ---- sides ---- */
 
+/* A port of the loopback interface that is free now. */
+static void endpoint_choose(side_t *side) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+  socklen_t size = sizeof address;
+  int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  assert_int_equal(bind(probe, (struct sockaddr *)&address, sizeof address), 0);
+  assert_int_equal(getsockname(probe, (struct sockaddr *)&address, &size), 0);
+  (void)snprintf(side->endpoint, sizeof side->endpoint, "tcp://127.0.0.1:%d", ntohs(address.sin_port));
+  (void)close(probe);
+}
+
 static void side_begin(uint32_t id, const char *key, const char *keys) {
   char why[256];
   side_t *side = &sides[id - 1];
@@ -121,18 +132,12 @@ static void side_begin(uint32_t id, const char *key, const char *keys) {
                            .context = side,
                            .up = side_up,
                            .received = side_received};
-  assert_int_equal(peers_open(&config, loop, &side->peers, why, sizeof why), VESTA_OK);
-}
-
-/* A port of the loopback interface that is free now. */
-static void endpoint_choose(side_t *side) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
-  socklen_t size = sizeof address;
-  int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  assert_int_equal(bind(probe, (struct sockaddr *)&address, sizeof address), 0);
-  assert_int_equal(getsockname(probe, (struct sockaddr *)&address, &size), 0);
-  (void)snprintf(side->endpoint, sizeof side->endpoint, "tcp://127.0.0.1:%d", ntohs(address.sin_port));
-  (void)close(probe);
+  vesta_err_t err = peers_open(&config, loop, &side->peers, why, sizeof why);
+  for (int tries = 0; err == VESTA_ERR_NO_RESOURCES && tries < 100; tries++) { /* somebody else has it by now */
+    endpoint_choose(side);
+    err = peers_open(&config, loop, &side->peers, why, sizeof why);
+  }
+  assert_int_equal(err, VESTA_OK);
 }
 
 static void choose(void) {
