@@ -578,8 +578,11 @@ vesta_err_t node_stream_check(const node_t *node, vesta_token_t token, uint64_t 
   return node->cluster == NULL || node->cluster->caught_up ? VESTA_ERR_ACCESS : VESTA_ERR_TRY_AGAIN;
 }
 
-/* Does the replica here have what was committed, or get it as it is? Not if the primary is not heard: it may be elsewhere. */
-static bool replica_is_level(const node_t *node, const directory_checkpoint_t *checkpoint, vesta_pos_t committed) {
+/* Does this node know that nobody has committed what leads to a position ahead of its replica? The primary does. A copy is
+ * never that sure of the epoch it follows the primary in: what is committed there may be on its way. But it knows of a later
+ * epoch, unless the primary is not heard: then it may be elsewhere. */
+static bool replica_is_level(const node_t *node, const directory_checkpoint_t *checkpoint, vesta_pos_t committed,
+                             vesta_pos_t position) {
   const replicator_t *replicator = checkpoint->shared == NULL ? NULL : checkpoint->shared->replicator;
   if (replicator == NULL || !node->cluster->has_quorum) {
     return false;
@@ -587,6 +590,7 @@ static bool replica_is_level(const node_t *node, const directory_checkpoint_t *c
   return checkpoint->primary == node->config.node_id
              ? replicator_serves(replicator)
              : replicator_follows(replicator) && committed.epoch == checkpoint->epoch &&
+                   position.epoch > committed.epoch &&
                    !node_is_silent(node, checkpoint->primary, NODE_PRIMARY_SILENCE_NS);
 }
 
@@ -600,7 +604,7 @@ bool node_may_be_behind(const node_t *node, uint64_t checkpoint_id, vesta_pos_t 
   vesta_pos_t here = status.committed;
   bool ahead = position.lineage == here.lineage &&
                (position.epoch > here.epoch || (position.epoch == here.epoch && position.seq > here.seq));
-  return ahead && !replica_is_level(node, checkpoint, here);
+  return ahead && !replica_is_level(node, checkpoint, here, position);
 }
 
 bool node_caught_up(const node_t *node) { /* and has looked for the regions of all that there is */

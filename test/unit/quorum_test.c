@@ -81,14 +81,18 @@ static void what_a_node_has_not_got_to_is_of_another_history_only_where_it_can_k
   replica_status(node_replica(world.members[copy].node, id), &status);
   vesta_pos_t ahead = status.committed;
   ahead.seq++;
-  for (uint32_t i = 0; i < CLUSTER_NODES; i++) { /* all are level */
+  vesta_pos_t later = ahead;
+  later.epoch++;
+  for (uint32_t i = 0; i < CLUSTER_NODES; i++) { /* all are level: the primary knows that */
     assert_false(is_behind(&world, i, id, status.committed));
-    assert_false(is_behind(&world, i, id, ahead));
+    assert_int_equal(is_behind(&world, i, id, ahead), i != primary);
+    assert_false(is_behind(&world, i, id, later));
   }
   cluster_stop(&world, primary, true); /* what has it committed that nobody else was told of? */
   cluster_pass(&world, 2 * CLUSTER_SECOND);
   assert_false(is_behind(&world, copy, id, status.committed));
   assert_true(is_behind(&world, copy, id, ahead));
+  assert_true(is_behind(&world, copy, id, later));
   ahead.lineage++;
   assert_false(is_behind(&world, copy, id, ahead));
   ahead.lineage--;
@@ -96,6 +100,34 @@ static void what_a_node_has_not_got_to_is_of_another_history_only_where_it_can_k
   cluster_pass(&world, 5 * CLUSTER_SECOND); /* there is another, and another epoch: there was no such operation */
   assert_false(is_behind(&world, copy, id, ahead));
   assert_int_equal(replica_position_check(node_replica(world.members[copy].node, id), ahead), VESTA_ERR_DIVERGED);
+  cluster_end(&world);
+}
+
+/* It follows, it is heard, and what the primary has committed is on its way to it. */
+static void what_only_the_primary_has_committed_yet_is_of_no_other_history_at_a_copy(void **state) {
+  (void)state;
+  static cluster_world_t world;
+  uint64_t handles[CLUSTER_NODES];
+  cluster_new(&world, 3);
+  cluster_open_all(&world, 3, VESTA_CREATE_ACTIVE_REPLICA_WEAK | VESTA_CREATE_COLLOCATED, handles);
+  wire_message_t set = {.kind = WIRE_ACTIVE_SET, .handle = handles[0]};
+  assert_int_equal(cluster_call(&world, 0, &set, NULL, 0)->error, VESTA_OK);
+  cluster_pass(&world, 5 * CLUSTER_SECOND);
+  uint64_t id = cluster_checkpoint(&world, 0)->id;
+  for (uint32_t i = 1; i < CLUSTER_NODES; i++) {
+    world.members[i].stopped = true;
+  }
+  assert_int_equal(cluster_change(&world, 0, handles[0], VESTA_KIND_CREATED, "s", "1"), VESTA_OK);
+  vesta_pos_t there = replica_committed(node_replica(world.members[0].node, id));
+  for (uint32_t i = 0; i < CLUSTER_NODES; i++) {
+    const replica_t *replica = node_replica(world.members[i].node, id);
+    bool has_it = replica == NULL || replica_position_check(replica, there) == VESTA_OK;
+    assert_true(i == 0 ? has_it : has_it != is_behind(&world, i, id, there));
+    world.members[i].stopped = false;
+  }
+  there.seq++;
+  assert_false(is_behind(&world, 0, id, there)); /* the primary knows what it has not committed */
+  cluster_run(&world);
   cluster_end(&world);
 }
 
@@ -209,6 +241,7 @@ int main(void) {
       cmocka_unit_test(a_node_that_is_cut_off_says_so_at_the_end_of_its_lease_before_the_engine_notices),
       cmocka_unit_test(a_change_of_the_view_in_good_time_is_no_loss_of_quorum),
       cmocka_unit_test(what_a_node_has_not_got_to_is_of_another_history_only_where_it_can_know_that),
+      cmocka_unit_test(what_only_the_primary_has_committed_yet_is_of_no_other_history_at_a_copy),
       cmocka_unit_test(everybody_who_listens_is_told_at_once_and_every_beacon_says_it),
       cmocka_unit_test(what_was_committed_before_is_published_before_it),
       cmocka_unit_test(a_subscriber_knows_it_from_the_beacon_and_keeps_what_it_has),
