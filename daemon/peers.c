@@ -56,7 +56,7 @@ typedef struct peer_link {
   char address[ACCEPT_GUARD_ADDRESS_BYTES]; /* at who listens: where the last HELLO came from */
   bool hurries;                             /* what is gathered goes at the end of this turn */
   bool went;                                /* since the timer was started all that was gathered has gone */
-  bool soon;                                /* the last answer came within awake_ns */
+  bool soon;                                /* the last answer came within awake_ns, and none is late now */
   int64_t asked_ns;                         /* something awaited went then, and nothing has come since; 0: no */
   peer_introduction_t introduction;         /* TRIED: what the stream begins with */
   peer_stream_t stream;
@@ -170,6 +170,8 @@ static void peer_flush(peers_t *peers, peer_link_t *link) {
 void peers_flush(peers_t *peers, int64_t now_ns) {
   for (peer_link_t *link = peers->links; link != NULL; link = link->next) {
     if (link->hurries) {
+      bool late = link->asked_ns != 0 && now_ns - link->asked_ns >= peers->config.awake_ns; /* what is owed still */
+      link->soon = link->soon && !late;
       link->asked_ns = now_ns;
       peer_flush(peers, link);
     }

@@ -111,7 +111,7 @@ static void a_server_that_answers_and_publishes_nothing_is_passed_over(void **st
   stream_take_until(stream, VESTA_CHANGE_SYNCED);
   write_some(5);
   take_writes(stream, 2, 6);
-  assert_int_equal(tcp_relay_connections(relays[1], TCP_RELAY_CHANGES), 1);
+  assert_true(tcp_relay_connections(relays[1], TCP_RELAY_CHANGES) > 0);
   tcp_relay_hold(relays[1], TCP_RELAY_CHANGES, true);
   tcp_relay_hold(relays[0], TCP_RELAY_CHANGES, false);
   write_some(5);

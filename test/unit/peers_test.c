@@ -258,6 +258,25 @@ static void who_answers_at_once_is_waited_for_awake_and_who_is_slow_is_not(void 
   assert_int_equal(peers_counter(sides[0].peers, PEERS_COUNTER_PEER_AWAKE), 1);
 }
 
+static void who_owes_an_answer_for_long_is_waited_for_awake_no_more(void **state) {
+  (void)state;
+  side_begin(1, NULL, NULL);
+  side_begin(2, NULL, NULL);
+  introduce();
+  turns_until(both_are_up);
+  int64_t now_ns = loop_steady_ns();
+  ask(now_ns);
+  turns_until(the_first_got_one);
+  say(1, ++sides[0].said, 0);
+  peers_flush(sides[0].peers, now_ns);
+  say(1, ++sides[0].said, 0);
+  peers_flush(sides[0].peers, now_ns + 1); /* nor would it have had the time */
+  assert_true(peers_awake_ns(sides[0].peers) == now_ns + 1 + TEST_DEADLINE_NS);
+  say(1, ++sides[0].said, 0);
+  peers_flush(sides[0].peers, now_ns + 1 + TEST_DEADLINE_NS);
+  assert_true(peers_awake_ns(sides[0].peers) < now_ns); /* nothing has come */
+}
+
 static void a_node_that_comes_back_has_a_new_link(void **state) {
   (void)state;
   side_begin(1, NULL, NULL);
@@ -552,6 +571,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(what_is_said_on_a_link_arrives_in_its_order_on_the_other_side, begin, end),
       cmocka_unit_test_setup_teardown(what_nobody_waits_for_goes_before_what_is_said_next_or_by_itself, begin, end),
       cmocka_unit_test_setup_teardown(who_answers_at_once_is_waited_for_awake_and_who_is_slow_is_not, begin, end),
+      cmocka_unit_test_setup_teardown(who_owes_an_answer_for_long_is_waited_for_awake_no_more, begin, end),
       cmocka_unit_test_setup_teardown(a_node_that_comes_back_has_a_new_link, begin, end),
       cmocka_unit_test_setup_teardown(a_link_holds_as_much_as_the_limit_and_is_given_up_with_one_byte_more, begin, end),
       cmocka_unit_test_setup_teardown(a_node_whose_clock_was_put_back_has_a_link_again, begin, end),
