@@ -558,7 +558,8 @@ bool node_knows(const node_t *node, uint64_t checkpoint_id) {
 }
 
 bool node_is_gone(const node_t *node, uint64_t checkpoint_id) {
-  bool current = node->cluster == NULL || (node_is_current(node) && node->cluster->has_quorum);
+  const node_cluster_t *cluster = node->cluster;
+  bool current = cluster == NULL || (node_is_current(node) && cluster->has_quorum);
   return current && !node_knows(node, checkpoint_id);
 }
 
@@ -578,19 +579,20 @@ vesta_err_t node_stream_check(const node_t *node, vesta_token_t token, uint64_t 
   return node->cluster == NULL || node->cluster->caught_up ? VESTA_ERR_ACCESS : VESTA_ERR_TRY_AGAIN;
 }
 
-/* Does this node know that nobody has committed what leads to a position ahead of its replica? The primary does. A copy is
- * never that sure of the epoch it follows the primary in: what is committed there may be on its way. But it knows of a later
- * epoch, unless the primary is not heard: then it may be elsewhere. */
+/* Does this node know that nobody has committed what leads to a position ahead of its replica? The primary does. A copy
+ * knows it while the primary is heard (else it may be elsewhere): of a later epoch, and of the one it follows it in when
+ * nothing has come for a while, for what is committed there may be on its way. */
 static bool replica_is_level(const node_t *node, const directory_checkpoint_t *checkpoint, vesta_pos_t committed,
                              vesta_pos_t position) {
   const replicator_t *replicator = checkpoint->shared == NULL ? NULL : checkpoint->shared->replicator;
   if (replicator == NULL || !node->cluster->has_quorum) {
     return false;
   }
+  int64_t still_ns = node->steady_ns - NODE_PRIMARY_SILENCE_NS;
   return checkpoint->primary == node->config.node_id
              ? replicator_serves(replicator)
-             : replicator_follows(replicator) && committed.epoch == checkpoint->epoch &&
-                   position.epoch > committed.epoch &&
+             : replicator_is_still(replicator, position.epoch > committed.epoch ? INT64_MAX : still_ns) &&
+                   committed.epoch == checkpoint->epoch &&
                    !node_is_silent(node, checkpoint->primary, NODE_PRIMARY_SILENCE_NS);
 }
 

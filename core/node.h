@@ -198,7 +198,7 @@ vesta_err_t node_stream_check(const node_t *node, vesta_token_t token, uint64_t 
 
 /** Is that a position which this node's replica has not got to, and may other nodes have committed what leads there? Then
  *  nothing can be said of it for now. Not where they surely have not: this node is alone, or the primary; or a copy that
- *  hears the primary, and the position is of a later epoch than that is in. */
+ *  hears the primary, and has got nothing new for a while or the position is of a later epoch. */
 bool node_may_be_behind(const node_t *node, uint64_t checkpoint_id, vesta_pos_t position);
 
 /** The order of the cluster, to be looked at. NULL: this node is alone. */

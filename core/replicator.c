@@ -98,6 +98,10 @@ void replicator_peer_up(replicator_t *r, uint32_t node, int64_t now_ns) {
 
 bool replicator_follows(const replicator_t *r) { return r->replica != NULL && r->following && !r->fetch.wanted; }
 
+bool replicator_is_still(const replicator_t *r, int64_t since_ns) {
+  return replicator_follows(r) && r->moved_ns < since_ns;
+}
+
 bool replicator_serves(const replicator_t *r) {
   if (!replicator_is_primary(r)) {
     return false;

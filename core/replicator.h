@@ -117,6 +117,8 @@ void replicator_leave(replicator_t *replicator, bool leaves, int64_t now_ns);
 bool replicator_serves(const replicator_t *replicator);
 /** Copy: does it follow its primary, as far as it knows, so that it is told what is committed? */
 bool replicator_follows(const replicator_t *replicator);
+/** Copy: does it follow, and have no operations come since then? Then it has all there are, as far as it can know. */
+bool replicator_is_still(const replicator_t *replicator, int64_t since_ns);
 
 /**
  * Primary: a new operation. It may be committed when this returns (sink.committed came), or later, or be refused later.

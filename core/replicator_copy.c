@@ -162,6 +162,7 @@ void replicator_log(replicator_t *r, const wire_message_t *log, vesta_bytes_t pa
   replica_op_t op;
   vesta_err_t err = VESTA_OK;
   r->ack_due = r->ack_due || log->element_count > 0; /* how far it is committed nobody waits for */
+  r->moved_ns = log->element_count > 0 ? now_ns : r->moved_ns;
   while ((err = replicator_records_next(&records, &op)) == VESTA_OK) {
     commit_told(r, log); /* first: the primary had, before it made what follows */
     if (!take(r, &op, records.epoch, records.seq, now_ns)) {

@@ -119,6 +119,7 @@ struct replicator {
   /* copy */
   bool leaving;                   /* it only asks whether what it has is known */
   bool following, ack_due, stuck; /* stuck: something could not be prepared; until a CUT */
+  int64_t moved_ns;               /* when operations came last */
   uint64_t copy_generation;
   uint64_t log_bytes;  /* as the primary counts them */
   uint64_t stint;      /* of the POSITION said last: what answers another one is not for us */

@@ -524,7 +524,7 @@ vesta_err_t stream_subscriber_renew(stream_subscriber_t *stream, vesta_token_t t
   stream_sockets_close(stream);
   vesta_err_t err = stream_sockets_open(stream, endpoints, curve);
   if (err == VESTA_OK) {
-    stream->unknown = false;
+    stream->unknown = stream->silent = false;
     stream->token = token;
     stream->unheard = true;
     stream->heard_ns = stream_steady_ns();
