@@ -533,6 +533,8 @@ static void stream_socket_close(stream_sockets_t *sockets, void *socket, loop_so
     loop_remove(sockets->loop, source);
   }
   if (socket != NULL) {
+    /* The door's monitor: ZeroMQ's thread would wait for ever to tell one that is closed. */
+    (void)zmq_socket_monitor(socket, NULL, 0);
     (void)zmq_close(socket);
   }
   if (socket != NULL && path[0] != '\0') {

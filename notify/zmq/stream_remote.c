@@ -24,6 +24,7 @@
 #define REMOTE_ATTEMPT_NS INT64_C(3000000000) /* and of the next server after this, where there are several */
 #define REMOTE_CONNECT_MS 3000
 #define REMOTE_RECONNECT_MS 20
+#define REMOTE_RECONNECT_MS_MAX 1000
 #define REMOTE_FAILURES_MAX 3U /* of handshakes in a row: one may fail because the service is being restarted */
 #define REMOTE_REQUEST_BYTES (VESTA_NAME_BYTES_MAX + 64U)
 #define REMOTE_EVENTS                                                              \
@@ -149,8 +150,11 @@ vesta_err_t stream_remote_open(const stream_remote_config_t *config, stream_remo
 
 /* ---- attempts ---- */
 
+/* The monitor is ended before the socket that hears it: ZeroMQ's thread, which serves all sockets of the process, would
+ * wait for ever to tell it of one event more. */
 static void attempt_end(stream_remote_t *remote) {
   if (remote->dealer != NULL) {
+    (void)zmq_socket_monitor(remote->dealer, NULL, 0);
     VESTA_ASSERT(zmq_close(remote->dealer) == 0);
     remote->dealer = NULL;
   }
@@ -184,7 +188,8 @@ static bool attempt_options(const stream_remote_t *remote, void *dealer) {
   } options[] = {{ZMQ_LINGER, 0},
                  {ZMQ_IPV6, 1},
                  {ZMQ_CONNECT_TIMEOUT, REMOTE_CONNECT_MS},
-                 {ZMQ_RECONNECT_IVL, REMOTE_RECONNECT_MS}};
+                 {ZMQ_RECONNECT_IVL, REMOTE_RECONNECT_MS},
+                 {ZMQ_RECONNECT_IVL_MAX, REMOTE_RECONNECT_MS_MAX}};
   const stream_curve_t *curve = &remote->servers[remote->at].curve;
   int64_t size_max = VESTA_STREAM_REQUEST_BYTES_MAX;
   for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
@@ -199,10 +204,12 @@ static bool attempt_options(const stream_remote_t *remote, void *dealer) {
 static bool attempt_monitor(stream_remote_t *remote) {
   char endpoint[96];
   int linger = 0;
+  int unlimited = 0; /* for that thread would wait for room, too; who is away for long reconnects rarely */
   (void)snprintf(endpoint, sizeof endpoint, "inproc://vesta-remote-%p-%llu", (void *)remote,
                  (unsigned long long)remote->attempts);
   remote->monitor = zmq_socket(remote->context, ZMQ_PAIR);
   return remote->monitor != NULL && zmq_setsockopt(remote->monitor, ZMQ_LINGER, &linger, sizeof linger) == 0 &&
+         zmq_setsockopt(remote->monitor, ZMQ_RCVHWM, &unlimited, sizeof unlimited) == 0 &&
          zmq_socket_monitor(remote->dealer, endpoint, REMOTE_EVENTS) == 0 &&
          zmq_connect(remote->monitor, endpoint) == 0;
 }
