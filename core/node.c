@@ -601,9 +601,7 @@ bool node_may_be_behind(const node_t *node, uint64_t checkpoint_id, vesta_pos_t 
   if (node->cluster == NULL || checkpoint == NULL || checkpoint->local == NULL) {
     return false;
   }
-  replica_status_t status;
-  replica_status(checkpoint->local->replica, &status);
-  vesta_pos_t here = status.committed;
+  vesta_pos_t here = replica_committed(checkpoint->local->replica);
   bool ahead = position.lineage == here.lineage &&
                (position.epoch > here.epoch || (position.epoch == here.epoch && position.seq > here.seq));
   return ahead && !replica_is_level(node, checkpoint, here, position);

@@ -321,15 +321,13 @@ void node_stream(node_t *node, const node_request_t *request) {
     return;
   }
   uint64_t number = node_stream_opened(node, request);
-  replica_status_t status;
-  replica_status(request->checkpoint->local->replica, &status);
   wire_message_t *reply = node_answer(node, request->event->link, request->message->number, VESTA_OK, NULL);
   reply->token_hi = request->session->token.hi; /* names the session, whose open handle is the right to read */
   reply->token_lo = request->session->token.lo;
   reply->checkpoint = request->checkpoint->id;
   reply->text = node->config.stream_endpoints;
   reply->member = number;
-  wire_pos_set(reply, status.committed);
+  wire_pos_set(reply, replica_committed(request->checkpoint->local->replica));
 }
 
 void node_join_answer(node_t *node, uint64_t link, uint64_t number, const directory_checkpoint_t *checkpoint,

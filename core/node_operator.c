@@ -163,13 +163,11 @@ static void tell_copy(const node_t *node, const directory_checkpoint_t *checkpoi
                replicator_copy(checkpoint->shared->replicator, (uint32_t)row->node, &copy) && copy.following;
   if (known) {
     const replica_t *replica = checkpoint->local->replica;
-    replica_status_t status;
-    replica_status(replica, &status);
     row->state |= WIRE_USER_TOLD;
-    row->lineage = status.committed.lineage;
+    row->lineage = replica_committed(replica).lineage;
     row->epoch = replica_epoch_of(replica, copy.has);
     row->seq = copy.has;
-    row->offset = status.committed.seq - copy.has;
+    row->offset = replica_committed(replica).seq - copy.has;
   }
 }
 
@@ -221,12 +219,10 @@ static vesta_err_t recover_check(const node_t *node, const directory_checkpoint_
 }
 
 static void recover_order(node_t *node, const node_request_t *request, const directory_checkpoint_t *checkpoint) {
-  replica_status_t status;
-  replica_status(checkpoint->local->replica, &status);
   wire_message_t *op = node_order(node, WIRE_OP_RECOVER);
   op->checkpoint = checkpoint->id;
   op->node = node->config.node_id;
-  op->epoch = node_epoch_next(node, checkpoint, status.committed.epoch);
+  op->epoch = node_epoch_next(node, checkpoint, replica_committed(checkpoint->local->replica).epoch);
   op->number = request->message->number;
   op->token_hi = request->session->token.hi;
   op->token_lo = request->session->token.lo;

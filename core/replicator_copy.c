@@ -106,8 +106,8 @@ static bool take(replicator_t *r, const replica_op_t *op, uint64_t epoch, uint64
   replica_result_t result = {.element = REPLICA_NO_ELEMENT};
   vesta_err_t err = replica_prepare(r->replica, op, &result);
   if (err != VESTA_OK && !r->config.synchronous) {
-    replicator_commit(r,
-                      replica_prepared_seq(r->replica)); /* it may have been in the way, and nothing may be in flight */
+    /* It may have been in the way, and nothing may be in flight. */
+    replicator_commit(r, replica_prepared_seq(r->replica));
     err = replica_prepare(r->replica, op, &result);
     if (err != VESTA_OK) {
       err = replica_skip(r->replica, op, &result);

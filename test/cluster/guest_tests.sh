@@ -56,11 +56,17 @@ guest_end() { # name node: it has all that is on that node, each operation once 
   [ ! -s "$nodes_dir/$1.gaps" ] || fail "$(cat "$nodes_dir/$1.gaps")"
 }
 
+guest_story_begin() { # name node...: something is there, a guest follows it at these nodes, and node 1 writes more
+  local name=$1
+  shift
+  all_are_active && write_some 1 "$name" all 50 || return
+  guest_begin "$name" "$@" || return
+  write_begin 1 "$name" all
+  story_goes_on "$name" 20
+}
+
 a_guest_goes_on_at_another_node_when_its_own_is_lost() {
-  all_are_active && write_some 1 followed all 50 || return
-  guest_begin followed 3 2 1 || return
-  write_begin 1 followed all
-  story_goes_on followed 20 || return
+  guest_story_begin followed 3 2 1 || return
   node_kill 3
   story_goes_on followed 30 || return
   vestad_kill 2
@@ -76,10 +82,7 @@ guest_nodes_return() { # 2 with what it had, 3 with nothing
 
 # Both are back before anybody has quorum: they know less than the guest does, and must not say that its checkpoint is gone.
 a_guest_goes_on_when_its_node_and_the_next_are_lost_at_once() {
-  all_are_active && write_some 1 kept all 50 || return
-  guest_begin kept 3 2 1 || return
-  write_begin 1 kept all
-  story_goes_on kept 20 || return
+  guest_story_begin kept 3 2 1 || return
   node_kill 3
   vestad_kill 2
   guest_nodes_return && story_goes_on kept 30 || return

@@ -21,6 +21,7 @@
 #define ROUNDS 25
 #define SECTION_BYTES 30000U
 #define IN_FLIGHT 16
+#define WRITES_MAX 300 /* of a round, more or less */
 
 static vestad_place_t place;
 static pid_t vestad;
@@ -74,9 +75,10 @@ static wire_message_t overwrite(wire_element_t *element, uint64_t number) {
       .kind = WIRE_CHANGE, .handle = handle, .elements = element, .element_count = 1, .number = number};
 }
 
-/* Values after `first`, the n-th with request number base + n, until the link breaks.
+/* Values after `first`, the n-th with request number base + n. When it is `last`'s turn the daemon is killed,
+ * wherever it is with those before; it goes on until the link breaks.
  * @param[out] answered   the last that was acknowledged  @return the last that was sent, maybe in part */
-static uint64_t write_until_broken(uint64_t first, uint64_t base, uint64_t *answered) {
+static uint64_t write_until_killed(uint64_t first, uint64_t last, uint64_t base, uint64_t *answered) {
   uint64_t sent = first;
   *answered = first;
   for (;;) {
@@ -84,6 +86,9 @@ static uint64_t write_until_broken(uint64_t first, uint64_t base, uint64_t *answ
       wire_element_t element;
       wire_message_t change = overwrite(&element, base + sent + 1 - first);
       sent++;
+      if (sent == last) {
+        assert_int_equal(kill(vestad, SIGKILL), 0);
+      }
       if (!raw_link_send(&client, &change, value(sent), -1)) {
         break; /* answers may be there to be read all the same */
       }
@@ -109,17 +114,9 @@ static void killed_in_the_middle_of_writes_it_loses_none_that_was_answered(void 
   assert_int_equal(raw_link_checkpoint(&client, "state", &handle), VESTA_OK);
   assert_int_equal(raw_link_create(&client, handle, "a", value(there)), VESTA_OK);
   for (int round = 0; round < ROUNDS; round++) {
-    useconds_t moment_us = (useconds_t)(rand() % 5000); /* wherever the daemon is then */
     uint64_t base = client.number;
     uint64_t answered;
-    pid_t killer = fork();
-    if (killer == 0) {
-      (void)usleep(moment_us);
-      (void)kill(vestad, SIGKILL);
-      _exit(0);
-    }
-    uint64_t sent = write_until_broken(there, base, &answered);
-    assert_int_equal(vestad_wait(killer), 0);
+    uint64_t sent = write_until_killed(there, there + 1 + (uint64_t)(rand() % WRITES_MAX), base, &answered);
     assert_int_equal(vestad_wait(vestad), -1);
     raw_link_close(&client);
     client.number = base + sent - there;

@@ -252,6 +252,16 @@ static void a_primary_that_ends_in_good_order_leaves_nothing_behind_that_others_
   cluster_end(&world);
 }
 
+static wire_message_t open_of_a(void) {
+  return (wire_message_t){.kind = WIRE_OPEN,
+                          .name = vesta_bytes("a", 1),
+                          .flags = VESTA_OPEN_CREATE | VESTA_OPEN_READ,
+                          .creation_flags = VESTA_CREATE_ALL_REPLICAS,
+                          .checkpoint_bytes = 1024,
+                          .sections_max = 1,
+                          .section_bytes_max = 1024};
+}
+
 /* What was proposed is ordered in the next view that is usable, whoever asks for it again before that. */
 static void what_may_have_been_ordered_is_not_said_to_be_undone_for_want_of_quorum(void **state) {
   (void)state;
@@ -261,13 +271,7 @@ static void what_may_have_been_ordered_is_not_said_to_be_undone_for_want_of_quor
   wire_message_t hello = {.kind = WIRE_HELLO, .pid = 10};
   hello.token_hi = world.members[0].answer.message.token_hi;
   hello.token_lo = world.members[0].answer.message.token_lo;
-  wire_message_t open = {.kind = WIRE_OPEN,
-                         .name = vesta_bytes("a", 1),
-                         .flags = VESTA_OPEN_CREATE | VESTA_OPEN_READ,
-                         .creation_flags = VESTA_CREATE_ALL_REPLICAS,
-                         .checkpoint_bytes = 1024,
-                         .sections_max = 1,
-                         .section_bytes_max = 1024};
+  wire_message_t open = open_of_a();
   world.members[0].side = 1; /* nobody hears it any more */
   uint64_t number = cluster_ask(&world, 0, &open, NULL, 0);
   assert_false(world.members[0].answer.come);
@@ -286,13 +290,7 @@ static void what_is_being_ordered_is_not_said_to_be_undone_when_it_is_asked_for_
   static cluster_world_t world;
   cluster_new(&world, 3);
   cluster_hello(&world, 0);
-  wire_message_t open = {.kind = WIRE_OPEN,
-                         .name = vesta_bytes("a", 1),
-                         .flags = VESTA_OPEN_CREATE | VESTA_OPEN_READ,
-                         .creation_flags = VESTA_CREATE_ALL_REPLICAS,
-                         .checkpoint_bytes = 1024,
-                         .sections_max = 1,
-                         .section_bytes_max = 1024};
+  wire_message_t open = open_of_a();
   world.members[0].side = 1; /* nobody hears it any more */
   uint64_t number = cluster_ask(&world, 0, &open, NULL, 0);
   cluster_view(&world, 1);

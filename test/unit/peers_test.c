@@ -191,6 +191,14 @@ static bool the_first_got_one(void) { return sides[0].received == 1; }
 static bool the_second_got_two(void) { return sides[1].received == 2; }
 static bool somebody_was_refused(void) { return peers_counter(sides[0].peers, PEERS_COUNTER_PEER_REFUSED) > 0; }
 
+/* Two sides without keys, and the link between them. */
+static void both_begin(void) {
+  side_begin(1, NULL, NULL);
+  side_begin(2, NULL, NULL);
+  introduce();
+  turns_until(both_are_up);
+}
+
 /* ---- rules ---- */
 
 static void what_is_said_on_a_link_arrives_in_its_order_on_the_other_side(void **state) {
@@ -212,10 +220,7 @@ static void what_is_said_on_a_link_arrives_in_its_order_on_the_other_side(void *
 
 static void what_nobody_waits_for_goes_before_what_is_said_next_or_by_itself(void **state) {
   (void)state;
-  side_begin(1, NULL, NULL);
-  side_begin(2, NULL, NULL);
-  introduce();
-  turns_until(both_are_up);
+  both_begin();
   say_as(2, 1, 0, false);
   peers_flush(sides[1].peers, loop_steady_ns());
   assert_true(peers_counter(sides[1].peers, PEERS_COUNTER_PEER_HELD_BYTES) > 0);
@@ -237,10 +242,7 @@ static void ask(int64_t now_ns) {
 
 static void who_answers_at_once_is_waited_for_awake_and_who_is_slow_is_not(void **state) {
   (void)state;
-  side_begin(1, NULL, NULL);
-  side_begin(2, NULL, NULL);
-  introduce();
-  turns_until(both_are_up);
+  both_begin();
   int64_t now_ns = loop_steady_ns();
   ask(now_ns);
   assert_true(peers_awake_ns(sides[0].peers) < now_ns); /* nobody knows yet how fast it is */
@@ -260,10 +262,7 @@ static void who_answers_at_once_is_waited_for_awake_and_who_is_slow_is_not(void 
 
 static void who_owes_an_answer_for_long_is_waited_for_awake_no_more(void **state) {
   (void)state;
-  side_begin(1, NULL, NULL);
-  side_begin(2, NULL, NULL);
-  introduce();
-  turns_until(both_are_up);
+  both_begin();
   int64_t now_ns = loop_steady_ns();
   ask(now_ns);
   turns_until(the_first_got_one);
@@ -279,10 +278,7 @@ static void who_owes_an_answer_for_long_is_waited_for_awake_no_more(void **state
 
 static void a_node_that_comes_back_has_a_new_link(void **state) {
   (void)state;
-  side_begin(1, NULL, NULL);
-  side_begin(2, NULL, NULL);
-  introduce();
-  turns_until(both_are_up);
+  both_begin();
   peers_set(sides[1].peers, 1, "tcp://127.0.0.1:1"); /* ended, and tried elsewhere in vain, */
   peers_set(sides[1].peers, 1, sides[0].endpoint);   /* until it is where it was */
   turns_until(both_are_up_twice);
@@ -293,10 +289,7 @@ static void a_node_that_comes_back_has_a_new_link(void **state) {
 
 static void a_link_holds_as_much_as_the_limit_and_is_given_up_with_one_byte_more(void **state) {
   (void)state;
-  side_begin(1, NULL, NULL);
-  side_begin(2, NULL, NULL);
-  introduce();
-  turns_until(both_are_up);
+  both_begin();
   say(2, 1, QUEUE_BYTES);
   assert_int_equal(peers_counter(sides[1].peers, PEERS_COUNTER_PEER_LINKS_FULL), 0);
   turns_until(the_first_got_one);
@@ -314,10 +307,7 @@ static bool the_second_is_gone(void) { return !peers_is_up(sides[0].peers, 2); }
 static void a_node_whose_clock_was_put_back_has_a_link_again(void **state) {
   (void)state;
   incarnation += 100;
-  side_begin(1, NULL, NULL);
-  side_begin(2, NULL, NULL);
-  introduce();
-  turns_until(both_are_up);
+  both_begin();
   peers_close(sides[1].peers);
   peers_destroy(&sides[1].peers);
   turns_until(the_second_is_gone);
